@@ -1,0 +1,79 @@
+//! Every named limit with its default, units last. A setting of the same name overrides it where
+//! a command or the server offers one.
+
+use std::time::Duration;
+
+/// The largest single event that is stored as an event; a larger item is quarantined whole.
+pub const EVENT_BYTES_MAX: usize = 64 << 20;
+
+/// The largest webhook body. A batch of 400 events of 1 MB is legal, so the default is generous.
+pub const BODY_BYTES_MAX: u64 = 2 << 30;
+
+/// A body larger than this is spooled to an unlinked temporary file while it is received.
+pub const BODY_MEMORY_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of request bodies that may be in memory at once, over all connections.
+pub const INFLIGHT_BYTES_MAX: usize = 96 << 20;
+
+/// How long a request waits for room before it is answered 503 (kube-apiserver gives up at 30 s).
+pub const ADMISSION_WAIT: Duration = Duration::from_secs(20);
+
+/// Connections that the server serves at once; more wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Events in the active segment before it is sealed.
+pub const SEGMENT_EVENTS: usize = 131_072;
+
+/// Segments of one month are merged up to this many events.
+pub const MERGE_EVENTS_MAX: usize = 2_097_152;
+
+/// How many segments of one size stand side by side before they are merged into one.
+pub const MERGE_FANIN: usize = 8;
+
+/// Rows of a column chunk, and the most rows of one appended block.
+pub const CHUNK_ROWS: usize = 4096;
+
+/// Uncompressed bytes of events that one compressed body block holds, before the block is closed.
+pub const BODY_BLOCK_BYTES: usize = 1 << 20;
+
+/// zstd level of body blocks in the active segment and in sealed ones.
+pub const ACTIVE_ZSTD_LEVEL: i32 = 1;
+pub const SEALED_ZSTD_LEVEL: i32 = 3;
+pub const MERGED_ZSTD_LEVEL: i32 = 6;
+
+/// Rows that a listing returns unless told otherwise.
+pub const ROWS_DEFAULT: u64 = 100;
+
+/// Rows that one SQL statement may return through the API unless told otherwise.
+pub const SQL_ROWS_DEFAULT: u64 = 1000;
+
+/// How long one SQL statement or one listing may run.
+pub const QUERY_TIME: Duration = Duration::from_secs(10);
+
+/// Bytes of result values that one SQL statement may return.
+pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
+
+/// The longest string or blob that SQL may build.
+pub const SQL_LENGTH_BYTES_MAX: i32 = 64 << 20;
+
+/// Bytes of temporary files that one SQL statement may write while it sorts or groups.
+pub const SQL_TEMP_BYTES_MAX: u64 = 4 << 30;
+
+/// Memory that one SQL statement may take.
+pub const SQL_MEMORY_BYTES_MAX: usize = 256 << 20;
+
+/// SQL statements and listings that run at once; more wait, then get 503.
+pub const QUERIES_MAX: usize = 4;
+
+/// How many queries may wait for their turn, and how long.
+pub const QUERIES_WAITING_MAX: usize = 64;
+pub const QUERY_WAIT: Duration = Duration::from_secs(5);
+
+/// Nesting beyond which a body cannot be read as JSON by SQL (SQLite's own limit is 1,000).
+pub const BODY_DEPTH_MAX: usize = 1000;
+
+/// The longest cluster name, in bytes.
+pub const CLUSTER_BYTES_MAX: usize = 128;
+
+/// The longest reason kept with a quarantined item, in bytes.
+pub const REASON_BYTES_MAX: usize = 400;

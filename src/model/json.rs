@@ -1,0 +1,1 @@
+//! Structure of JSON text, found without building a tree.

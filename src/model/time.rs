@@ -1,0 +1,1 @@
+//! Instants as microseconds since 1970, UTC: reading, writing, and what people type.

@@ -1,0 +1,343 @@
+//! The storage seam: coarse operations behind one small trait, with engine-neutral types.
+//!
+//! Invariant: nothing outside `store/` names an engine's types or its SQL crates; callers hold
+//! `Arc<dyn Store>`.
+
+pub mod filter;
+pub mod sqlite;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::model::column::Column;
+use crate::model::event::Event;
+use crate::model::value::Value;
+use filter::Filter;
+
+/// Why an operation of the store failed. Messages name the value and the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The caller asked for something that makes no sense: bad SQL, unknown column, bad parameter.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The time limit was reached. Nothing partial is an answer.
+    #[error(
+        "the query took longer than its time limit of {limit:?}; narrow it with a time range, or raise the limit with --timeout (timeout_ms)"
+    )]
+    TimedOut { limit: Duration },
+    /// A limit on memory, temporary files or result size was reached.
+    #[error("{0}")]
+    LimitReached(String),
+    /// The caller went away.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// Another process writes this directory.
+    #[error("{0}")]
+    Locked(String),
+    /// Data is damaged or missing; names the file.
+    #[error("{0}")]
+    Damaged(String),
+    /// The store cannot take events now: stopping, or the disk is full.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The operating system or the database library failed.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// Result of a store operation.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Stops a running query from outside: at a deadline or when its client went away.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    started: Instant,
+    limit: Option<Duration>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Budget {
+    /// A budget of `limit` from now; `None` is without limit.
+    pub fn new(limit: Option<Duration>) -> Budget {
+        Budget {
+            started: Instant::now(),
+            limit,
+            cancelled: Arc::default(),
+        }
+    }
+
+    /// The flag that cancels the query when set.
+    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
+    /// Fails once the time is over or the query is cancelled. Cheap: call it per chunk of rows.
+    pub fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(StoreError::Cancelled);
+        }
+        match self.limit {
+            Some(limit) if self.started.elapsed() > limit => Err(StoreError::TimedOut { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Time since the query began.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Collects the events of one request or file part and commits them at once.
+///
+/// Encoding happens on the caller's thread; only [`Batch::commit`] talks to the writer.
+pub trait Batch: Send {
+    /// Adds an event with its exact bytes. `event` was normalised from `raw`; `content` is
+    /// [`crate::model::json::content_hash`] of it.
+    fn event(&mut self, event: &Event<'_>, raw: &[u8], content: [u8; 16]);
+
+    /// Adds an item that could not be understood, with its exact bytes and the reason.
+    fn quarantine(&mut self, item: QuarantineItem<'_>);
+
+    /// Bytes of events and items taken so far.
+    fn bytes(&self) -> usize;
+
+    /// Makes everything durable in one transaction, or nothing. Blocks until it is synced.
+    fn commit(self: Box<Self>) -> Result<Receipt>;
+}
+
+/// An item for quarantine.
+#[derive(Debug)]
+pub struct QuarantineItem<'a> {
+    /// Why it could not be understood.
+    pub reason: &'a str,
+    /// Where it stood: a file and line, or the request.
+    pub origin: &'a str,
+    /// Its bytes, in order; more than one part when it was too large to hold in memory.
+    pub bytes: QuarantineBytes<'a>,
+}
+
+/// The bytes of a quarantined item.
+#[derive(Debug)]
+pub enum QuarantineBytes<'a> {
+    /// In memory.
+    Slice(&'a [u8]),
+    /// In a file, from an offset, so many bytes.
+    File {
+        file: &'a std::fs::File,
+        offset: u64,
+        bytes: u64,
+    },
+}
+
+/// What became of a committed batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// New events.
+    pub stored: u64,
+    /// Events whose content from this cluster was there already.
+    pub duplicates: u64,
+    /// Items kept in quarantine (those whose bytes were there already are not counted again).
+    pub quarantined: u64,
+}
+
+/// Order of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Newest first, by time then id.
+    #[default]
+    NewestFirst,
+    /// Oldest first, by time then id.
+    OldestFirst,
+}
+
+/// A listing of events.
+#[derive(Debug, Clone)]
+pub struct EventQuery {
+    pub filter: Filter,
+    pub order: Order,
+    /// Most rows; 0 is all.
+    pub limit: u64,
+    /// One row per request: its last stage only.
+    pub last_stage_only: bool,
+    /// The columns of each row, in this order.
+    pub columns: Vec<Column>,
+    /// Answer without damaged segments instead of failing.
+    pub skip_damaged: bool,
+}
+
+/// What an answer saw and what it could not see.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Coverage {
+    /// Oldest and newest event time in the store, ISO-8601; `None` in an empty store.
+    pub oldest: Option<String>,
+    pub newest: Option<String>,
+    /// Events that retention removed, and the latest cutoff, if any reaches into the range.
+    pub pruned_events: u64,
+    pub pruned_before: Option<String>,
+    /// Quarantined items received so far (their event times are unknown).
+    pub quarantined: u64,
+    /// Events in the store whose bodies the apiserver cut off.
+    pub truncated_events: u64,
+    /// Damaged segments in the range, which the answer leaves out.
+    pub damaged: Vec<String>,
+}
+
+/// Work that an answer took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Work {
+    pub elapsed_us: u64,
+    /// Segments whose files were read, the active one included.
+    pub segments_opened: u64,
+    /// Segments left out by their time range or statistics.
+    pub segments_pruned: u64,
+    /// Rows whose columns were looked at.
+    pub rows_visited: u64,
+    /// Blocks of bodies decompressed.
+    pub blocks_read: u64,
+}
+
+/// The end of an answer.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Answer {
+    /// There were more rows than the limit.
+    pub truncated: bool,
+    pub coverage: Coverage,
+    pub stats: Work,
+}
+
+/// Takes the rows of an answer one by one; breaking ends the query early.
+pub type RowSink<'a> = &'a mut dyn FnMut(&[Value]) -> ControlFlow<()>;
+
+/// A SQL statement with its limits.
+#[derive(Debug, Clone)]
+pub struct SqlQuery {
+    pub sql: String,
+    /// Named parameters, without the colon.
+    pub params: Vec<(String, Value)>,
+    /// Most rows; 0 is all.
+    pub limit: u64,
+    /// Answer without damaged segments instead of failing.
+    pub skip_damaged: bool,
+}
+
+/// A column of a SQL answer: its name and the declared type (`TEXT`, `INTEGER`, ..., or empty).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SqlColumn {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// Takes a SQL answer: first the columns, then the rows.
+pub trait SqlSink {
+    fn columns(&mut self, columns: &[SqlColumn]);
+    fn row(&mut self, row: &[Value]) -> ControlFlow<()>;
+}
+
+/// Sizes and counts of the whole store.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Stats {
+    pub events: u64,
+    /// Bytes of the events as received.
+    pub raw_bytes: u64,
+    /// Bytes of all files of the store.
+    pub stored_bytes: u64,
+    /// Bytes per component (bodies, columns, dictionaries, indexes, ...), largest first.
+    pub components: Vec<(String, u64)>,
+    pub segments: u64,
+    pub sealed_events: u64,
+    pub active_events: u64,
+    pub oldest: Option<String>,
+    pub newest: Option<String>,
+    /// Events per cluster.
+    pub clusters: Vec<(String, u64)>,
+    pub received: u64,
+    pub duplicates: u64,
+    pub quarantined: u64,
+    pub pruned: u64,
+    pub damaged: Vec<String>,
+}
+
+/// One quarantined item, without its bytes.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Quarantined {
+    pub id: i64,
+    /// When it was received, ISO-8601.
+    pub stored_time: String,
+    pub cluster: String,
+    pub source: String,
+    pub origin: String,
+    pub reason: String,
+    pub bytes: u64,
+    /// How often the same bytes came again.
+    pub duplicates: u64,
+}
+
+/// What pruning removed, or would remove.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Pruned {
+    /// The cutoff, ISO-8601: events before it go.
+    pub before: String,
+    pub events: u64,
+    pub segments_removed: u64,
+    pub segments_rewritten: u64,
+    pub dry_run: bool,
+}
+
+/// What sealing did.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Sealed {
+    pub events: u64,
+    pub segments: u64,
+}
+
+/// A storage engine.
+///
+/// All methods block; call them off the async runtime. Methods that write fail with
+/// [`StoreError::Unavailable`] on a store that was opened for reading.
+pub trait Store: Send + Sync {
+    /// Starts a batch of events from `cluster` that came in by `source`.
+    fn batch(&self, cluster: &str, source: &str) -> Box<dyn Batch>;
+
+    /// Lists events.
+    fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
+
+    /// Values of a column with their counts, most frequent first, ties by value; NULL counts too.
+    fn top(
+        &self,
+        column: Column,
+        filter: &Filter,
+        limit: u64,
+        skip_damaged: bool,
+        budget: &Budget,
+        sink: RowSink<'_>,
+    ) -> Result<Answer>;
+
+    /// Runs one read-only SQL statement in the sandbox.
+    fn sql(&self, query: &SqlQuery, budget: &Budget, sink: &mut dyn SqlSink) -> Result<Answer>;
+
+    /// Sizes and counts.
+    fn stats(&self) -> Result<Stats>;
+
+    /// Quarantined items, oldest first.
+    fn quarantined(&self, sink: &mut dyn FnMut(Quarantined) -> ControlFlow<()>) -> Result<()>;
+
+    /// The exact bytes of a quarantined item, in parts; false when there is no such item.
+    fn quarantined_bytes(
+        &self,
+        id: i64,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<bool>;
+
+    /// Seals the active segment now and merges what is worth merging.
+    fn seal(&self) -> Result<Sealed>;
+
+    /// Removes events before `cutoff` (microseconds).
+    fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned>;
+
+    /// Stops taking batches, commits what was taken, and waits for background work to end.
+    fn close(&self) -> Result<()>;
+}

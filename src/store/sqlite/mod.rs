@@ -1,0 +1,4 @@
+//! The embedded engine: SQLite files as segments.
+
+pub mod scan;
+pub mod sql;

@@ -1,0 +1,1 @@
+//! User SQL in a sandbox: one in-memory connection whose tables read the segments.
