@@ -4,6 +4,7 @@
 
 pub mod column;
 pub mod event;
+pub mod identity;
 pub mod json;
 pub mod normalise;
 pub mod outcome;
