@@ -124,12 +124,13 @@ pub fn outcome(facts: &Facts<'_>) -> Outcome {
     }
 }
 
-/// Of code 401. Authentication comes before authorization, so an event with a decision was authenticated
-/// here, and the 401 is somebody else's: a policy's or a proxied backend's.
+/// Of code 401. Authentication comes before authorization, so an event with a decision was
+/// authenticated here, and the answer is somebody else's: a policy's or a proxied backend's. The
+/// bare word is the authentication handler's own (AS/pkg/endpoints/filters/authentication.go).
 fn unauthorized(facts: &Facts<'_>) -> Outcome {
     match facts.decision {
         Some("allow") if policy_denied(facts) => Outcome::DeniedAdmission,
-        Some("allow") => Outcome::DeniedUpstream,
+        Some("allow") if facts.message != Some("Unauthorized") => Outcome::DeniedUpstream,
         _ => Outcome::DeniedAuthn,
     }
 }
