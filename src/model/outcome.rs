@@ -103,7 +103,7 @@ pub fn outcome(facts: &Facts<'_>) -> Outcome {
         // Switching Protocols, at ResponseStarted and ResponseComplete of exec, attach,
         // portforward and upgraded proxy requests.
         101 => Outcome::Upgraded,
-        ..400 => Outcome::Success,
+        ..=399 => Outcome::Success,
         401 => unauthorized(facts),
         403 => forbidden(facts),
         404 => Outcome::NotFound,
@@ -119,22 +119,23 @@ pub fn outcome(facts: &Facts<'_>) -> Outcome {
         // all other 429 are Priority and Fairness or the max-in-flight filter.
         429 if eviction_blocked(facts) => Outcome::EvictionBlocked,
         429 => Outcome::Throttled,
-        ..500 => Outcome::ClientError,
+        400..=499 => Outcome::ClientError,
         _ => Outcome::ServerError,
     }
 }
 
-/// 401. Authentication comes before authorization, so an event with a decision was authenticated
-/// here, and the 401 is somebody else's: a policy's or a proxied backend's.
+/// Of code 401. Authentication comes before authorization, so an event with a decision was
+/// authenticated here, and the answer is somebody else's: a policy's or a proxied backend's. The
+/// bare word is the authentication handler's own (AS/pkg/endpoints/filters/authentication.go).
 fn unauthorized(facts: &Facts<'_>) -> Outcome {
     match facts.decision {
         Some("allow") if policy_denied(facts) => Outcome::DeniedAdmission,
-        Some("allow") => Outcome::DeniedUpstream,
+        Some("allow") if facts.message != Some("Unauthorized") => Outcome::DeniedUpstream,
         _ => Outcome::DeniedAuthn,
     }
 }
 
-/// 403.
+/// Of code 403.
 fn forbidden(facts: &Facts<'_>) -> Outcome {
     // AS/pkg/endpoints/filters/authorization.go writes the decision before it answers.
     if facts.decision == Some("forbid") {

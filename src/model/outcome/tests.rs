@@ -25,6 +25,22 @@ const TABLE: &[(i64, &str, &str, &str, &str, Outcome)] = &[
         Outcome::DeniedAuthn,
     ),
     (401, "proxy", "allow", "~", "~", Outcome::DeniedUpstream),
+    (
+        401,
+        "log",
+        "allow",
+        "Unauthorized",
+        "the server has asked for the client to provide credentials",
+        Outcome::DeniedUpstream,
+    ),
+    (
+        401,
+        "~",
+        "allow",
+        "Unauthorized",
+        "Unauthorized",
+        Outcome::DeniedAuthn,
+    ),
     // Authorization.
     (
         403,
