@@ -295,16 +295,11 @@ pub(crate) fn quarantine_digest(cluster: &str) -> Sha256 {
 pub(crate) struct Loaded {
     pub(crate) blocks: Vec<Arc<Block>>,
     pub(crate) keys: Vec<Vec<u8>>,
-    pub(crate) raw_bytes: u64,
 }
 
 fn load(connection: &Connection, path: &Path) -> Result<Loaded> {
     let fails = |error: rusqlite::Error| failed(path, &error);
-    let mut loaded = Loaded {
-        blocks: Vec::new(),
-        keys: Vec::new(),
-        raw_bytes: 0,
-    };
+    let mut loaded = Loaded::default();
     let mut select = connection
         .prepare("select first_id, stored_time, dead, data, keys, bodies, checksum from block order by first_id")
         .map_err(fails)?;
@@ -341,11 +336,6 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded> {
             return Err(damaged("a block has the wrong number of keys"));
         }
         loaded.keys.push(keys.to_vec());
-        loaded.raw_bytes += block
-            .frames
-            .iter()
-            .map(|frame| frame.size as u64)
-            .sum::<u64>();
         loaded.blocks.push(Arc::new(block));
     }
     Ok(loaded)

@@ -10,6 +10,7 @@ use std::hash::Hasher;
 use super::codec::{ChunkRef, Reader, damaged, encode_chunk, put_varint};
 use super::layout::{self, IntColumn, TEXT_COLUMNS, TextColumn};
 use super::lean;
+use super::uri;
 use crate::limits;
 use crate::model::event::{Event, TimeQuality};
 use crate::store::Result;
@@ -105,9 +106,12 @@ pub(crate) struct BlockBuilder {
     classes: Vec<u8>,
     bodies: [Vec<u8>; BODY_CLASSES],
     lengths: [Vec<u32>; BODY_CLASSES],
+    raw_lengths: Vec<u32>,
     raw_bytes: u64,
     body_bytes: usize,
     truncated: u64,
+    /// Scratch space.
+    uri: String,
 }
 
 impl BlockBuilder {
@@ -122,9 +126,11 @@ impl BlockBuilder {
             classes: Vec::new(),
             bodies: Default::default(),
             lengths: Default::default(),
+            raw_lengths: Vec::new(),
             raw_bytes: 0,
             body_bytes: 0,
             truncated: 0,
+            uri: String::new(),
         }
     }
 
@@ -155,6 +161,18 @@ impl BlockBuilder {
             TimeQuality::Received => Some("received"),
             TimeQuality::Stored => Some("stored"),
         };
+        let object = uri::Object {
+            api_group: event.api_group.as_deref(),
+            api_version: event.api_version.as_deref(),
+            resource: event.resource.as_deref(),
+            subresource: event.subresource.as_deref(),
+            namespace: event.namespace.as_deref(),
+            name: event.name.as_deref(),
+        };
+        let mut stored_uri = std::mem::take(&mut self.uri);
+        if let Some(uri) = event.request_uri.as_deref() {
+            uri::shorten(uri, &object, &mut stored_uri);
+        }
         for &column in TextColumn::ALL {
             let text = match column {
                 TextColumn::Cluster => Some(cluster),
@@ -169,7 +187,7 @@ impl BlockBuilder {
                 TextColumn::ImpersonatedGroups => event.impersonated_groups.as_deref(),
                 TextColumn::SourceIps => event.source_ips.as_deref(),
                 TextColumn::UserAgent => event.user_agent.as_deref(),
-                TextColumn::RequestUri => event.request_uri.as_deref(),
+                TextColumn::RequestUri => event.request_uri.as_ref().map(|_| stored_uri.as_str()),
                 TextColumn::ApiGroup => event.api_group.as_deref(),
                 TextColumn::ApiVersion => event.api_version.as_deref(),
                 TextColumn::Resource => event.resource.as_deref(),
@@ -189,6 +207,7 @@ impl BlockBuilder {
             };
             self.texts[column as usize].push(text);
         }
+        self.uri = stored_uri;
         self.times.push(time);
         self.latencies
             .push(layout::encode_latency(time, event.received_time));
@@ -220,6 +239,7 @@ impl BlockBuilder {
         let length = body.len() - begin;
         self.lengths[class].push(length as u32);
         self.classes.push(class as u8);
+        self.raw_lengths.push(raw.len() as u32);
         self.raw_bytes += raw.len() as u64;
         self.body_bytes += length;
     }
@@ -269,8 +289,7 @@ impl BlockBuilder {
             .collect();
         put_chunk(&mut data, &order, &mut values, |arrival| places[arrival]);
         put_chunk(&mut data, &order, &mut values, |arrival| {
-            let place = places[arrival] as usize;
-            i64::from(self.lengths[place % BODY_CLASSES][place / BODY_CLASSES])
+            i64::from(self.raw_lengths[arrival])
         });
         for &arrival in &order {
             data.extend_from_slice(&self.audit_keys[arrival as usize]);
@@ -373,6 +392,8 @@ pub(crate) struct Block {
     pub(crate) dead: Vec<u32>,
     pub(crate) oldest: i64,
     pub(crate) newest: i64,
+    /// Bytes of the events that are not duplicates, as received.
+    pub(crate) raw_bytes: u64,
     data: Vec<u8>,
     texts: Vec<ChunkAt>,
     strings: Vec<Vec<u32>>,
@@ -444,6 +465,7 @@ impl Block {
             dead,
             oldest: 0,
             newest: 0,
+            raw_bytes: 0,
             data,
             texts,
             strings,
@@ -453,6 +475,7 @@ impl Block {
         };
         block.oldest = block.chunk(block.ints[0]).get(0)?;
         block.newest = block.chunk(block.ints[0]).get(rows - 1)?;
+        block.count_raw_bytes()?;
         Ok(block)
     }
 
@@ -481,17 +504,6 @@ impl Block {
             .filter(|&&row| (row as usize) < rows)
             .count();
         Ok((rows - dead) as u64)
-    }
-
-    /// Bytes of memory, about.
-    pub(crate) fn memory(&self) -> usize {
-        self.data.len()
-            + self
-                .strings
-                .iter()
-                .map(|ends| ends.len() * 4)
-                .sum::<usize>()
-            + 512
     }
 
     pub(crate) fn text_chunk(&self, column: TextColumn) -> ChunkRef<'_> {
@@ -535,8 +547,25 @@ impl Block {
         })
     }
 
-    /// Bytes of each row's lean body.
-    pub(crate) fn body_lengths(&self, out: &mut Vec<i64>) -> Result<()> {
+    /// Marks rows as duplicates.
+    pub(crate) fn set_dead(&mut self, dead: Vec<u32>) -> Result<()> {
+        self.dead = dead;
+        self.count_raw_bytes()
+    }
+
+    fn count_raw_bytes(&mut self) -> Result<()> {
+        let mut lengths = Vec::new();
+        self.raw_lengths(&mut lengths)?;
+        for &row in &self.dead {
+            let length = lengths.get_mut(row as usize);
+            *length.ok_or_else(|| damaged("a duplicate's row is out of range"))? = 0;
+        }
+        self.raw_bytes = lengths.iter().sum::<i64>() as u64;
+        Ok(())
+    }
+
+    /// Bytes of each row's event as received.
+    pub(crate) fn raw_lengths(&self, out: &mut Vec<i64>) -> Result<()> {
         self.chunk(self.ints[5]).decode(self.rows, out)
     }
 

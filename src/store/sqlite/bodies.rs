@@ -4,6 +4,7 @@
 //! better, and their history is read from few blocks.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::block::{self, Frame};
 use super::build::RowAt;
@@ -51,8 +52,69 @@ pub(crate) fn cluster_key(
     })
 }
 
-/// Row numbers in clustered order; rows with equal keys stay in order of time.
-pub(crate) fn cluster_order(rows: usize, keys: Vec<ClusterKey>) -> Vec<u32> {
+/// A stretch of rows, in order of time, whose bodies are clustered among themselves. Bounded, so that
+/// reading events in order of time needs few of a large segment's blocks at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    pub(crate) rows: Range<usize>,
+    /// The sealed part that holds exactly these rows: its blocks are taken over as they are.
+    pub(crate) copied_from: Option<usize>,
+}
+
+/// Rows of a bucket at most.
+const BUCKET_ROWS: usize = 131_072;
+
+/// A segment of fewer rows is clustered anew with its neighbours.
+const COPIED_ROWS_MIN: usize = BUCKET_ROWS / 4;
+
+/// Divides rows into buckets: stretches that are whole segments are copied.
+pub(crate) fn buckets(parts: &[Part], order: &[RowAt]) -> Vec<Bucket> {
+    let mut seen = vec![(usize::MAX, 0usize, 0usize); parts.len()];
+    for (index, at) in order.iter().enumerate() {
+        let (first, last, count) = &mut seen[at.part as usize];
+        *first = index.min(*first);
+        *last = index;
+        *count += 1;
+    }
+    let mut copies: Vec<Bucket> = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let (first, last, count) = seen[number];
+        let is_whole =
+            count == part.rows() && count >= COPIED_ROWS_MIN && last + 1 - first == count;
+        if is_whole && matches!(part, Part::Sealed(_)) {
+            copies.push(Bucket {
+                rows: first..last + 1,
+                copied_from: Some(number),
+            });
+        }
+    }
+    copies.sort_by_key(|bucket| bucket.rows.start);
+    let mut buckets = Vec::new();
+    let mut next = 0;
+    let end = Bucket {
+        rows: order.len()..order.len(),
+        copied_from: None,
+    };
+    for copy in copies.into_iter().chain([end]) {
+        let gap = copy.rows.start - next;
+        let pieces = gap.div_ceil(BUCKET_ROWS);
+        for piece in 0..pieces {
+            let rows = next + gap * piece / pieces..next + gap * (piece + 1) / pieces;
+            buckets.push(Bucket {
+                rows,
+                copied_from: None,
+            });
+        }
+        next = copy.rows.end;
+        if copy.copied_from.is_some() {
+            buckets.push(copy);
+        }
+    }
+    buckets
+}
+
+/// The rows of a bucket in clustered order; rows with equal keys stay in order of time.
+pub(crate) fn cluster_order(rows: Range<usize>, keys: &[ClusterKey]) -> Vec<u32> {
     let find = |column| {
         keys.iter()
             .find(|key| key.column == column)
@@ -65,7 +127,8 @@ pub(crate) fn cluster_order(rows: usize, keys: Vec<ClusterKey>) -> Vec<u32> {
         id.checked_sub(1)
             .map(|index| key.strings[index as usize].to_string())
     };
-    let row_classes: Vec<u8> = (0..rows)
+    let row_classes: Vec<u8> = rows
+        .clone()
         .map(|row| {
             let pair = (resource.ids[row], verb.ids[row]);
             *classes.entry(pair).or_insert_with(|| {
@@ -74,11 +137,12 @@ pub(crate) fn cluster_order(rows: usize, keys: Vec<ClusterKey>) -> Vec<u32> {
             })
         })
         .collect();
-    let mut order: Vec<u32> = (0..rows as u32).collect();
+    let start = rows.start;
+    let mut order: Vec<u32> = rows.map(|row| row as u32).collect();
     order.sort_unstable_by(|&left, &right| {
         let (l, r) = (left as usize, right as usize);
-        row_classes[l]
-            .cmp(&row_classes[r])
+        row_classes[l - start]
+            .cmp(&row_classes[r - start])
             .then_with(|| {
                 columns
                     .iter()
@@ -97,7 +161,7 @@ pub(crate) struct BodySource<'a> {
     order: &'a [RowAt],
     /// Per part and row, where its body stands.
     places: Vec<Vec<u32>>,
-    /// Per part and row, how long it is; only of blocks.
+    /// Per part and row, how long the event is; only of blocks.
     lengths: Vec<Vec<u32>>,
 }
 
@@ -119,12 +183,17 @@ impl<'a> BodySource<'a> {
             source.places.push(places);
             let mut lengths = Vec::new();
             if let Part::Block(block, _) = part {
-                block.body_lengths(&mut chunk_values)?;
+                block.raw_lengths(&mut chunk_values)?;
                 lengths.extend(chunk_values.iter().map(|&length| length as u32));
             }
             source.lengths.push(lengths);
         }
         Ok(source)
+    }
+
+    /// Where a row's body stands in its part.
+    pub(crate) fn place(&self, at: RowAt) -> u32 {
+        self.places[at.part as usize][at.row as usize]
     }
 
     /// Gives the lean bodies of `ranked` (indexes into the order) one after the other.

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
-use super::bodies::{BodySource, cluster_order};
+use super::bodies::{self, BodySource, ClusterKey, cluster_order};
 use super::codec::{Chunk, encode_chunk, put_varint};
 use super::database::{self, Access, FileKind, failed, io_failed};
 use super::dedup;
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::part::Part;
 use super::sealed::{
-    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, chunk_checksum,
+    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, chunk_checksum,
     piece_checksum, piece_id, put_posting, table,
 };
 use crate::limits;
@@ -271,14 +271,8 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64)> {
         cluster_keys.extend(super::bodies::cluster_key(column, ids, &strings));
     }
 
-    let ranked = cluster_order(order.len(), cluster_keys);
-    let mut ranks = vec![0i64; order.len()];
-    for (rank, &row) in ranked.iter().enumerate() {
-        ranks[row as usize] = rank as i64;
-    }
-    put_ints(&mut writer, "numbers", IntColumn::Rank, &ranks)?;
-    drop(ranks);
-    header.bodies = put_bodies(&mut writer, parts, order, &ranked, plan.zstd_level)?;
+    header.bodies = put_bodies(&mut writer, parts, order, &cluster_keys, plan.zstd_level)?;
+    drop(cluster_keys);
     put_keys(&mut writer, &plan.keys)?;
 
     header.components = std::mem::take(&mut writer.components);
@@ -418,49 +412,112 @@ fn put_keys(writer: &mut Writer, keys: &[[u8; 16]]) -> Result<()> {
     Ok(())
 }
 
+/// Writes all bodies, bucket by bucket, and where each row's body stands; how many blocks there are.
 fn put_bodies(
     writer: &mut Writer,
     parts: &[Part],
     order: &[RowAt],
-    ranked: &[u32],
+    keys: &[ClusterKey],
     level: i32,
 ) -> Result<u32> {
-    let mut compressor = zstd::bulk::Compressor::new(level)
-        .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
-    let mut index = Vec::new();
-    let mut blocks = 0u32;
-    let mut lengths = Vec::new();
-    let mut bodies: Vec<u8> = Vec::new();
-    let mut flush = |lengths: &mut Vec<u8>, count: &mut u32, bodies: &mut Vec<u8>| -> Result<()> {
-        if *count == 0 {
+    let source = BodySource::new(parts, order)?;
+    let mut ranks = vec![0i64; order.len()];
+    let mut blocks = BodyWriter::new(writer, level)?;
+    for bucket in bodies::buckets(parts, order) {
+        let first_rank = bucket.rows.start as i64;
+        if let Some(part) = bucket.copied_from {
+            let Part::Sealed(sealed) = &parts[part] else {
+                continue;
+            };
+            for row in bucket.rows {
+                ranks[row] = first_rank + i64::from(source.place(order[row]));
+            }
+            blocks.copy(sealed)?;
+            continue;
+        }
+        let ranked = cluster_order(bucket.rows, keys);
+        for (rank, &row) in ranked.iter().enumerate() {
+            ranks[row as usize] = first_rank + rank as i64;
+        }
+        source.read(&ranked, &mut |body| blocks.push(body))?;
+        blocks.flush()?;
+    }
+    let (index, count) = (blocks.index, blocks.count);
+    writer.piece("bodies", Piece::BodyIndex, 0, 0, &index)?;
+    put_ints(writer, "numbers", IntColumn::Rank, &ranks)?;
+    Ok(count)
+}
+
+/// Fills blocks of bodies and compresses them.
+struct BodyWriter<'w> {
+    writer: &'w mut Writer,
+    compressor: zstd::bulk::Compressor<'static>,
+    index: Vec<u8>,
+    count: u32,
+    events: u32,
+    lengths: Vec<u8>,
+    bodies: Vec<u8>,
+}
+
+impl<'w> BodyWriter<'w> {
+    fn new(writer: &'w mut Writer, level: i32) -> Result<BodyWriter<'w>> {
+        let compressor = zstd::bulk::Compressor::new(level)
+            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
+        Ok(BodyWriter {
+            writer,
+            compressor,
+            index: Vec::new(),
+            count: 0,
+            events: 0,
+            lengths: Vec::new(),
+            bodies: Vec::new(),
+        })
+    }
+
+    fn push(&mut self, body: &[u8]) -> Result<()> {
+        if self.events > 0 && self.bodies.len() + body.len() > limits::BODY_BLOCK_BYTES {
+            self.flush()?;
+        }
+        put_varint(&mut self.lengths, body.len() as u64);
+        self.bodies.extend_from_slice(body);
+        self.events += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.events == 0 {
             return Ok(());
         }
-        lengths.extend_from_slice(bodies);
-        let compressed = compressor
-            .compress(lengths)
+        self.lengths.extend_from_slice(&self.bodies);
+        let compressed = self
+            .compressor
+            .compress(&self.lengths)
             .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
-        put_varint(&mut index, u64::from(*count));
-        put_varint(&mut index, lengths.len() as u64);
-        writer.piece("bodies", Piece::Body, 0, blocks, &compressed)?;
-        blocks += 1;
-        *count = 0;
-        lengths.clear();
-        bodies.clear();
+        let (events, size) = (self.events, self.lengths.len() as u32);
+        self.put(events, size, &compressed)?;
+        self.events = 0;
+        self.lengths.clear();
+        self.bodies.clear();
         Ok(())
-    };
-    let mut count = 0;
-    BodySource::new(parts, order)?.read(ranked, &mut |body| {
-        if count > 0 && bodies.len() + body.len() > limits::BODY_BLOCK_BYTES {
-            flush(&mut lengths, &mut count, &mut bodies)?;
+    }
+
+    /// Takes over all blocks of a segment.
+    fn copy(&mut self, sealed: &Sealed) -> Result<()> {
+        for (number, at) in sealed.body_index()?.iter().enumerate() {
+            let compressed = sealed.compressed_frame(number)?;
+            self.put(at.events, at.size, &compressed)?;
         }
-        put_varint(&mut lengths, body.len() as u64);
-        bodies.extend_from_slice(body);
-        count += 1;
         Ok(())
-    })?;
-    flush(&mut lengths, &mut count, &mut bodies)?;
-    writer.piece("bodies", Piece::BodyIndex, 0, 0, &index)?;
-    Ok(blocks)
+    }
+
+    fn put(&mut self, events: u32, size: u32, compressed: &[u8]) -> Result<()> {
+        put_varint(&mut self.index, u64::from(events));
+        put_varint(&mut self.index, u64::from(size));
+        self.writer
+            .piece("bodies", Piece::Body, 0, self.count, compressed)?;
+        self.count += 1;
+        Ok(())
+    }
 }
 
 /// Reads whole columns in the order of the new segment.

@@ -58,6 +58,8 @@ pub(crate) struct Listing {
     pub(crate) segments: Vec<SegmentMeta>,
     /// Files that are no part of the store any more, whether or not they are still there.
     pub(crate) removed: Vec<String>,
+    /// What `source_ip` is read over.
+    pub(crate) trusted_proxies: Vec<String>,
     /// The last number that was given to a file.
     pub(crate) last_number: u64,
     /// No event id up to this one may be given out again.
@@ -168,6 +170,9 @@ impl Catalog {
                 match key.as_str() {
                     "generation" => listing.generation = value.parse().unwrap_or_default(),
                     "last_number" => listing.last_number = value.parse().unwrap_or_default(),
+                    "trusted_proxies" => {
+                        listing.trusted_proxies = value.split(',').map(str::to_owned).collect();
+                    }
                     "last_id" => listing.last_id = value.parse().unwrap_or_default(),
                     _ => {}
                 }
@@ -252,6 +257,18 @@ impl Catalog {
             let generation: i64 = row.try_get(0)?;
             transaction.commit().await?;
             Ok(generation as u64)
+        })
+    }
+
+    /// Keeps a setting.
+    pub(crate) fn set(&self, key: &str, value: &str) -> Result<()> {
+        self.run(async |connection| {
+            sqlx::query("insert into setting (key, value) values (?1, ?2) on conflict (key) do update set value = excluded.value")
+                .bind(key)
+                .bind(value)
+                .execute(connection)
+                .await?;
+            Ok(())
         })
     }
 

@@ -106,6 +106,10 @@ pub(crate) enum Origin {
     Derived(TextColumn, Derivation),
     /// The impersonated user or else the user.
     EffectiveUser,
+    /// The request URI: stored as what differs from the object's canonical path.
+    RequestUri,
+    /// The request URI up to its query.
+    Path,
     AuditId,
     Id,
     Time,
@@ -126,8 +130,6 @@ pub(crate) enum Derivation {
     TrustedHop,
     /// The first recorded address.
     FirstHop,
-    /// The request URI up to its query.
-    Path,
 }
 
 /// Where `column` comes from.
@@ -155,8 +157,8 @@ pub(crate) const fn origin(column: Column) -> Origin {
         Column::ClientIp => Origin::Derived(T::SourceIps, Derivation::FirstHop),
         Column::SourceIps => Origin::Text(T::SourceIps),
         Column::UserAgent => Origin::Text(T::UserAgent),
-        Column::RequestUri => Origin::Text(T::RequestUri),
-        Column::Path => Origin::Derived(T::RequestUri, Derivation::Path),
+        Column::RequestUri => Origin::RequestUri,
+        Column::Path => Origin::Path,
         Column::ApiGroup => Origin::Text(T::ApiGroup),
         Column::ApiVersion => Origin::Text(T::ApiVersion),
         Column::Resource => Origin::Text(T::Resource),

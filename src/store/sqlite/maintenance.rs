@@ -62,6 +62,7 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         .maintenance
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
+    shared.sweep()?;
     let state = shared.state();
     if state.actives.len() > 1 {
         let active = &state.actives[0];
@@ -83,6 +84,7 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         .is_none_or(|last| last.elapsed() > IDLE);
     if merge_now || idle || state.sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE {
         if let Some(inputs) = merge::worth_merging(shared, merge_now) {
+            drop(state);
             merge::merge(shared, &inputs)?;
             tracing::info!(segments = inputs.len(), "merged");
             return Ok(true);

@@ -83,7 +83,8 @@ pub(crate) fn rewrite(
 ) -> Result<u64> {
     let mut parts = Vec::with_capacity(inputs.len());
     for meta in inputs {
-        parts.push(Part::Sealed(shared.open_sealed(meta)?));
+        // Opened apart from what queries share: a merge reads everything once and keeps nothing.
+        parts.push(Part::Sealed(Arc::new(shared.open_apart(meta)?)));
     }
     let order = merged_order(&parts, from)?;
     let total: u64 = inputs.iter().map(|meta| meta.events).sum();

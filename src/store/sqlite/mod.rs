@@ -32,6 +32,7 @@ mod seal;
 mod sealed;
 pub mod sql;
 mod state;
+mod uri;
 mod writer;
 
 pub(crate) use engine::{open_read, open_write};

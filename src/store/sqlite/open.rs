@@ -18,6 +18,7 @@ use crate::store::{OpenOptions, Result, StoreError};
 const CATALOG: &str = "catalog.db";
 const LEDGER: &str = "ledger.db";
 const LOCK: &str = "lock";
+const READERS: &str = "readers";
 
 /// What a writer needs to begin.
 pub(crate) struct Opened {
@@ -52,7 +53,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
     let mut keys = LiveKeys::default();
     let mut next_id = listing.last_id + 1;
     let mut writers = Vec::new();
-    for meta in listing.segments {
+    for meta in std::mem::take(&mut listing.segments) {
         next_id = next_id.max(meta.last_id + 1);
         if meta.kind == SegmentKind::Sealed {
             state.sealed.push(Arc::new(meta));
@@ -97,13 +98,16 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
             (name, writer)
         }
     };
+    let options = remember_proxies(&catalog, options, &listing.trusted_proxies)?;
+    let readers = Some(readers_file(directory, true)?);
     let shared = Shared::new(
         directory,
-        options.clone(),
+        options,
         catalog,
         ledger,
         state,
         next_number,
+        readers,
     )?;
     Ok(Opened {
         shared: Arc::new(shared),
@@ -130,7 +134,7 @@ pub(crate) fn active_of(name: &str, bodies: Arc<BodyReader>, loaded: Loaded) -> 
         name: name.to_owned(),
         bodies,
         events: loaded.blocks.iter().map(|block| block.live() as u64).sum(),
-        raw_bytes: loaded.raw_bytes,
+        raw_bytes: loaded.blocks.iter().map(|block| block.raw_bytes).sum(),
         truncated,
         blocks: loaded.blocks,
     })
@@ -144,6 +148,39 @@ fn make_directory(directory: &Path) -> Result<()> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| io_failed(directory, &error))
+}
+
+/// The proxies given now, or those of the last time: readers must see what the writer sees.
+fn remember_proxies(
+    catalog: &Catalog,
+    options: &OpenOptions,
+    known: &[String],
+) -> Result<OpenOptions> {
+    let mut options = options.clone();
+    if options.trusted_proxies.is_empty() {
+        options.trusted_proxies = known.to_vec();
+    } else if options.trusted_proxies != known {
+        super::predicate::Deriver::new(&options.trusted_proxies)
+            .map_err(|error| StoreError::BadRequest(format!("--trusted-proxies: {error}")))?;
+        catalog.set("trusted_proxies", &options.trusted_proxies.join(","))?;
+    }
+    Ok(options)
+}
+
+/// The file that readers lock while they read.
+fn readers_file(directory: &Path, create: bool) -> Result<File> {
+    let path = directory.join(READERS);
+    let opened = if create {
+        File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+    } else {
+        File::open(&path)
+    };
+    opened.map_err(|error| io_failed(&path, &error))
 }
 
 /// Takes the lock that makes this process the only writer.
@@ -410,15 +447,29 @@ pub(crate) fn open_read(directory: &Path) -> Result<Shared> {
             directory.display()
         )));
     }
+    // Held until the answer is given, so that the writer removes no file meanwhile.
+    let readers = readers_file(directory, false).ok();
+    if let Some(readers) = &readers {
+        readers
+            .lock_shared()
+            .map_err(|error| io_failed(directory, &error))?;
+    }
+    let mut readers = readers;
     let mut last_error = None;
     for _ in 0..TRIES {
         let catalog = Catalog::open(&catalog_path, false)?;
         let listing = catalog.list()?;
         let generation = listing.generation;
+        let trusted_proxies = listing.trusted_proxies.clone();
         match read_state(directory, listing) {
             Ok(state) if catalog.generation()? == generation => {
                 let ledger = Ledger::open(&directory.join(LEDGER), false)?;
-                return Shared::new(directory, OpenOptions::default(), catalog, ledger, state, 1);
+                let options = OpenOptions {
+                    trusted_proxies,
+                    ..OpenOptions::default()
+                };
+                let readers = readers.take();
+                return Shared::new(directory, options, catalog, ledger, state, 1, readers);
             }
             Ok(_) => {}
             Err(error) => {

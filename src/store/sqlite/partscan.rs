@@ -4,6 +4,7 @@ use super::contains::{self, Needles};
 use super::layout::{IntColumn, TextColumn};
 use super::part::Part;
 use super::predicate::{self, Compiled, Deriver, Predicate};
+use super::uri;
 use crate::limits;
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Term, Test};
@@ -227,6 +228,39 @@ impl PartScan {
                     return Err(error);
                 }
             }
+            Predicate::Uri {
+                path_only,
+                any,
+                absent,
+                negate,
+            } => {
+                let mut uris = UriColumns::default();
+                uris.load(&self.part, chunk)?;
+                let mut failure = None;
+                let mut uri = String::new();
+                let part = &self.part;
+                out.retain(|&row| {
+                    let holds = match uris.restore(part, at(row), &mut uri) {
+                        Ok(true) => {
+                            let text = if *path_only {
+                                path_of(&uri)
+                            } else {
+                                uri.as_str()
+                            };
+                            any.iter().any(|pattern| pattern.matches(text))
+                        }
+                        Ok(false) => *absent,
+                        Err(error) => {
+                            failure = Some(error);
+                            false
+                        }
+                    };
+                    holds != *negate
+                });
+                if let Some(error) = failure {
+                    return Err(error);
+                }
+            }
             Predicate::Bytes(_) => {}
         }
         Ok(())
@@ -280,6 +314,59 @@ impl PartScan {
         }
         self.bytes = terms;
         Ok(())
+    }
+}
+
+/// The URI up to its query.
+pub(crate) fn path_of(uri: &str) -> &str {
+    uri.split('?').next().unwrap_or_default()
+}
+
+/// The columns of one chunk that request URIs are made of.
+#[derive(Default)]
+pub(crate) struct UriColumns {
+    columns: [Vec<u32>; 7],
+}
+
+impl UriColumns {
+    const ORDER: [TextColumn; 7] = [
+        TextColumn::RequestUri,
+        TextColumn::ApiGroup,
+        TextColumn::ApiVersion,
+        TextColumn::Resource,
+        TextColumn::Subresource,
+        TextColumn::Namespace,
+        TextColumn::Name,
+    ];
+
+    pub(crate) fn load(&mut self, part: &Part, chunk: u32) -> Result<()> {
+        for (column, ids) in Self::ORDER.into_iter().zip(&mut self.columns) {
+            part.ids(column, chunk, ids)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the URI of the row at an offset of the chunk; false when it has none.
+    pub(crate) fn restore(&self, part: &Part, offset: usize, out: &mut String) -> Result<bool> {
+        let text = |index: usize| -> Result<Option<&str>> {
+            match self.columns[index][offset] {
+                0 => Ok(None),
+                id => part.string(Self::ORDER[index], id).map(Some),
+            }
+        };
+        let Some(stored) = text(0)? else {
+            return Ok(false);
+        };
+        let object = uri::Object {
+            api_group: text(1)?,
+            api_version: text(2)?,
+            resource: text(3)?,
+            subresource: text(4)?,
+            namespace: text(5)?,
+            name: text(6)?,
+        };
+        uri::restore(stored, &object, out);
+        Ok(true)
     }
 }
 

@@ -77,6 +77,13 @@ pub(crate) enum Predicate {
         patterns: Vec<Pattern>,
         negate: bool,
     },
+    /// The request URI (or only its path) matches any of the patterns or is absent.
+    Uri {
+        path_only: bool,
+        any: Vec<Pattern>,
+        absent: bool,
+        negate: bool,
+    },
     /// Something about the event's bytes.
     Bytes(Term),
 }
@@ -139,7 +146,6 @@ impl Deriver {
     /// The derived text of a stored one.
     pub(crate) fn derive(&self, derivation: Derivation, text: &str) -> Option<String> {
         match derivation {
-            Derivation::Path => Some(text.split('?').next().unwrap_or_default().to_owned()),
             Derivation::FirstHop => addresses(text).into_iter().next(),
             Derivation::TrustedHop => {
                 let addresses = addresses(text);
@@ -261,6 +267,12 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 Predicate::EffectiveUser(impersonated, user)
             }
+            Origin::RequestUri | Origin::Path => Predicate::Uri {
+                path_only: *column == Column::Path,
+                any: any.clone(),
+                absent: false,
+                negate,
+            },
             Origin::AuditId => {
                 let mut exact = Vec::new();
                 let mut patterns = Vec::new();
@@ -332,6 +344,12 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 Predicate::EffectiveUser(impersonated, user)
             }
+            Origin::RequestUri | Origin::Path => Predicate::Uri {
+                path_only: false,
+                any: Vec::new(),
+                absent: true,
+                negate,
+            },
             Origin::Bytes => Predicate::Bytes(term.clone()),
             _ => Predicate::Number {
                 column: *column,

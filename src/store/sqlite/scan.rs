@@ -1,14 +1,14 @@
 //! The view that a query has of the store, and the cursor that reads events over all its parts.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::bytes;
 use super::groups::Groups;
 use super::layout::{IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
-use super::partscan::{self, Direction, PartScan};
+use super::partscan::{self, Direction, PartScan, UriColumns};
 use super::predicate::{self, Deriver};
 use super::state::{Shared, State};
 use crate::limits;
@@ -256,16 +256,28 @@ pub struct Cursor {
 /// The matching rows of one part, a batch at a time.
 pub(crate) struct Stream {
     scan: PartScan,
-    rows: Vec<u32>,
-    times: Vec<i64>,
-    ids: Vec<i64>,
+    /// The batch that is being given, and the place in it.
+    batch: Batch,
     position: usize,
+    /// Batches that were looked up ahead of their turn, for their bodies.
+    ahead: VecDeque<Batch>,
+    ended: bool,
     buffer: Vec<i64>,
     columns: HashMap<u8, (u32, Vec<u32>)>,
     numbers: HashMap<u8, (u32, Vec<i64>)>,
     audit: Option<(u32, Vec<[u8; 16]>)>,
+    uris: Option<(u32, UriColumns)>,
+    uri: String,
     raw: HashMap<u32, Vec<u8>>,
-    raw_largest: usize,
+    raw_rows: usize,
+}
+
+/// Matching rows of one chunk, in the order of the scan.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<u32>,
+    times: Vec<i64>,
+    ids: Vec<i64>,
 }
 
 impl Cursor {
@@ -536,6 +548,17 @@ impl Cursor {
                     .derive(derivation, stream.scan.part.string(text, id)?);
                 self.scratch = derived.map_or(Value::Null, Value::text);
             }
+            Origin::RequestUri | Origin::Path => {
+                let uri = stream.uri(row)?;
+                let path_only = column == Column::Path;
+                self.scratch = uri.map_or(Value::Null, |uri| {
+                    Value::text(if path_only {
+                        partscan::path_of(uri)
+                    } else {
+                        uri
+                    })
+                });
+            }
             Origin::AuditId => {
                 let odd = stream.id(TextColumn::OddAuditId, row)?;
                 let key = stream.audit_key(row)?;
@@ -557,7 +580,8 @@ impl Cursor {
                 });
             }
             Origin::Bytes => {
-                let raw = stream.raw(row, self.groups.is_some(), &mut self.work)?;
+                let ordered = matches!(self.order, ScanOrder::NewestFirst | ScanOrder::OldestFirst);
+                let raw = stream.raw(row, ordered, &self.budget, &mut self.work)?;
                 if column == Column::Raw {
                     return Ok(Cell::Bytes(raw));
                 }
@@ -593,66 +617,86 @@ impl Cursor {
 }
 
 /// Bytes of events that one stream reads ahead.
-const RAW_AHEAD_BYTES: usize = 16 << 20;
-const RAW_AHEAD_ROWS: usize = 2048;
+const RAW_AHEAD_BYTES: usize = 48 << 20;
+const RAW_AHEAD_ROWS_MIN: usize = 16;
+const RAW_AHEAD_ROWS_MAX: usize = 16_384;
 
 impl Stream {
     fn new(scan: PartScan) -> Stream {
         Stream {
             scan,
-            rows: Vec::new(),
-            times: Vec::new(),
-            ids: Vec::new(),
+            batch: Batch::default(),
             position: 0,
+            ahead: VecDeque::new(),
+            ended: false,
             buffer: Vec::new(),
             columns: HashMap::new(),
             numbers: HashMap::new(),
             audit: None,
+            uris: None,
+            uri: String::new(),
             raw: HashMap::new(),
-            raw_largest: 0,
+            raw_rows: 0,
         }
     }
 
     /// Ensures a row at the position; false at the end of the part.
     fn fill(&mut self, ordered: bool, budget: &Budget, work: &mut Work) -> Result<bool> {
-        while self.position >= self.rows.len() {
+        while self.position >= self.batch.rows.len() {
             self.position = 0;
-            self.raw.clear();
-            if !self.scan.next_rows(&mut self.rows, budget, work)? {
+            if self.ahead.is_empty() && !self.look_ahead(ordered, budget, work)? {
                 return Ok(false);
             }
-            if ordered {
-                partscan::gather_ints(
-                    &self.scan.part,
-                    IntColumn::Time,
-                    &self.rows,
-                    &mut self.buffer,
-                    &mut self.times,
-                )?;
-                partscan::gather_ints(
-                    &self.scan.part,
-                    IntColumn::Id,
-                    &self.rows,
-                    &mut self.buffer,
-                    &mut self.ids,
-                )?;
-            }
+            self.batch = self.ahead.pop_front().unwrap_or_default();
+        }
+        Ok(true)
+    }
+
+    /// Looks up one more batch; false at the end of the part.
+    fn look_ahead(&mut self, ordered: bool, budget: &Budget, work: &mut Work) -> Result<bool> {
+        let mut batch = Batch::default();
+        if self.ended || !self.scan.next_rows(&mut batch.rows, budget, work)? {
+            self.ended = true;
+            return Ok(false);
+        }
+        if ordered {
+            let part = &self.scan.part;
+            partscan::gather_ints(
+                part,
+                IntColumn::Time,
+                &batch.rows,
+                &mut self.buffer,
+                &mut batch.times,
+            )?;
+            partscan::gather_ints(
+                part,
+                IntColumn::Id,
+                &batch.rows,
+                &mut self.buffer,
+                &mut batch.ids,
+            )?;
+        }
+        if !batch.rows.is_empty() {
+            self.ahead.push_back(batch);
         }
         Ok(true)
     }
 
     fn head(&self) -> (i64, i64) {
-        (self.times[self.position], self.ids[self.position])
+        (
+            self.batch.times[self.position],
+            self.batch.ids[self.position],
+        )
     }
 
     fn row(&self) -> u32 {
-        self.rows[self.position]
+        self.batch.rows[self.position]
     }
 
     /// Shows one row, for orders that are made elsewhere.
     fn set_row(&mut self, row: u32) {
-        self.rows.clear();
-        self.rows.push(row);
+        self.batch.rows.clear();
+        self.batch.rows.push(row);
         self.position = 0;
     }
 
@@ -705,32 +749,50 @@ impl Stream {
             .ok_or_else(|| super::codec::damaged("no audit ids"))
     }
 
-    /// The exact bytes of a row; the rows that come next are read along with it, so that a block of
-    /// bodies is decompressed once for all of them.
-    fn raw(&mut self, row: u32, single: bool, work: &mut Work) -> Result<&[u8]> {
+    fn uri(&mut self, row: u32) -> Result<Option<&str>> {
+        let (chunk, offset) = self.split(row);
+        if self.uris.as_ref().is_none_or(|(held, _)| *held != chunk) {
+            let mut uris = UriColumns::default();
+            uris.load(&self.scan.part, chunk)?;
+            self.uris = Some((chunk, uris));
+        }
+        let Some((_, uris)) = &self.uris else {
+            return Ok(None);
+        };
+        let there = uris.restore(&self.scan.part, offset, &mut self.uri)?;
+        Ok(there.then_some(self.uri.as_str()))
+    }
+
+    /// The exact bytes of a row; the rows that come next are read along with it, more and more of
+    /// them, so that a block of bodies is decompressed once for all of them.
+    fn raw(&mut self, row: u32, ordered: bool, budget: &Budget, work: &mut Work) -> Result<&[u8]> {
         if !self.raw.contains_key(&row) {
             self.raw.clear();
-            let ahead = match self.raw_largest {
-                0 => 16,
-                largest => (RAW_AHEAD_BYTES / largest).clamp(1, RAW_AHEAD_ROWS),
-            };
-            let end = if single {
-                self.position + 1
-            } else {
-                (self.position + ahead).min(self.rows.len())
-            };
-            let wanted = &self.rows[self.position..end];
-            let (raw, largest) = (&mut self.raw, &mut self.raw_largest);
-            work.blocks_read += self.scan.part.raw(wanted, &mut |row, bytes| {
-                *largest = bytes.len().max(*largest);
-                raw.insert(row, bytes);
+            self.raw_rows = (self.raw_rows * 4).clamp(RAW_AHEAD_ROWS_MIN, RAW_AHEAD_ROWS_MAX);
+            let mut wanted = self.batch.rows[self.position..].to_vec();
+            let mut next = 0;
+            while wanted.len() < self.raw_rows {
+                if next == self.ahead.len() && !self.look_ahead(ordered, budget, work)? {
+                    break;
+                }
+                if let Some(batch) = self.ahead.get(next) {
+                    wanted.extend_from_slice(&batch.rows);
+                    next += 1;
+                }
+            }
+            wanted.truncate(self.raw_rows);
+            let (raw, mut total) = (&mut self.raw, 0);
+            work.blocks_read += self.scan.part.raw(&wanted, &mut |at, bytes| {
+                // What does not fit is read again in its turn.
+                total += bytes.len();
+                if total <= RAW_AHEAD_BYTES || at == row {
+                    raw.insert(at, bytes);
+                }
                 Ok(())
             })?;
         }
-        self.raw
-            .get(&row)
-            .map(Vec::as_slice)
-            .ok_or_else(|| super::codec::damaged("an event's body is missing"))
+        let raw = self.raw.get(&row).map(Vec::as_slice);
+        raw.ok_or_else(|| super::codec::damaged("an event's body is missing"))
     }
 }
 

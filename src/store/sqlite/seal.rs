@@ -45,6 +45,10 @@ pub(crate) fn seal(shared: &Shared, active: &Active) -> Result<Sealed> {
         .map(|_| sealed_name(shared.take_number()))
         .collect();
     let keys = active.bodies.keys()?;
+    let mut raw_lengths = vec![Vec::new(); active.blocks.len()];
+    for (block, lengths) in active.blocks.iter().zip(&mut raw_lengths) {
+        block.raw_lengths(lengths)?;
+    }
     let mut metas = Vec::with_capacity(names.len());
     let mut sealed = Sealed::default();
     for (order, name) in partitions.into_values().zip(&names) {
@@ -59,14 +63,16 @@ pub(crate) fn seal(shared: &Shared, active: &Active) -> Result<Sealed> {
             part_keys.push(<[u8; 16]>::try_from(key).expect("the slice has 16 bytes"));
         }
         part_keys.sort_unstable();
-        let share = order.len() as f64 / active.events.max(1) as f64;
+        let raw_bytes = order
+            .iter()
+            .map(|at| raw_lengths[at.part as usize][at.row as usize])
+            .sum::<i64>() as u64;
         let events = order.len() as u64;
         let plan = Plan {
             parts: &parts,
             order: &order,
             keys: part_keys,
-            // Exact in total; how it divides over partitions is only reported.
-            raw_bytes: (active.raw_bytes as f64 * share) as u64,
+            raw_bytes,
             siblings: names.clone(),
             replaces: vec![active.name.clone()],
             zstd_level: limits::SEALED_ZSTD_LEVEL,
@@ -94,6 +100,13 @@ pub(crate) fn replace(shared: &Shared, remove: &[String], add: Vec<SegmentMeta>)
     let generation = shared
         .catalog
         .replace(remove, &add, shared.last_number(), last_id)?;
+    let state = shared.state();
+    let needed = |name: &String| {
+        let meta = state.sealed.iter().find(|meta| meta.name == *name);
+        (name.clone(), meta.map(Arc::downgrade))
+    };
+    shared.retire(remove.iter().map(needed).collect());
+    drop(state);
     shared.update(|state| {
         state.generation = generation;
         state
@@ -103,14 +116,8 @@ pub(crate) fn replace(shared: &Shared, remove: &[String], add: Vec<SegmentMeta>)
         state.sealed.extend(add.into_iter().map(Arc::new));
     });
     shared.forget_open(remove);
-    for name in remove {
-        for suffix in ["", "-wal", "-shm"] {
-            // A file that stays behind is removed at the next start.
-            let _ = std::fs::remove_file(shared.directory.join(format!("{name}{suffix}")));
-        }
-    }
     shared.changed.notify_all();
-    Ok(())
+    shared.sweep()
 }
 
 /// What the catalog keeps of a finished file.

@@ -231,11 +231,6 @@ impl Sealed {
         self.with_chunk(column as u8, chunk, |reference| reference.get(offset))
     }
 
-    pub(crate) fn id(&self, column: TextColumn, row: u32) -> Result<u32> {
-        let (chunk, offset) = split(row);
-        Ok(self.with_chunk(column as u8, chunk, |reference| reference.get(offset))? as u32)
-    }
-
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
         let rows = self.chunk_rows(chunk);
         self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
@@ -432,6 +427,11 @@ impl Sealed {
             .body_index()?
             .partition_point(|at| at.first_rank <= rank)
             .saturating_sub(1))
+    }
+
+    /// A block of bodies as it stands in the file.
+    pub(crate) fn compressed_frame(&self, number: usize) -> Result<Vec<u8>> {
+        self.piece(Piece::Body, 0, number as u32)
     }
 
     /// Decompresses a block of bodies.

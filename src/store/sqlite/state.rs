@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use super::active::BodyReader;
 use super::block::Block;
@@ -67,6 +67,12 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Mutex<()>,
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
+    /// Files that are no part of the store any more, with what tells whether a query of this
+    /// process still needs them.
+    retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
+    /// Readers of other processes hold a shared lock on this file; files are removed under an
+    /// exclusive one.
+    pub(crate) readers: Option<std::fs::File>,
 }
 
 #[derive(Default)]
@@ -83,6 +89,7 @@ impl Shared {
         ledger: Ledger,
         state: State,
         next_number: u64,
+        readers: Option<std::fs::File>,
     ) -> Result<Shared> {
         let deriver = Deriver::new(&options.trusted_proxies)
             .map_err(|error| StoreError::BadRequest(format!("--trusted-proxies: {error}")))?;
@@ -98,6 +105,8 @@ impl Shared {
             maintenance: Mutex::new(()),
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
+            retired: Mutex::default(),
+            readers,
         })
     }
 
@@ -150,6 +159,24 @@ impl Shared {
                 return Ok(Arc::clone(sealed));
             }
         }
+        let sealed = Arc::new(self.open_apart(meta)?);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let clock = open.clock;
+        open.segments
+            .insert(meta.name.clone(), (Arc::clone(&sealed), clock));
+        if open.segments.len() > OPEN_SEGMENTS_MAX {
+            let oldest = open
+                .segments
+                .iter()
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(name, _)| name.clone());
+            oldest.and_then(|name| open.segments.remove(&name));
+        }
+        Ok(sealed)
+    }
+
+    /// Opens a sealed segment for one use.
+    pub(crate) fn open_apart(&self, meta: &SegmentMeta) -> Result<Sealed> {
         let path = self.directory.join(&meta.name);
         let found = std::fs::metadata(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => StoreError::Damaged(format!(
@@ -167,7 +194,7 @@ impl Shared {
                 meta.file_bytes
             )));
         }
-        let sealed = Arc::new(Sealed::open(&path, Some(meta.header_checksum))?);
+        let sealed = Sealed::open(&path, Some(meta.header_checksum))?;
         if sealed.header.strings.len() != TextColumn::ALL.len() {
             return Err(StoreError::Damaged(format!(
                 "{}: has {} text columns instead of {}",
@@ -176,19 +203,57 @@ impl Shared {
                 TextColumn::ALL.len()
             )));
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let clock = open.clock;
-        open.segments
-            .insert(meta.name.clone(), (Arc::clone(&sealed), clock));
-        if open.segments.len() > OPEN_SEGMENTS_MAX {
-            let oldest = open
-                .segments
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(name, _)| name.clone());
-            oldest.and_then(|name| open.segments.remove(&name));
-        }
         Ok(sealed)
+    }
+
+    /// Notes files to be removed once no query needs them.
+    pub(crate) fn retire(&self, files: Vec<(String, Option<Weak<SegmentMeta>>)>) {
+        self.retired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(files);
+    }
+
+    /// Removes retired files that nobody reads any more.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        if retired.is_empty() {
+            return Ok(());
+        }
+        // A reader of another process is between reading the catalog and the end of its answer.
+        if self
+            .readers
+            .as_ref()
+            .is_some_and(|readers| readers.try_lock().is_err())
+        {
+            return Ok(());
+        }
+        let mut gone = Vec::new();
+        retired.retain(|(name, needed)| {
+            if needed.as_ref().is_some_and(|meta| meta.strong_count() > 0) {
+                return true;
+            }
+            gone.push(name.clone());
+            false
+        });
+        drop(retired);
+        for name in &gone {
+            for suffix in ["", "-wal", "-shm"] {
+                let path = self.directory.join(format!("{name}{suffix}"));
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        // The catalog still knows it as removed; the next start tries again.
+                        tracing::warn!(file = %path.display(), %error, "a removed file stays behind");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if let Some(readers) = &self.readers {
+            let unlocked = readers.unlock();
+            unlocked.map_err(|error| super::database::io_failed(&self.directory, &error))?;
+        }
+        self.catalog.forget_removed(&gone)
     }
 
     /// Closes segments that are no longer part of the store.

@@ -245,7 +245,7 @@ impl Writer {
                 dead.push(row as u32);
             }
         }
-        parsed.dead.clone_from(&dead);
+        parsed.set_dead(dead.clone())?;
         Ok((
             NewBlock {
                 encoded,
@@ -266,7 +266,7 @@ impl Writer {
                 let mut active = (**last).clone();
                 for (new, parsed) in blocks {
                     active.events += parsed.live() as u64;
-                    active.raw_bytes += new.encoded.raw_bytes;
+                    active.raw_bytes += parsed.raw_bytes;
                     active.truncated += new.encoded.truncated;
                     active.blocks.push(Arc::new(parsed));
                 }
