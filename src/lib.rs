@@ -9,4 +9,5 @@
 
 pub mod limits;
 pub mod model;
+pub mod query;
 pub mod store;

@@ -1,0 +1,6 @@
+//! Questions and answers as people see them: words to a filter, rows to text. Shared by the CLI
+//! and the HTTP API, so that both ask and answer alike.
+
+mod base64;
+pub mod clock;
+pub mod wire;
