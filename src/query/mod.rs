@@ -3,4 +3,7 @@
 
 mod base64;
 pub mod clock;
+pub mod listing;
+mod names;
+pub mod params;
 pub mod wire;
