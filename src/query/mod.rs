@@ -5,5 +5,6 @@ mod base64;
 pub mod clock;
 pub mod listing;
 mod names;
+pub mod output;
 pub mod params;
 pub mod wire;
