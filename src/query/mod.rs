@@ -2,9 +2,10 @@
 //! and the HTTP API, so that both ask and answer alike.
 
 mod base64;
-pub mod clock;
 pub mod listing;
 mod names;
 pub mod output;
 pub mod params;
 pub mod wire;
+
+pub use crate::model::time as clock;

@@ -17,6 +17,7 @@ pub use list::escape;
 
 use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
+use crate::model::outcome::Outcome;
 use crate::query::listing::DEFAULT_COLUMNS;
 use crate::query::{clock, names};
 use crate::store::filter::Filter;
@@ -113,7 +114,10 @@ fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), Str
         "stage" => terms::closed(filter, Column::Stage, names::STAGES, value),
         "level" => terms::closed(filter, Column::Level, names::LEVELS, value),
         "code" => terms::code(filter, value),
-        "outcome" => terms::closed(filter, Column::Outcome, names::OUTCOMES, value),
+        "outcome" => {
+            let known: Vec<_> = Outcome::ALL.iter().map(|known| known.as_str()).collect();
+            terms::closed(filter, Column::Outcome, &known, value)
+        }
         "source_ip" => terms::source_ip(filter, value),
         "user_agent" => terms::text(filter, Column::UserAgent, value),
         "audit_id" => terms::text(filter, Column::AuditId, value),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::list::{self, Item};
 use super::suggest::suggest;
 use crate::model::column::Column;
-use crate::query::names;
+use crate::model::resources;
 use crate::store::filter::{Filter, Pattern, Test};
 
 /// Adds the terms of a list: one that must hold over the plain items, and one that must not over
@@ -66,7 +66,7 @@ pub fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
 pub fn closed(
     filter: &mut Filter,
     column: Column,
-    known: &[&str],
+    known: &[&'static str],
     value: &str,
 ) -> Result<(), String> {
     let read = |item: &Item| {
@@ -105,7 +105,7 @@ pub fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
                 item.text
             ));
         }
-        let (resource, group) = names::parse_resource(&item.text);
+        let (resource, group) = resources::parse_resource(&item.text);
         if resource.is_empty() || group.as_deref() == Some("") {
             return Err(format!(
                 "{:?} is no resource; use a form such as deployments or deployments.apps",

@@ -238,7 +238,6 @@ fn errors_name_flag_value_and_fix() {
             "pods/exec",
             "holds a subresource; use --resource pods --subresource exec",
         ),
-        ("resource", "pods.", "is no resource"),
         ("resource", ".apps", "is no resource"),
         (
             "contains",
