@@ -6,6 +6,7 @@ pub mod listing;
 mod names;
 pub mod output;
 pub mod params;
+pub mod source;
 pub mod wire;
 
 pub use crate::model::time as clock;
