@@ -17,7 +17,7 @@ use crate::store::{Answer, Coverage, Result, SqlColumn, SqlSink};
 pub struct Output {
     /// How the answer is written
     #[arg(
-        short,
+        short = 'o',
         long = "output",
         value_name = "FORMAT",
         value_enum,

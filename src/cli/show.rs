@@ -20,7 +20,7 @@ pub struct Args {
     cluster: Option<String>,
     /// How the answer is written
     #[arg(
-        short,
+        short = 'o',
         long = "output",
         value_name = "FORMAT",
         value_enum,

@@ -18,7 +18,7 @@ use crate::store::Stats;
 pub struct Args {
     /// How the answer is written
     #[arg(
-        short,
+        short = 'o',
         long = "output",
         value_name = "FORMAT",
         value_enum,
