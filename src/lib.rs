@@ -7,6 +7,7 @@
 //! Arrows point one way: `cli`, `http` -> `intake`, `query` -> `store` -> `model`. `cli` and `http`
 //! do not know each other, except that `cli` starts the server.
 
+pub mod intake;
 pub mod limits;
 pub mod model;
 pub mod store;
