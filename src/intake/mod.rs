@@ -12,6 +12,8 @@ pub mod files;
 pub mod import;
 pub mod remote;
 pub mod split;
+#[cfg(test)]
+mod testing;
 
 use crate::model::event::Event;
 use crate::model::normalise::Reject;
