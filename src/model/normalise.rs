@@ -16,11 +16,13 @@ mod fields;
 mod reject;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod uri;
 
 use memchr::memmem;
 
-use self::fields::{Fields, Stamp, Status};
+use self::fields::{Fields, Status};
+use self::typed::Stamp;
 use super::event::{Event, Spans, Text, TimeQuality};
 use super::outcome::{Facts, outcome};
 
@@ -202,17 +204,14 @@ fn object_of_bodies<'a>(
             uid = answer.uid;
         }
     }
-    if (names_itself && name.is_none()) || (uid.is_none() && matches!(verb, "update" | "patch")) {
-        if let Some(sent) = fields.request_body(raw).and_then(body::identity_of) {
-            if names_itself && name.is_none() {
-                name = sent.name.clone();
-            }
-            if matches!(verb, "update" | "patch")
-                && uid.is_none()
-                && (sent.name.is_none() || sent.name == name)
-            {
-                uid = sent.uid;
-            }
+    let checks_uid = matches!(verb, "update" | "patch");
+    let wanted = (names_itself && name.is_none()) || (checks_uid && uid.is_none());
+    if wanted && let Some(sent) = fields.request_body(raw).and_then(body::identity_of) {
+        if checks_uid && uid.is_none() && (sent.name.is_none() || sent.name == name) {
+            uid = sent.uid;
+        }
+        if names_itself && name.is_none() {
+            name = sent.name;
         }
     }
     // A delete that is answered with a Status names in its details what was deleted.

@@ -103,7 +103,7 @@ pub fn outcome(facts: &Facts<'_>) -> Outcome {
         // Switching Protocols, at ResponseStarted and ResponseComplete of exec, attach,
         // portforward and upgraded proxy requests.
         101 => Outcome::Upgraded,
-        ..400 => Outcome::Success,
+        ..=399 => Outcome::Success,
         401 => unauthorized(facts),
         403 => forbidden(facts),
         404 => Outcome::NotFound,
@@ -119,12 +119,12 @@ pub fn outcome(facts: &Facts<'_>) -> Outcome {
         // all other 429 are Priority and Fairness or the max-in-flight filter.
         429 if eviction_blocked(facts) => Outcome::EvictionBlocked,
         429 => Outcome::Throttled,
-        ..500 => Outcome::ClientError,
+        400..=499 => Outcome::ClientError,
         _ => Outcome::ServerError,
     }
 }
 
-/// 401. Authentication comes before authorization, so an event with a decision was authenticated
+/// Of code 401. Authentication comes before authorization, so an event with a decision was authenticated
 /// here, and the 401 is somebody else's: a policy's or a proxied backend's.
 fn unauthorized(facts: &Facts<'_>) -> Outcome {
     match facts.decision {
@@ -134,7 +134,7 @@ fn unauthorized(facts: &Facts<'_>) -> Outcome {
     }
 }
 
-/// 403.
+/// Of code 403.
 fn forbidden(facts: &Facts<'_>) -> Outcome {
     // AS/pkg/endpoints/filters/authorization.go writes the decision before it answers.
     if facts.decision == Some("forbid") {
@@ -148,6 +148,10 @@ fn forbidden(facts: &Facts<'_>) -> Outcome {
             _ => Outcome::DeniedOther,
         };
     };
+    // Denied impersonation, whatever the client wrote for a resource in its path.
+    if facts.decision.is_none() && message.contains("\" cannot impersonate") {
+        return Outcome::DeniedAuthz;
+    }
     // A kubelet's own authorizer (pkg/kubelet/server/auth_filter.go), passed on by logs and exec.
     if message.contains("Forbidden (user=") && facts.decision == Some("allow") {
         return Outcome::DeniedUpstream;

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::Reject;
+use super::typed::{Reader, Stamp, once};
 use crate::model::event::Text;
 use crate::model::identity::Kept;
-use crate::model::json::{INVALID_UTF8, Literal, Scanner, unescape};
-use crate::model::time;
+use crate::model::json::{INVALID_UTF8, Literal};
 
 /// What an item holds. `None` is absent or null; texts that the API omits when empty are absent
 /// when they are empty.
@@ -92,74 +92,56 @@ pub(super) struct Status<'a> {
     pub details: Option<Range<usize>>,
 }
 
-/// An instant, and where it stands if its spelling is the canonical one.
-#[derive(Debug)]
-pub(super) struct Stamp {
-    pub micros: i64,
-    pub literal: Option<Range<usize>>,
-}
-
 /// Reads the members of `raw`.
 pub(super) fn read(raw: &[u8]) -> Result<Fields<'_>, Reject> {
-    let mut reader = Reader {
-        raw,
-        whole: std::str::from_utf8(raw).ok(),
-        scanner: Scanner::new(raw),
+    let mut item = Item {
+        reader: Reader::new(raw),
         fields: Fields::default(),
     };
-    reader.item()?;
-    Ok(reader.fields)
+    item.read()?;
+    Ok(item.fields)
 }
 
-struct Reader<'a> {
-    raw: &'a [u8],
-    /// The bytes as text, if all of them are UTF-8: then no part has to be checked again.
-    whole: Option<&'a str>,
-    scanner: Scanner<'a>,
+/// An item and what was read of it.
+struct Item<'a> {
+    reader: Reader<'a>,
     fields: Fields<'a>,
 }
 
-/// Marks a member as seen, or refuses the second one.
-fn once(seen: &mut u32, bit: u32, field: &str) -> Result<(), Reject> {
-    if *seen & 1 << bit != 0 {
-        return Err(Reject::new(format!(
-            "{field} stands twice, so the item is ambiguous"
-        )));
-    }
-    *seen |= 1 << bit;
-    Ok(())
-}
-
-impl<'a> Reader<'a> {
-    fn item(&mut self) -> Result<(), Reject> {
-        self.scanner.space();
-        match self.scanner.peek() {
-            Some(b'{') => self.scanner.enter_object()?,
+impl<'a> Item<'a> {
+    fn read(&mut self) -> Result<(), Reject> {
+        self.reader.scanner.space();
+        match self.reader.scanner.peek() {
+            Some(b'{') => self.reader.scanner.enter_object()?,
             None => return Err(Reject::new("empty")),
-            Some(_) => return Err(Reject::value("the item", "is no JSON object", self.raw)),
+            Some(_) => {
+                return Err(Reject::value(
+                    "the item",
+                    "is no JSON object",
+                    self.reader.raw,
+                ));
+            }
         }
         // Whitespace around the item is no part of it and needs no compaction.
-        self.scanner.forget_space();
+        self.reader.scanner.forget_space();
         let mut seen = 0_u32;
         let mut first = true;
-        loop {
-            let Some(key) = self.scanner.next_key(first)? else {
-                break;
-            };
+        while let Some(key) = self.reader.scanner.next_key(first)? {
             first = false;
             let start = key.span.start - 1;
             let counts = self.member(&key, &mut seen)?;
-            let span = start..self.scanner.at();
+            let span = start..self.reader.scanner.at();
             if counts {
                 self.fields.kept.keep(span)
             } else {
                 self.fields.kept.leave_out()
             }
         }
-        self.fields.spaced = self.scanner.spaced();
-        self.scanner.space();
-        if self.scanner.peek().is_some() {
+        self.fields.spaced = self.reader.scanner.spaced();
+        self.reader.scanner.space();
+        if self.reader.scanner.peek().is_some() {
             return Err(self
+                .reader
                 .scanner
                 .broken("trailing characters after the object")
                 .into());
@@ -171,16 +153,16 @@ impl<'a> Reader<'a> {
     fn member(&mut self, key: &Literal, seen: &mut u32) -> Result<bool, Reject> {
         let decoded;
         let name = if key.escaped {
-            decoded = self.text(key, "a key")?;
+            decoded = self.reader.text(key, "a key")?;
             decoded.as_bytes()
         } else {
-            &self.raw[key.span.clone()]
+            &self.reader.raw[key.span.clone()]
         };
         let mut counts = true;
         match name {
             b"kind" => {
                 once(seen, 0, "kind")?;
-                if let Some(kind) = self.optional("kind")?
+                if let Some(kind) = self.reader.optional("kind")?
                     && kind != "Event"
                 {
                     return Err(Reject::value("kind", "is not Event", kind.as_bytes()));
@@ -189,34 +171,34 @@ impl<'a> Reader<'a> {
             }
             b"apiVersion" => {
                 once(seen, 1, "apiVersion")?;
-                if let Some(version) = self.optional("apiVersion")? {
+                if let Some(version) = self.reader.optional("apiVersion")? {
                     check_version(&version)?;
                 }
                 counts = false;
             }
             b"level" => {
                 once(seen, 2, "level")?;
-                self.fields.level = Some(self.required("level")?);
+                self.fields.level = Some(self.reader.required("level")?);
             }
             b"auditID" => {
                 once(seen, 3, "auditID")?;
-                let literal = self.literal("auditID")?;
-                self.fields.audit_id = Some(self.text(&literal, "auditID")?);
+                let literal = self.reader.literal("auditID")?;
+                self.fields.audit_id = Some(self.reader.text(&literal, "auditID")?);
                 self.fields.audit_id_span = (!literal.escaped).then_some(literal.span);
             }
             b"stage" => {
                 once(seen, 4, "stage")?;
-                self.fields.stage = Some(self.required("stage")?);
+                self.fields.stage = Some(self.reader.required("stage")?);
             }
             b"requestURI" => {
                 once(seen, 5, "requestURI")?;
-                let literal = self.literal("requestURI")?;
-                self.fields.request_uri = Some(self.text(&literal, "requestURI")?);
+                let literal = self.reader.literal("requestURI")?;
+                self.fields.request_uri = Some(self.reader.text(&literal, "requestURI")?);
             }
             b"verb" => {
                 once(seen, 6, "verb")?;
-                let literal = self.literal("verb")?;
-                self.fields.verb = Some(self.text(&literal, "verb")?);
+                let literal = self.reader.literal("verb")?;
+                self.fields.verb = Some(self.reader.text(&literal, "verb")?);
             }
             b"user" => {
                 once(seen, 7, "user")?;
@@ -229,11 +211,11 @@ impl<'a> Reader<'a> {
             }
             b"sourceIPs" => {
                 once(seen, 9, "sourceIPs")?;
-                self.fields.source_ips = self.texts("sourceIPs")?;
+                self.fields.source_ips = self.reader.texts("sourceIPs")?;
             }
             b"userAgent" => {
                 once(seen, 10, "userAgent")?;
-                self.fields.user_agent = self.optional("userAgent")?;
+                self.fields.user_agent = self.reader.optional("userAgent")?;
             }
             b"objectRef" => {
                 once(seen, 11, "objectRef")?;
@@ -253,15 +235,15 @@ impl<'a> Reader<'a> {
             }
             b"requestReceivedTimestamp" => {
                 once(seen, 15, "requestReceivedTimestamp")?;
-                self.fields.received = self.stamp("requestReceivedTimestamp")?;
+                self.fields.received = self.reader.stamp("requestReceivedTimestamp")?;
             }
             b"stageTimestamp" => {
                 once(seen, 16, "stageTimestamp")?;
-                self.fields.staged = self.stamp("stageTimestamp")?;
+                self.fields.staged = self.reader.stamp("stageTimestamp")?;
             }
             b"timestamp" => {
                 once(seen, 17, "timestamp")?;
-                self.fields.timestamp = self.stamp("timestamp")?;
+                self.fields.timestamp = self.reader.stamp("timestamp")?;
             }
             b"metadata" => {
                 once(seen, 18, "metadata")?;
@@ -272,172 +254,56 @@ impl<'a> Reader<'a> {
                 self.annotations()?;
             }
             _ => {
-                self.scanner.skip()?;
+                self.reader.scanner.skip()?;
             }
         }
         Ok(counts)
     }
 
-    /// The value of a string literal of `field`.
-    fn text(&self, literal: &Literal, field: &str) -> Result<Text<'a>, Reject> {
-        let text = self.str(literal.span.clone(), field)?;
-        Ok(if literal.escaped {
-            unescape(text)
-        } else {
-            Text::Borrowed(text)
-        })
-    }
-
-    /// The bytes of `span` as text.
-    fn str(&self, span: Range<usize>, field: &str) -> Result<&'a str, Reject> {
-        match self.whole.and_then(|whole| whole.get(span.clone())) {
-            Some(text) => Ok(text),
-            None => {
-                let bytes = &self.raw[span];
-                std::str::from_utf8(bytes)
-                    .map_err(|_| Reject::value(field, "is no valid UTF-8", bytes))
-            }
-        }
-    }
-
-    /// A string that must be there.
-    fn literal(&mut self, field: &str) -> Result<Literal, Reject> {
-        if self.scanner.peek() != Some(b'"') {
-            return Err(self.wrong(field, "is no string"));
-        }
-        Ok(self.scanner.string()?)
-    }
-
-    /// A string that must be there and say something.
-    fn required(&mut self, field: &str) -> Result<Text<'a>, Reject> {
-        let literal = self.literal(field)?;
-        if literal.span.is_empty() {
-            return Err(Reject::new(format!("{field} is empty")));
-        }
-        self.text(&literal, field)
-    }
-
-    /// A string, or nothing if it is null or empty.
-    fn optional(&mut self, field: &str) -> Result<Option<Text<'a>>, Reject> {
-        if self.scanner.null() {
-            return Ok(None);
-        }
-        let literal = self.literal(field)?;
-        if literal.span.is_empty() {
-            return Ok(None);
-        }
-        self.text(&literal, field).map(Some)
-    }
-
-    /// Refuses the value here.
-    #[cold]
-    fn wrong(&mut self, field: &str, problem: &str) -> Reject {
-        let start = self.scanner.at();
-        match self.scanner.skip() {
-            Ok(_) => Reject::value(field, problem, &self.raw[start..self.scanner.at()]),
-            Err(broken) => broken.into(),
-        }
-    }
-
-    /// Enters the object of `field`; false if it is null.
-    fn enter(&mut self, field: &str) -> Result<bool, Reject> {
-        if self.scanner.null() {
-            return Ok(false);
-        }
-        if self.scanner.peek() != Some(b'{') {
-            return Err(self.wrong(field, "is no object"));
-        }
-        self.scanner.enter_object()?;
-        Ok(true)
-    }
-
-    /// The bytes of a key, unescaped.
-    fn key(&self, key: &Literal, field: &str) -> Result<Text<'a>, Reject> {
-        if key.escaped || self.whole.is_none() {
-            // A key that is no text is none that anybody reads.
-            return Ok(self.text(key, field).unwrap_or(Text::Borrowed("\u{fffd}")));
-        }
-        self.text(key, field)
-    }
-
-    /// An array of strings as JSON text.
-    fn texts(&mut self, field: &str) -> Result<Option<Text<'a>>, Reject> {
-        if self.scanner.null() {
-            return Ok(None);
-        }
-        if self.scanner.peek() != Some(b'[') {
-            return Err(self.wrong(field, "is no array of strings"));
-        }
-        let start = self.scanner.at();
-        self.scanner.enter_array()?;
-        let mut first = true;
-        while self.scanner.next_element(first)? {
-            first = false;
-            self.literal(field)?;
-        }
-        self.str(start..self.scanner.at(), field)
-            .map(|text| Some(Text::Borrowed(text)))
-    }
-
     fn person(&mut self, field: &str, names: &PersonNames) -> Result<Person<'a>, Reject> {
         let mut person = Person::default();
-        if !self.enter(field)? {
+        if !self.reader.enter(field)? {
             return Ok(person);
         }
         let mut seen = 0;
         let mut first = true;
-        while let Some(key) = self.scanner.next_key(first)? {
+        while let Some(key) = self.reader.scanner.next_key(first)? {
             first = false;
-            match &*self.key(&key, field)? {
+            match &*self.reader.key(&key, field)? {
                 "username" => {
                     once(&mut seen, 0, names.username)?;
-                    person.username = self.optional(names.username)?;
+                    person.username = self.reader.optional(names.username)?;
                 }
                 "uid" => {
                     once(&mut seen, 1, names.uid)?;
-                    person.uid = self.optional(names.uid)?;
+                    person.uid = self.reader.optional(names.uid)?;
                 }
                 "groups" => {
                     once(&mut seen, 2, names.groups)?;
-                    person.groups = self.texts(names.groups)?;
+                    person.groups = self.reader.texts(names.groups)?;
                 }
                 "extra" => {
                     once(&mut seen, 3, names.extra)?;
-                    person.extra = self.extra(names.extra)?;
+                    person.extra = self.reader.extra(names.extra)?;
                 }
                 _ => {
-                    self.scanner.skip()?;
+                    self.reader.scanner.skip()?;
                 }
             }
         }
         Ok(person)
     }
 
-    /// An object of arrays of strings as JSON text.
-    fn extra(&mut self, field: &str) -> Result<Option<Text<'a>>, Reject> {
-        let start = self.scanner.at();
-        if !self.enter(field)? {
-            return Ok(None);
-        }
-        let mut first = true;
-        while self.scanner.next_key(first)?.is_some() {
-            first = false;
-            self.texts(field)?;
-        }
-        self.str(start..self.scanner.at(), field)
-            .map(|text| Some(Text::Borrowed(text)))
-    }
-
     fn object_ref(&mut self) -> Result<(), Reject> {
-        if !self.enter("objectRef")? {
+        if !self.reader.enter("objectRef")? {
             return Ok(());
         }
         let mut object = ObjectRef::default();
         let mut seen = 0;
         let mut first = true;
-        while let Some(key) = self.scanner.next_key(first)? {
+        while let Some(key) = self.reader.scanner.next_key(first)? {
             first = false;
-            let (bit, field, slot) = match &*self.key(&key, "objectRef")? {
+            let (bit, field, slot) = match &*self.reader.key(&key, "objectRef")? {
                 "resource" => (0, "objectRef.resource", Some(&mut object.resource)),
                 "namespace" => (1, "objectRef.namespace", Some(&mut object.namespace)),
                 "name" => (2, "objectRef.name", Some(&mut object.name)),
@@ -447,12 +313,12 @@ impl<'a> Reader<'a> {
                 "subresource" => (6, "objectRef.subresource", Some(&mut object.subresource)),
                 "resourceVersion" => (7, "objectRef.resourceVersion", None),
                 _ => {
-                    self.scanner.skip()?;
+                    self.reader.scanner.skip()?;
                     continue;
                 }
             };
             once(&mut seen, bit, field)?;
-            let value = self.optional(field)?;
+            let value = self.reader.optional(field)?;
             if let Some(slot) = slot {
                 *slot = value;
             }
@@ -462,40 +328,40 @@ impl<'a> Reader<'a> {
     }
 
     fn status(&mut self) -> Result<(), Reject> {
-        if !self.enter("responseStatus")? {
+        if !self.reader.enter("responseStatus")? {
             return Ok(());
         }
         let mut status = Status::default();
         let mut seen = 0;
         let mut first = true;
-        while let Some(key) = self.scanner.next_key(first)? {
+        while let Some(key) = self.reader.scanner.next_key(first)? {
             first = false;
-            match &*self.key(&key, "responseStatus")? {
+            match &*self.reader.key(&key, "responseStatus")? {
                 "code" => {
                     once(&mut seen, 0, "responseStatus.code")?;
                     status.code = self.code()?;
                 }
                 "reason" => {
                     once(&mut seen, 1, "responseStatus.reason")?;
-                    status.reason = self.optional("responseStatus.reason")?;
+                    status.reason = self.reader.optional("responseStatus.reason")?;
                 }
                 "message" => {
                     once(&mut seen, 2, "responseStatus.message")?;
-                    status.message = self.optional("responseStatus.message")?;
+                    status.message = self.reader.optional("responseStatus.message")?;
                 }
                 "status" => {
                     once(&mut seen, 3, "responseStatus.status")?;
-                    let word = self.optional("responseStatus.status")?;
+                    let word = self.reader.optional("responseStatus.status")?;
                     status.success = word.as_deref() == Some("Success");
                 }
                 "details" => {
                     once(&mut seen, 4, "responseStatus.details")?;
-                    let start = self.scanner.at();
-                    self.scanner.skip()?;
-                    status.details = Some(start..self.scanner.at());
+                    let start = self.reader.scanner.at();
+                    self.reader.scanner.skip()?;
+                    status.details = Some(start..self.reader.scanner.at());
                 }
                 _ => {
-                    self.scanner.skip()?;
+                    self.reader.scanner.skip()?;
                 }
             }
         }
@@ -505,12 +371,12 @@ impl<'a> Reader<'a> {
 
     /// `code` is an int32 in the API; 0 is its zero value.
     fn code(&mut self) -> Result<Option<i64>, Reject> {
-        if self.scanner.null() {
+        if self.reader.scanner.null() {
             return Ok(None);
         }
-        let start = self.scanner.at();
-        self.scanner.skip()?;
-        let literal = &self.raw[start..self.scanner.at()];
+        let start = self.reader.scanner.at();
+        self.reader.scanner.skip()?;
+        let literal = &self.reader.raw[start..self.reader.scanner.at()];
         let code = std::str::from_utf8(literal)
             .ok()
             .and_then(|text| text.parse::<i32>().ok());
@@ -527,83 +393,66 @@ impl<'a> Reader<'a> {
 
     /// `metadata` of v1alpha1 and v1beta1: only its creation time.
     fn metadata(&mut self) -> Result<(), Reject> {
-        if !self.enter("metadata")? {
+        if !self.reader.enter("metadata")? {
             return Ok(());
         }
         let mut first = true;
-        while let Some(key) = self.scanner.next_key(first)? {
+        while let Some(key) = self.reader.scanner.next_key(first)? {
             first = false;
-            if &*self.key(&key, "metadata")? == "creationTimestamp" {
-                self.fields.created = self.stamp("metadata.creationTimestamp")?;
+            if &*self.reader.key(&key, "metadata")? == "creationTimestamp" {
+                self.fields.created = self.reader.stamp("metadata.creationTimestamp")?;
             } else {
-                self.scanner.skip()?;
+                self.reader.scanner.skip()?;
             }
         }
         Ok(())
     }
 
     fn annotations(&mut self) -> Result<(), Reject> {
-        let start = self.scanner.at();
-        if !self.enter("annotations")? {
+        let start = self.reader.scanner.at();
+        if !self.reader.enter("annotations")? {
             return Ok(());
         }
         let mut first = true;
-        while let Some(key) = self.scanner.next_key(first)? {
+        while let Some(key) = self.reader.scanner.next_key(first)? {
             first = false;
-            if self.scanner.null() {
+            if self.reader.scanner.null() {
                 continue;
             }
-            let value = self.literal("annotations")?;
-            match &*self.key(&key, "annotations")? {
+            let value = self.reader.literal("annotations")?;
+            match &*self.reader.key(&key, "annotations")? {
                 "authorization.k8s.io/decision" => {
-                    let decision = self.text(&value, "annotations")?;
+                    let decision = self.reader.text(&value, "annotations")?;
                     self.fields.decision = Some(decision).filter(|text| !text.is_empty());
                 }
                 "authorization.k8s.io/reason" => {
-                    self.fields.decision_reason = Some(self.text(&value, "annotations")?);
+                    self.fields.decision_reason = Some(self.reader.text(&value, "annotations")?);
                 }
                 "audit.k8s.io/truncated" => {
-                    self.fields.truncated = self.text(&value, "annotations")? == "true";
+                    self.fields.truncated = self.reader.text(&value, "annotations")? == "true";
                 }
                 _ => {}
             }
         }
-        let text = self.str(start..self.scanner.at(), "annotations")?;
+        let text = self
+            .reader
+            .str(start..self.reader.scanner.at(), "annotations")?;
         self.fields.annotations = Some(Text::Borrowed(text));
         Ok(())
     }
 
     /// A body: where it stands and what speaks against reading it. Null is none.
     fn body(&mut self) -> Result<(Option<Range<usize>>, Option<&'static str>), Reject> {
-        let (span, mut problem) = self.scanner.skip_body()?;
-        if &self.raw[span.clone()] == b"null" {
+        let (span, mut problem) = self.reader.scanner.skip_body()?;
+        if &self.reader.raw[span.clone()] == b"null" {
             return Ok((None, None));
         }
-        if self.whole.is_none() && std::str::from_utf8(&self.raw[span.clone()]).is_err() {
+        if self.reader.whole.is_none()
+            && std::str::from_utf8(&self.reader.raw[span.clone()]).is_err()
+        {
             problem = Some(INVALID_UTF8);
         }
         Ok((Some(span), problem))
-    }
-
-    /// A time. Go's zero time is none.
-    fn stamp(&mut self, field: &str) -> Result<Option<Stamp>, Reject> {
-        const GO_ZERO: i64 = -62_135_596_800_000_000;
-        if self.scanner.null() {
-            return Ok(None);
-        }
-        let literal = self.literal(field)?;
-        let text = self.text(&literal, field)?;
-        match time::parse_rfc3339(text.as_bytes()) {
-            Some(GO_ZERO) => Ok(None),
-            Some(micros) => {
-                let canonical = !literal.escaped && time::is_canonical(text.as_bytes());
-                Ok(Some(Stamp {
-                    micros,
-                    literal: canonical.then_some(literal.span),
-                }))
-            }
-            None => Err(Reject::value(field, "is no RFC 3339 time", text.as_bytes())),
-        }
     }
 }
 
