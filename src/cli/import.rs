@@ -1,6 +1,5 @@
 //! `auditql import`.
 
-mod engine;
 mod progress;
 
 use std::path::PathBuf;
@@ -11,10 +10,13 @@ use super::Exit;
 use super::connection::{Connection, Place};
 use super::print;
 use super::stats::grouped;
+use crate::intake::files;
+use crate::intake::import::{self, LocalSink, Options, Sink, Stopped, Summary};
+use crate::intake::remote::RemoteSink;
 use crate::limits::SEGMENT_EVENTS;
 use crate::model::cluster::cluster_name;
+use crate::query::source::server_url;
 use crate::store::{self, OpenOptions};
-use engine::{Summary, Target};
 use progress::Bar;
 
 /// Import audit log files: JSON lines, EventList or Event documents, also gzip or zstd
@@ -40,58 +42,80 @@ pub struct Args {
     connection: Connection,
 }
 
-/// How many of the first bad lines are shown.
-const BAD_LINES: usize = 10;
-
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let target = match args.connection.place()? {
+    let cluster = args.cluster.as_str();
+    match args.connection.place()? {
         Place::Server(_) if args.segment_events != SEGMENT_EVENTS => {
             bail!("--segment-events is for a data directory; give it to auditql serve")
         }
         Place::Server(_) if !args.trusted_proxies.is_empty() => {
             bail!("--trusted-proxies is for a data directory; give it to auditql serve")
         }
-        Place::Server(url) => Target::Server(url),
+        Place::Server(url) => {
+            let url = server_url(&url).map_err(anyhow::Error::msg)?;
+            let imported = import(&args.paths, &RemoteSink::new(&url, cluster)?);
+            report(imported)
+        }
         Place::Data(dir) => {
             let options = OpenOptions {
                 segment_events: args.segment_events,
                 trusted_proxies: args.trusted_proxies,
             };
-            Target::Store(store::open_write(&dir, &options)?)
+            let store = store::open_write(&dir, &options)?;
+            let imported = import(&args.paths, &LocalSink::new(&*store, cluster));
+            let closed = store.close();
+            let exit = report(imported)?;
+            closed?;
+            Ok(exit)
         }
-    };
-    let bar = Bar::new();
-    let imported = engine::import(&target, &args.cluster, &args.paths, &bar);
-    bar.finish();
-    if let Target::Store(store) = &target {
-        let closed = store.close();
-        // What failed first is the cause.
-        imported
-            .as_ref()
-            .map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        closed?;
     }
-    report(&imported?)
 }
 
-/// Says what became of the files; an error when one could not be read.
-fn report(summary: &Summary) -> anyhow::Result<Exit> {
+fn import(paths: &[PathBuf], sink: &dyn Sink) -> Result<Summary, Stopped> {
+    let bar = Bar::new();
+    let options = Options::default();
+    let imported = import::import(&files::expand(paths), sink, &options, &mut |progress| {
+        bar.show(progress);
+    });
+    bar.finish();
+    imported
+}
+
+/// Says what became of the files; an error when one could not be read, or not all was taken.
+fn report(imported: Result<Summary, Stopped>) -> anyhow::Result<Exit> {
+    let (summary, stopped) = match imported {
+        Ok(summary) => (summary, None),
+        Err(stopped) => (*stopped.summary, Some(stopped.error)),
+    };
     print::say(&format!(
-        "read {} items: {} stored, {} duplicate, {} quarantined",
+        "read {} items from {} inputs: {} stored, {} duplicate, {} quarantined",
         grouped(summary.read),
+        grouped(summary.inputs),
         grouped(summary.stored),
         grouped(summary.duplicates),
         grouped(summary.quarantined),
     ));
-    for line in summary.bad.iter().take(BAD_LINES) {
-        print::say(&format!("warning: {line}"));
+    for warning in &summary.warnings {
+        print::say(&format!("warning: {warning}"));
     }
-    if summary.quarantined > 0 {
-        print::say("warning: what could not be understood is kept: auditql quarantine list");
+    if summary.bad > 0 {
+        print::say(&format!(
+            "warning: {} items are no events and are kept aside (auditql quarantine list); first:",
+            grouped(summary.bad)
+        ));
+        for bad in &summary.first_bad {
+            print::say(&format!("  {bad}"));
+        }
     }
-    match summary.errors.as_slice() {
-        [] => Ok(Exit::Found),
-        errors => bail!("not everything was read: {}", errors.join("; ")),
+    for error in &summary.errors {
+        print::say(&format!("error: {error}"));
+    }
+    match (stopped, summary.errors.len()) {
+        (Some(error), _) => {
+            Err(anyhow::Error::new(error).context("the import stopped; run it again to go on"))
+        }
+        (None, 0) => Ok(Exit::Found),
+        (None, errors) => bail!("not everything was read: {errors} errors, see above"),
     }
 }
 

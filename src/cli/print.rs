@@ -21,7 +21,8 @@ pub struct Output {
         long = "output",
         value_name = "FORMAT",
         value_enum,
-        default_value = "table"
+        default_value = "table",
+        help_heading = "Answer"
     )]
     pub format: Format,
 }
@@ -37,7 +38,7 @@ impl Output {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Timeout {
     /// Give up after this long, such as 30s; without it there is no limit
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Answer")]
     pub timeout: Option<Duration>,
 }
 

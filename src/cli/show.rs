@@ -24,11 +24,12 @@ pub struct Args {
         long = "output",
         value_name = "FORMAT",
         value_enum,
-        default_value = "raw"
+        default_value = "raw",
+        help_heading = "Answer"
     )]
     format: Format,
     /// Answer without damaged segments instead of failing
-    #[arg(long)]
+    #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
     #[command(flatten)]
     connection: Connection,

@@ -26,13 +26,13 @@ pub struct Args {
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     params: Vec<(String, Value)>,
     /// Most rows; 0 is all
-    #[arg(short, long, value_name = "N", default_value_t = SQL_ROWS_DEFAULT)]
+    #[arg(short, long, value_name = "N", default_value_t = SQL_ROWS_DEFAULT, help_heading = "Answer")]
     limit: u64,
     /// Give up after this long, such as 1m; 0 is without limit [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    #[arg(long, value_name = "DURATION", value_parser = timeout, help_heading = "Answer")]
     timeout: Option<Duration>,
     /// Answer without damaged segments instead of failing
-    #[arg(long)]
+    #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
     #[command(flatten)]
     output: Output,

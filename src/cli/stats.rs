@@ -22,7 +22,8 @@ pub struct Args {
         long = "output",
         value_name = "FORMAT",
         value_enum,
-        default_value = "table"
+        default_value = "table",
+        help_heading = "Answer"
     )]
     format: Format,
     #[command(flatten)]

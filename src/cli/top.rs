@@ -18,10 +18,10 @@ pub struct Args {
     #[command(flatten)]
     filter: FilterParams,
     /// Most values; 0 is all
-    #[arg(short, long, value_name = "N", default_value_t = ROWS_DEFAULT, help_heading = "Options")]
+    #[arg(short, long, value_name = "N", default_value_t = ROWS_DEFAULT, help_heading = "Answer")]
     limit: u64,
     /// Answer without damaged segments instead of failing
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
     #[command(flatten)]
     output: Output,

@@ -141,19 +141,19 @@ pub struct EventParams {
     #[command(flatten)]
     pub filter: FilterParams,
     /// Most rows; 0 is all
-    #[arg(short, long, value_name = "N", default_value_t = ROWS_DEFAULT)]
+    #[arg(short, long, value_name = "N", default_value_t = ROWS_DEFAULT, help_heading = "Answer")]
     pub limit: u64,
     /// Oldest first instead of newest first
-    #[arg(long)]
+    #[arg(long, help_heading = "Answer")]
     pub reverse: bool,
     /// One row per request, its last stage, instead of one per stage
-    #[arg(long)]
+    #[arg(long, help_heading = "Answer")]
     pub r#final: bool,
     /// Columns of the answer, in this order: time,user,verb; all is every column
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", help_heading = "Answer")]
     pub columns: Option<String>,
     /// Answer without damaged segments instead of failing
-    #[arg(long)]
+    #[arg(long, help_heading = "Answer")]
     pub skip_damaged: bool,
 }
 

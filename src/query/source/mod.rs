@@ -5,7 +5,7 @@ mod local;
 mod remote;
 
 pub use local::Local;
-pub use remote::Remote;
+pub use remote::{Remote, server_url};
 
 use std::ops::ControlFlow;
 use std::time::Duration;

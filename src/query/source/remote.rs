@@ -28,25 +28,31 @@ pub struct Remote {
     base: String,
 }
 
+/// A server's URL as people type it, with its scheme and without a slash at the end.
+pub fn server_url(url: &str) -> Result<String, String> {
+    let base = match url.split_once("://") {
+        None => format!("http://{url}"),
+        Some(("http", _)) => url.to_owned(),
+        Some((scheme, rest)) => {
+            return Err(format!(
+                "server {url:?}: {scheme} is not spoken; use http://{rest}"
+            ));
+        }
+    };
+    let base = base.trim_end_matches('/').to_owned();
+    if let Err(error) = base.parse::<ureq::http::Uri>() {
+        return Err(format!(
+            "server {url:?} is no URL: {error}; use a form such as http://127.0.0.1:9770"
+        ));
+    }
+    Ok(base)
+}
+
 impl Remote {
     /// A server at `url`, such as `http://127.0.0.1:9770`; without a scheme it is http. Nothing is
     /// sent yet.
     pub fn new(url: &str) -> Result<Remote, String> {
-        let base = match url.split_once("://") {
-            None => format!("http://{url}"),
-            Some(("http", _)) => url.to_owned(),
-            Some((scheme, rest)) => {
-                return Err(format!(
-                    "server {url:?}: {scheme} is not spoken; use http://{rest}"
-                ));
-            }
-        };
-        let base = base.trim_end_matches('/').to_owned();
-        if let Err(error) = base.parse::<ureq::http::Uri>() {
-            return Err(format!(
-                "server {url:?} is no URL: {error}; use a form such as http://127.0.0.1:9770"
-            ));
-        }
+        let base = server_url(url)?;
         // Answers of any length stream, so no timeout but the server's. A proxy from the
         // environment would see evidence that is meant for this machine or its network.
         let agent = Agent::config_builder()
