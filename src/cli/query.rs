@@ -13,7 +13,7 @@ use crate::query::source::Source;
 /// A filter's value is a comma list, and any of its items matches. A ! before the first item
 /// negates the whole list, one before a later item that item alone: '!a,b' is neither a nor b, and
 /// 'system:*,!system:node:*' is the first but not the second. An absent value counts as not equal.
-/// Any text is *. A backslash takes the meaning from a comma, *, ! or backslash after it.
+/// A * stands for any text. A backslash takes the meaning from a comma, *, ! or backslash after it.
 /// Give a value that begins with a dash as --name=-x.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
