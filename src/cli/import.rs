@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use super::Exit;
 use super::connection::{Connection, Place};
-use super::print;
+use super::print::{self, count};
 use super::stats::grouped;
 use crate::intake::files;
 use crate::intake::import::{self, LocalSink, Options, Sink, Stopped, Summary};
@@ -88,9 +88,9 @@ fn report(imported: Result<Summary, Stopped>) -> anyhow::Result<Exit> {
         Err(stopped) => (*stopped.summary, Some(stopped.error)),
     };
     print::say(&format!(
-        "read {} items from {} inputs: {} stored, {} duplicate, {} quarantined",
-        grouped(summary.read),
-        grouped(summary.inputs),
+        "read {} from {}: {} stored, {} duplicate, {} quarantined",
+        count(summary.read, "item"),
+        count(summary.inputs, "input"),
         grouped(summary.stored),
         grouped(summary.duplicates),
         grouped(summary.quarantined),
@@ -100,8 +100,8 @@ fn report(imported: Result<Summary, Stopped>) -> anyhow::Result<Exit> {
     }
     if summary.bad > 0 {
         print::say(&format!(
-            "warning: {} items are no events and are kept aside (auditql quarantine list); first:",
-            grouped(summary.bad)
+            "warning: {} kept in quarantine as no event (auditql quarantine list), beginning with:",
+            count(summary.bad, "item")
         ));
         for bad in &summary.first_bad {
             print::say(&format!("  {bad}"));
@@ -115,7 +115,10 @@ fn report(imported: Result<Summary, Stopped>) -> anyhow::Result<Exit> {
             Err(anyhow::Error::new(error).context("the import stopped; run it again to go on"))
         }
         (None, 0) => Ok(Exit::Found),
-        (None, errors) => bail!("not everything was read: {errors} errors, see above"),
+        (None, errors) => bail!(
+            "not everything was read: {}, see above",
+            count(errors as u64, "error")
+        ),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::stats::grouped;
 use super::{Exit, terminal};
 use crate::model::value::Value;
 use crate::query::clock;
@@ -171,9 +172,10 @@ fn notes(coverage: &Coverage) -> Vec<String> {
     notes
 }
 
-fn count(number: u64, thing: &str) -> String {
+/// `number` things, in words.
+pub fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
+    format!("{} {thing}{plural}", grouped(number))
 }
 
 #[cfg(test)]

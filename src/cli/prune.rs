@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::connection::Connection;
-use super::print;
+use super::print::{self, count};
 use super::stats::grouped;
 use crate::query::wire::PruneRequest;
 
@@ -36,15 +36,15 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         .map_err(anyhow::Error::msg)?;
     let pruned = args.connection.open_write()?.prune(&request)?;
     print::say(&format!(
-        "{} {} events before {}: {} segments removed whole, {} rewritten",
+        "{} {} before {}: {} removed whole, {} rewritten",
         if pruned.dry_run {
             "would remove"
         } else {
             "removed"
         },
-        grouped(pruned.events),
+        count(pruned.events, "event"),
         pruned.before,
-        grouped(pruned.segments_removed),
+        count(pruned.segments_removed, "segment"),
         grouped(pruned.segments_rewritten),
     ));
     Ok(Exit::Found)

@@ -149,7 +149,8 @@ fn export(source: &dyn Source, id: Option<i64>, out: Option<PathBuf>) -> anyhow:
     }
     stdout.flush().context("writing the answer")?;
     if let Some(dir) = &out {
-        print::say(&format!("{} items in {}", ids.len(), dir.display()));
+        let items = print::count(ids.len() as u64, "item");
+        print::say(&format!("{items} in {}", dir.display()));
     }
     Ok(Exit::of_rows(ids.len() as u64))
 }

@@ -2,8 +2,7 @@
 
 use super::Exit;
 use super::connection::Connection;
-use super::print;
-use super::stats::grouped;
+use super::print::{self, count};
 
 /// Seal the active segment now, and merge what is worth merging
 #[derive(Debug, clap::Args)]
@@ -16,9 +15,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let sealed = args.connection.open_write()?.seal()?;
     print::say(&format!(
-        "sealed {} events; {} segments",
-        grouped(sealed.events),
-        grouped(sealed.segments)
+        "sealed {} into {}",
+        count(sealed.events, "event"),
+        count(sealed.segments, "segment")
     ));
     Ok(Exit::Found)
 }

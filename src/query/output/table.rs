@@ -20,6 +20,7 @@ pub struct Table<W> {
     out: W,
     terminal: Option<usize>,
     header: Vec<String>,
+    numeric: Vec<bool>,
     sample: Vec<Vec<Cell>>,
     widths: Option<Vec<usize>>,
 }
@@ -27,6 +28,8 @@ pub struct Table<W> {
 struct Cell {
     text: String,
     right: bool,
+    /// Numbers and times are useless in part.
+    whole: bool,
 }
 
 impl<W: Write> Table<W> {
@@ -35,22 +38,25 @@ impl<W: Write> Table<W> {
             out,
             terminal,
             header: Vec::new(),
+            numeric: Vec::new(),
             sample: Vec::new(),
             widths: None,
         }
     }
 
     fn write_sample(&mut self) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.sample);
         let mut widths: Vec<usize> = self.header.iter().map(|name| name.width()).collect();
-        for row in &self.sample {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.text.width());
+        let mut whole = vec![false; widths.len()];
+        for row in &rows {
+            for (at, cell) in row.iter().enumerate().take(widths.len()) {
+                widths[at] = widths[at].max(cell.text.width());
+                whole[at] |= cell.whole;
             }
         }
         if let Some(terminal) = self.terminal {
-            fit(&mut widths, terminal);
+            fit(&mut widths, &whole, terminal);
         }
-        let rows = std::mem::take(&mut self.sample);
         let header: Vec<Cell> = self
             .header
             .iter()
@@ -58,8 +64,10 @@ impl<W: Write> Table<W> {
             .map(|(at, name)| Cell {
                 text: name.to_uppercase(),
                 // A header stands over its numbers.
-                right: rows.iter().any(|row| row[at].right)
-                    && rows.iter().all(|row| row[at].right || row[at].text == "-"),
+                right: self.numeric[at]
+                    || rows.iter().any(|row| row[at].right)
+                        && rows.iter().all(|row| row[at].right || row[at].text == "-"),
+                whole: true,
             })
             .collect();
         self.widths = Some(widths);
@@ -101,18 +109,27 @@ impl<W: Write> Render for Table<W> {
             .iter()
             .map(|column| visible(&column.name).into_owned())
             .collect();
+        self.numeric = columns
+            .iter()
+            .map(|column| ["INTEGER", "REAL", "BOOLEAN"].contains(&column.kind.as_str()))
+            .collect();
         Ok(())
     }
 
     fn row(&mut self, row: &[Value]) -> io::Result<()> {
         let cells: Vec<Cell> = row
             .iter()
-            .map(|value| Cell {
-                text: match plain(value) {
-                    Some(text) => visible(&text).into_owned(),
-                    None => "-".to_owned(),
-                },
-                right: matches!(value, Value::Int(_) | Value::Real(_)),
+            .zip(&self.numeric)
+            .map(|(value, &numeric)| {
+                let number = matches!(value, Value::Int(_) | Value::Real(_));
+                Cell {
+                    text: match plain(value) {
+                        Some(text) => visible(&text).into_owned(),
+                        None => "-".to_owned(),
+                    },
+                    right: number || (numeric && *value == Value::Null),
+                    whole: number || matches!(value, Value::Time(_)),
+                }
             })
             .collect();
         if self.widths.is_some() {
@@ -133,30 +150,27 @@ impl<W: Write> Render for Table<W> {
     }
 }
 
-/// Narrows the widest columns until all fit, as far as [`NARROWEST`] lets them.
-fn fit(widths: &mut [usize], terminal: usize) {
+/// Narrows the widest columns that may be cut until all fit, as far as [`NARROWEST`] lets them.
+fn fit(widths: &mut [usize], whole: &[bool], terminal: usize) {
     let gaps = GAP * widths.len().saturating_sub(1);
     loop {
         let total = widths.iter().sum::<usize>() + gaps;
-        let Some(widest) = widths.iter().copied().max() else {
+        let open = || (0..widths.len()).filter(|&at| !whole[at]);
+        let Some(widest) = open().map(|at| widths[at]).max() else {
             return;
         };
         if total <= terminal || widest <= NARROWEST {
             return;
         }
-        let next = widths
-            .iter()
-            .copied()
-            .filter(|&width| width < widest)
-            .max()
-            .unwrap_or(0);
-        let count = widths.iter().filter(|&&width| width == widest).count();
+        let chosen: Vec<usize> = open().filter(|&at| widths[at] == widest).collect();
+        let next = open().map(|at| widths[at]).filter(|&width| width < widest);
+        let floor = next.max().unwrap_or(0).max(NARROWEST);
         let step = (total - terminal)
-            .div_ceil(count)
-            .min(widest - next.max(NARROWEST))
+            .div_ceil(chosen.len())
+            .min(widest - floor)
             .max(1);
-        for width in widths.iter_mut().filter(|width| **width == widest) {
-            *width -= step;
+        for at in chosen {
+            widths[at] -= step;
         }
     }
 }
@@ -195,9 +209,19 @@ mod tests {
             (vec![], 10, vec![]),
         ] {
             let mut fitted = widths.clone();
-            fit(&mut fitted, terminal);
+            fit(&mut fitted, &vec![false; widths.len()], terminal);
             assert_eq!(fitted, expected, "{widths:?} in {terminal}");
         }
+    }
+
+    #[test]
+    fn times_and_numbers_stay_whole() {
+        let mut widths = [27, 30, 20];
+        fit(&mut widths, &[true, false, false], 60);
+        assert_eq!(widths, [27, 14, 14]);
+        let mut widths = [27, 5];
+        fit(&mut widths, &[true, false], 10);
+        assert_eq!(widths, [27, 5]);
     }
 
     #[test]
