@@ -169,7 +169,7 @@ pub struct EventQuery {
 }
 
 /// What an answer saw and what it could not see.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Coverage {
     /// Oldest and newest event time in the store, ISO-8601; `None` in an empty store.
     pub oldest: Option<String>,
@@ -186,7 +186,7 @@ pub struct Coverage {
 }
 
 /// Work that an answer took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Work {
     pub elapsed_us: u64,
     /// Segments whose files were read, the active one included.
@@ -200,7 +200,7 @@ pub struct Work {
 }
 
 /// The end of an answer.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Answer {
     /// There were more rows than the limit.
     pub truncated: bool,
@@ -224,7 +224,7 @@ pub struct SqlQuery {
 }
 
 /// A column of a SQL answer: its name and the declared type (`TEXT`, `INTEGER`, ..., or empty).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SqlColumn {
     pub name: String,
     #[serde(rename = "type")]

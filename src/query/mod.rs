@@ -1,0 +1,12 @@
+//! Questions and answers as people see them: words to a filter, rows to text. Shared by the CLI
+//! and the HTTP API, so that both ask and answer alike.
+
+mod base64;
+pub mod listing;
+mod names;
+pub mod output;
+pub mod params;
+pub mod source;
+pub mod wire;
+
+pub use crate::model::time as clock;
