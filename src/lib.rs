@@ -7,6 +7,9 @@
 //! Arrows point one way: `cli`, `http` -> `intake`, `query` -> `store` -> `model`. `cli` and `http`
 //! do not know each other, except that `cli` starts the server.
 
+pub mod cli;
+pub mod http;
+pub mod intake;
 pub mod limits;
 pub mod model;
 pub mod query;

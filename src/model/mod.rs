@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here knows of files, sockets or SQL.
 
+pub mod cluster;
 pub mod column;
 pub mod event;
 pub mod json;

@@ -3,4 +3,7 @@
 
 mod base64;
 pub mod clock;
+pub mod listing;
+pub mod output;
+pub mod params;
 pub mod wire;

@@ -1,0 +1,1 @@
+//! `auditql serve`.

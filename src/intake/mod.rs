@@ -1,0 +1,3 @@
+//! From bytes to a committed batch.
+
+pub mod body;
