@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -55,13 +55,7 @@ fn bare_errors_as_problems(response: Response) -> Response {
     if has_document || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let problem = match response.headers().get(ALLOW) {
-        Some(allow) if status == StatusCode::METHOD_NOT_ALLOWED => {
-            Problem::method_not_allowed(allow.clone())
-        }
-        _ => Problem::new(status, "the request could not be understood"),
-    };
-    problem.into_response()
+    Problem::new(status, "the request could not be understood").into_response()
 }
 
 /// A refused write means events that may be lost, so it is never below `warn`.

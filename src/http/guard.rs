@@ -108,9 +108,8 @@ fn cross_site(headers: &HeaderMap, host: &str) -> Option<String> {
     if headers.contains_key(ORIGIN) {
         let origin = sole(headers, &ORIGIN).unwrap_or("null");
         let site = origin.split_once("://").map(|(_, authority)| authority);
-        let same = site.is_some_and(|site| {
-            host_name(site).is_some() && site.eq_ignore_ascii_case(host)
-        });
+        let same =
+            site.is_some_and(|site| host_name(site).is_some() && site.eq_ignore_ascii_case(host));
         return (!same).then(|| origin.to_owned());
     }
     let fetch = headers.get("sec-fetch-site")?.to_str().unwrap_or("unknown");

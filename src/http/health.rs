@@ -17,12 +17,20 @@ const FAILURE_COUNTS: Duration = Duration::from_secs(15);
 impl App {
     /// Notes how a commit went.
     pub(super) fn wrote(&self, well: bool) {
-        let mut failed = self.0.write_failed.lock().unwrap_or_else(|e| e.into_inner());
+        let mut failed = self
+            .0
+            .write_failed
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
         *failed = (!well).then(Instant::now);
     }
 
     fn failed_to_write(&self) -> bool {
-        let failed = self.0.write_failed.lock().unwrap_or_else(|e| e.into_inner());
+        let failed = self
+            .0
+            .write_failed
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
         failed.is_some_and(|at| at.elapsed() < FAILURE_COUNTS)
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Problem {
     wire: wire::Problem,
     /// What only the log tells.
     internal: Option<Arc<str>>,
-    allow: Option<HeaderValue>,
+    allow: Option<&'static str>,
 }
 
 /// The JSON of a problem.
@@ -62,11 +62,8 @@ impl Problem {
         Problem::from(StoreError::Io(cause.into()))
     }
 
-    pub(super) fn method_not_allowed(allow: HeaderValue) -> Problem {
-        let detail = format!(
-            "this path takes {}",
-            allow.to_str().unwrap_or("other methods")
-        );
+    pub(super) fn method_not_allowed(allow: &'static str) -> Problem {
+        let detail = format!("this path takes {allow}");
         let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
         problem.allow = Some(allow);
         problem
@@ -127,8 +124,8 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(wire::PROBLEM_JSON));
-        if let Some(allow) = &self.allow {
-            headers.insert(ALLOW, allow.clone());
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         response.extensions_mut().insert(self);
         response

@@ -17,7 +17,8 @@ pub(super) fn start(app: &App) -> Option<JoinHandle<()>> {
         loop {
             rounds.tick().await;
             let store = Arc::clone(&store);
-            let cutoff = now_us().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+            let cutoff =
+                now_us().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
             match tokio::task::spawn_blocking(move || store.prune(cutoff, false)).await {
                 Ok(Ok(pruned)) if pruned.events > 0 => tracing::info!(
                     before = pruned.before,

@@ -2,9 +2,10 @@
 
 use axum::Router;
 use axum::extract::Request;
+use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{self, MethodRouter};
 
 use super::api::{events, quarantine, sql, stats, top, upkeep};
 use super::problem::Problem;
@@ -32,6 +33,16 @@ pub(super) fn build(app: &App) -> Router {
         .with_state(app.clone())
         .layer(from_fn_with_state(app.clone(), guard::guard))
         .layer(from_fn(frame::frame))
+}
+
+/// `GET` and `HEAD`, and an answer for the others that says so.
+fn get<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
+    routing::get(handler).fallback(async || Problem::method_not_allowed("GET, HEAD"))
+}
+
+/// `POST`, and an answer for the others that says so.
+fn post<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
+    routing::post(handler).fallback(async || Problem::method_not_allowed("POST"))
 }
 
 async fn not_found(request: Request) -> Result<Response, Problem> {

@@ -203,7 +203,9 @@ where
             }),
         },
         None => {
-            let cause = task.await.map_or_else(|panic| panic.to_string(), |()| String::new());
+            let cause = task
+                .await
+                .map_or_else(|panic| panic.to_string(), |()| String::new());
             return Err(Problem::internal(format!("a query failed: {cause}")));
         }
     };

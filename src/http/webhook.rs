@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use http_body_util::BodyExt;
 use serde::Serialize;
 
@@ -32,10 +32,7 @@ struct Stored {
     quarantined: u64,
 }
 
-pub(super) async fn receive(
-    State(app): State<App>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(super) async fn receive(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let cluster = cluster_of(request.uri().path())?;
     let body = request.into_body();
     let length = body.size_hint().exact();

@@ -25,9 +25,7 @@ pub(in crate::http) async fn sql(
         .iter()
         .map(|(name, value)| match param_value(value) {
             Ok(value) => Ok((name.clone(), value)),
-            Err(error) => Err(Problem::bad_request(format!(
-                "parameter {name:?}: {error}"
-            ))),
+            Err(error) => Err(Problem::bad_request(format!("parameter {name:?}: {error}"))),
         })
         .collect::<Result<_, _>>()?;
     let query = SqlQuery {
