@@ -15,7 +15,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     status: StatusCode,
-    wire: wire::Problem,
+    wire: Box<wire::Problem>,
     /// What only the log tells.
     internal: Option<Arc<str>>,
     allow: Option<&'static str>,
@@ -38,7 +38,7 @@ impl Problem {
             .to_ascii_lowercase();
         let kind = title.replace(' ', "-");
         Problem {
-            wire: wire::Problem::new(&kind, &title, status.as_u16(), detail),
+            wire: Box::new(wire::Problem::new(&kind, &title, status.as_u16(), detail)),
             status,
             internal: None,
             allow: None,
@@ -111,7 +111,7 @@ impl From<StoreError> for Problem {
         }
         Problem {
             status: StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            wire,
+            wire: Box::new(wire),
             internal,
             allow: None,
         }
