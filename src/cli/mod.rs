@@ -1,3 +1,103 @@
-//! The command line.
+//! The command line. A command is one file with `Args` and `run`, one variant of [`Command`] and
+//! one line in [`Command::run`].
+//!
+//! Data goes to stdout, everything else to stderr.
 
+mod connection;
+mod events_table;
+mod import;
+mod print;
+mod prune;
+mod quarantine;
+mod query;
+mod seal;
 pub mod serve;
+mod show;
+mod sql;
+mod stats;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod top;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a command found; with 2 for errors these are the exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: found, or done.
+    Found,
+    /// 1: nothing found.
+    Nothing,
+}
+
+impl Exit {
+    /// Found when there is any row.
+    pub fn of_rows(rows: u64) -> Exit {
+        if rows > 0 { Exit::Found } else { Exit::Nothing }
+    }
+}
+
+/// A SQL-queryable audit event store for Kubernetes
+#[derive(Debug, Parser)]
+#[command(
+    name = "auditql",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+        Examples:\n  \
+        auditql import /var/log/kubernetes/audit*.log\n  \
+        auditql query --verb delete --resource secrets --since 2h\n  \
+        auditql sql 'select verb, count(*) from events group by verb'"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Import(import::Args),
+    Query(query::Args),
+    Show(show::Args),
+    Top(top::Args),
+    Sql(sql::Args),
+    Stats(stats::Args),
+    Quarantine(quarantine::Args),
+    Seal(seal::Args),
+    Prune(prune::Args),
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Command::Serve(args) => serve::run(args),
+            Command::Import(args) => import::run(args),
+            Command::Query(args) => query::run(args),
+            Command::Show(args) => show::run(args),
+            Command::Top(args) => top::run(args),
+            Command::Sql(args) => sql::run(args),
+            Command::Stats(args) => stats::run(args),
+            Command::Quarantine(args) => quarantine::run(args),
+            Command::Seal(args) => seal::run(args),
+            Command::Prune(args) => prune::run(args),
+        }
+    }
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(Exit::Found) => ExitCode::SUCCESS,
+        Ok(Exit::Nothing) => ExitCode::from(1),
+        Err(error) if print::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::say(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::Exit;
 use crate::http::{self, App, Hosts, Limits, Settings};
 use crate::limits;
 use crate::query::clock;
@@ -106,7 +106,7 @@ pub enum LogFormat {
 }
 
 /// Serves until SIGTERM or SIGINT. A second signal ends the process at once, with 130.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args) -> anyhow::Result<Exit> {
     start_log(args.log_format);
     let listener = listen(&args.listen, args.insecure)?;
     let options = OpenOptions {
@@ -152,7 +152,7 @@ pub(crate) fn serve_until_signal(
     listener: std::net::TcpListener,
     store: Arc<dyn Store>,
     settings: Settings,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -167,7 +167,7 @@ pub(crate) fn serve_until_signal(
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_WAIT);
-    outcome.map(|()| ExitCode::SUCCESS)
+    outcome.map(|()| Exit::Found)
 }
 
 /// Ready at the first SIGTERM or SIGINT; from then on a second one ends the process.

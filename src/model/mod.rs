@@ -5,6 +5,7 @@
 pub mod cluster;
 pub mod column;
 pub mod event;
+pub mod identity;
 pub mod json;
 pub mod normalise;
 pub mod outcome;

@@ -2,8 +2,11 @@
 //! and the HTTP API, so that both ask and answer alike.
 
 mod base64;
-pub mod clock;
 pub mod listing;
+mod names;
 pub mod output;
 pub mod params;
+pub mod source;
 pub mod wire;
+
+pub use crate::model::time as clock;

@@ -88,12 +88,13 @@ impl PruneRequest {
     pub fn cutoff(&self, now: i64) -> Result<i64, String> {
         match (&self.older_than, &self.before) {
             (Some(age), None) => {
-                let age = clock::parse_duration(age)
-                    .map_err(|error| format!("older_than {age:?}: {error}"))?;
+                let age =
+                    clock::parse_duration(age).map_err(|error| format!("older_than: {error}"))?;
                 Ok(now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX)))
             }
-            (None, Some(before)) => clock::parse_human(before, now)
-                .map_err(|error| format!("before {before:?}: {error}")),
+            (None, Some(before)) => {
+                clock::parse_human(before, now).map_err(|error| format!("before: {error}"))
+            }
             _ => Err("give either older_than (an age such as 30d) or before (a time)".to_owned()),
         }
     }
@@ -203,7 +204,7 @@ pub const fn type_name(kind: Kind) -> &'static str {
 /// answer reads alike whether it came over the wire or not.
 pub fn conform(kind: &str, value: Value) -> Value {
     match value {
-        Value::Text(text) if kind == "TIME" => match clock::parse_text(&text) {
+        Value::Text(text) if kind == "TIME" => match clock::parse_instant(&text) {
             Some(time) if clock::to_text(time) == *text => Value::Time(time),
             _ => Value::Text(text),
         },

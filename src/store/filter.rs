@@ -1,5 +1,6 @@
 //! What a question asks of events: a conjunction of terms. Engine-neutral.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::column::Column;
@@ -53,6 +54,8 @@ pub enum Pattern {
     Prefix(String),
     /// Lies in this range of byte-wise order: lower bound (inclusive?), upper bound (inclusive?).
     Range(Option<(String, bool)>, Option<(String, bool)>),
+    /// An IP address in this network: its address (host bits zero) and prefix length.
+    Cidr(IpAddr, u8),
 }
 
 impl Pattern {
@@ -69,7 +72,18 @@ impl Pattern {
                     text < bound.as_str() || (*inclusive && text == bound)
                 })
             }
+            Pattern::Cidr(network, length) => text
+                .parse::<IpAddr>()
+                .is_ok_and(|address| masked(address.to_canonical(), *length) == Some(*network)),
         }
+    }
+
+    /// The network that `text` such as `10.0.0.0/8` stands for; host bits are dropped.
+    pub fn parse_cidr(text: &str) -> Option<Pattern> {
+        let (address, length) = text.split_once('/')?;
+        let address: IpAddr = address.parse().ok()?;
+        let length = length.parse().ok()?;
+        Some(Pattern::Cidr(masked(address, length)?, length))
     }
 
     /// A pattern from what a user typed: with `*` a wildcard, otherwise equality.
@@ -78,6 +92,21 @@ impl Pattern {
             Pattern::Wildcard(text.to_owned())
         } else {
             Pattern::Is(text.to_owned())
+        }
+    }
+}
+
+/// `address` with all but the first `length` bits zero; `None` when it has fewer bits.
+fn masked(address: IpAddr, length: u8) -> Option<IpAddr> {
+    let length = u32::from(length);
+    match address {
+        IpAddr::V4(address) => {
+            let host = u32::MAX.checked_shr(length).unwrap_or(0);
+            (length <= 32).then(|| IpAddr::V4((u32::from(address) & !host).into()))
+        }
+        IpAddr::V6(address) => {
+            let host = u128::MAX.checked_shr(length).unwrap_or(0);
+            (length <= 128).then(|| IpAddr::V6((u128::from(address) & !host).into()))
         }
     }
 }
@@ -143,6 +172,38 @@ mod tests {
                 expected,
                 "{pattern} {text}"
             );
+        }
+    }
+
+    #[test]
+    fn networks_hold_addresses() {
+        for (network, address, expected) in [
+            ("10.0.0.0/8", "10.255.1.2", true),
+            ("10.0.0.7/8", "10.1.1.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("192.168.1.4/32", "192.168.1.4", true),
+            ("192.168.1.4/32", "192.168.1.5", false),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("0.0.0.0/0", "::1", false),
+            ("0.0.0.0/0", "localhost", false),
+            ("2001:db8::/32", "2001:db8:1::9", true),
+            ("2001:db8::/32", "2001:db9::", false),
+            ("::1/128", "0:0:0:0:0:0:0:1", true),
+            ("::/0", "10.0.0.1", false),
+        ] {
+            let pattern = Pattern::parse_cidr(network).unwrap();
+            assert_eq!(pattern.matches(address), expected, "{network} {address}");
+        }
+        for text in [
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "::/129",
+            "x/8",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+        ] {
+            assert_eq!(Pattern::parse_cidr(text), None, "{text}");
         }
     }
 }

@@ -1,0 +1,224 @@
+//! Answers on stdout, notes about them on stderr.
+
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::{Exit, terminal};
+use crate::model::value::Value;
+use crate::query::clock;
+use crate::query::output::{Format, Render, visible};
+use crate::store::{Answer, Coverage, Result, SqlColumn, SqlSink};
+
+/// `-o`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Output {
+    /// How the answer is written
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table"
+    )]
+    pub format: Format,
+}
+
+impl Output {
+    /// A printer to stdout.
+    pub fn printer(self) -> Printer<'static> {
+        Printer::new(self.format.renderer(stdout(), terminal::width()))
+    }
+}
+
+/// `--timeout`, for listings.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Timeout {
+    /// Give up after this long, such as 30s; without it there is no limit
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Reads a duration; a clap value parser.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    clock::parse_duration(text)
+}
+
+/// Buffered stdout.
+pub fn stdout() -> impl Write {
+    BufWriter::with_capacity(1 << 16, io::stdout().lock())
+}
+
+/// A line on stderr. Control characters in names cannot reach the terminal.
+pub fn say(line: &str) {
+    // A closed stderr is no reason to fail.
+    let _ = writeln!(
+        io::stderr(),
+        "{}",
+        line.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+    );
+}
+
+/// Whether this is only the reader of stdout having gone away.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Renders an answer row by row and remembers the first failure to write.
+pub struct Printer<'a> {
+    render: Box<dyn Render + 'a>,
+    rows: u64,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Printer<'a> {
+    pub fn new(render: Box<dyn Render + 'a>) -> Printer<'a> {
+        Printer {
+            render,
+            rows: 0,
+            failed: None,
+        }
+    }
+
+    /// Ends the output, says on stderr what the answer could not show, and gives the exit code.
+    /// An answer that failed midway ends without its end mark, so that it cannot pass for whole.
+    pub fn finish(self, answer: Result<Answer>, more: &str) -> anyhow::Result<Exit> {
+        let rows = self.rows;
+        let answer = self.end(answer)?;
+        if answer.truncated {
+            say(&format!("note: {more}; --limit 0 shows all"));
+        }
+        for note in notes(&answer.coverage) {
+            say(&format!("note: {note}"));
+        }
+        Ok(Exit::of_rows(rows))
+    }
+
+    /// Ends the output.
+    pub fn end<T>(mut self, answer: Result<T>) -> anyhow::Result<T> {
+        if let Some(error) = self.failed {
+            return Err(error).context("writing the answer");
+        }
+        let answer = answer?;
+        self.render.end().context("writing the answer")?;
+        Ok(answer)
+    }
+
+    fn keep(&mut self, result: io::Result<()>) -> ControlFlow<()> {
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl SqlSink for Printer<'_> {
+    fn columns(&mut self, columns: &[SqlColumn]) {
+        let result = self.render.begin(columns);
+        // The first row breaks off.
+        let _ = self.keep(result);
+    }
+
+    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        self.rows += 1;
+        let result = self.render.row(row);
+        self.keep(result)
+    }
+}
+
+/// What an answer could not see, a line each.
+fn notes(coverage: &Coverage) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !coverage.damaged.is_empty() {
+        notes.push(format!(
+            "{} left out as damaged: {}",
+            count(coverage.damaged.len() as u64, "segment"),
+            coverage.damaged.join(", ")
+        ));
+    }
+    if coverage.pruned_events > 0 || coverage.pruned_before.is_some() {
+        let before = coverage.pruned_before.as_deref();
+        notes.push(format!(
+            "{} {}removed by retention",
+            count(coverage.pruned_events, "event"),
+            before.map_or(String::new(), |before| format!("before {before} "))
+        ));
+    }
+    if coverage.quarantined > 0 {
+        notes.push(format!(
+            "{} in quarantine: auditql quarantine list",
+            count(coverage.quarantined, "item")
+        ));
+    }
+    if coverage.truncated_events > 0 {
+        notes.push(format!(
+            "{} in the store with bodies cut off by the apiserver",
+            count(coverage.truncated_events, "event")
+        ));
+    }
+    notes
+}
+
+fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_say_what_is_missing() {
+        assert_eq!(notes(&Coverage::default()), Vec::<String>::new());
+        let coverage = Coverage {
+            damaged: vec!["a.seg".to_owned(), "b.seg".to_owned()],
+            pruned_events: 1,
+            pruned_before: Some("2026-01-01T00:00:00.000000Z".to_owned()),
+            quarantined: 3,
+            truncated_events: 2,
+            ..Coverage::default()
+        };
+        assert_eq!(
+            notes(&coverage),
+            [
+                "2 segments left out as damaged: a.seg, b.seg",
+                "1 event before 2026-01-01T00:00:00.000000Z removed by retention",
+                "3 items in quarantine: auditql quarantine list",
+                "2 events in the store with bodies cut off by the apiserver",
+            ]
+        );
+    }
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_ends_the_query_and_is_told_apart() {
+        let mut printer = Printer::new(Format::Jsonl.renderer(Closed, None));
+        printer.columns(&[]);
+        assert_eq!(printer.row(&[]), ControlFlow::Break(()));
+        let error = printer.finish(Ok(Answer::default()), "more").unwrap_err();
+        assert!(is_closed_pipe(&error));
+        assert!(!is_closed_pipe(&anyhow::anyhow!("other")));
+    }
+}

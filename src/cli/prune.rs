@@ -1,0 +1,51 @@
+//! `auditql prune`.
+
+use super::Exit;
+use super::connection::Connection;
+use super::print;
+use super::stats::grouped;
+use crate::query::wire::PruneRequest;
+
+/// Remove events by their time
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    auditql prune --older-than 90d --dry-run\n  \
+    auditql prune --before 2026-01-01")]
+pub struct Args {
+    /// Remove events older than this age, such as 90d
+    #[arg(long, value_name = "AGE", required_unless_present = "before")]
+    older_than: Option<String>,
+    /// Remove events before this time; without a zone UTC
+    #[arg(long, value_name = "TIME", conflicts_with = "older_than")]
+    before: Option<String>,
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let request = PruneRequest {
+        older_than: args.older_than,
+        before: args.before,
+        dry_run: args.dry_run,
+    };
+    request
+        .cutoff(crate::query::clock::now())
+        .map_err(anyhow::Error::msg)?;
+    let pruned = args.connection.open_write()?.prune(&request)?;
+    print::say(&format!(
+        "{} {} events before {}: {} segments removed whole, {} rewritten",
+        if pruned.dry_run {
+            "would remove"
+        } else {
+            "removed"
+        },
+        grouped(pruned.events),
+        pruned.before,
+        grouped(pruned.segments_removed),
+        grouped(pruned.segments_rewritten),
+    ));
+    Ok(Exit::Found)
+}

@@ -1,0 +1,64 @@
+//! `auditql query`.
+
+use super::Exit;
+use super::connection::Connection;
+use super::events_table::{self, Folding};
+use super::print::{Output, Printer, Timeout};
+use crate::query::output::Format;
+use crate::query::params::EventParams;
+use crate::query::source::Source;
+
+/// List events, newest first
+///
+/// A filter's value is a comma list, and any of its items matches. A ! before the first item
+/// negates the whole list, one before a later item that item alone: '!a,b' is neither a nor b, and
+/// 'system:*,!system:node:*' is the first but not the second. An absent value counts as not equal.
+/// * stands for any text. A backslash takes the meaning from a comma, *, ! or backslash after it.
+/// Give a value that begins with a dash as --name=-x.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    auditql query --verb delete -n payments --since 2h\n  \
+    auditql query --user 'system:serviceaccount:*' --resource secrets --verb get,list\n  \
+    auditql query --outcome 'denied_*' --source-ip '!10.0.0.0/8' -o wide\n  \
+    auditql query --contains AKIA --limit 0 -o raw > evidence.jsonl")]
+pub struct Args {
+    #[command(flatten)]
+    params: EventParams,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let source = args.connection.open_read()?;
+    list(
+        &*source,
+        args.params,
+        args.output.format,
+        args.timeout,
+        args.output.printer(),
+    )
+}
+
+/// Lists events of `source` in `format` through `printer`.
+pub fn list(
+    source: &dyn Source,
+    mut params: EventParams,
+    format: Format,
+    timeout: Timeout,
+    mut printer: Printer<'_>,
+) -> anyhow::Result<Exit> {
+    let chosen = params.columns.is_some();
+    if !chosen || format == Format::Raw {
+        params.columns = events_table::columns(format).map(str::to_owned);
+    }
+    let answer = if !chosen && matches!(format, Format::Table | Format::Wide) {
+        source.events(&params, timeout.timeout, &mut Folding::new(&mut printer))
+    } else {
+        source.events(&params, timeout.timeout, &mut printer)
+    };
+    printer.finish(answer, "more events match")
+}

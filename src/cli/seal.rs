@@ -1,0 +1,24 @@
+//! `auditql seal`.
+
+use super::Exit;
+use super::connection::Connection;
+use super::print;
+use super::stats::grouped;
+
+/// Seal the active segment now, and merge what is worth merging
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  auditql seal\n  auditql seal --server http://127.0.0.1:9770")]
+pub struct Args {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let sealed = args.connection.open_write()?.seal()?;
+    print::say(&format!(
+        "sealed {} events; {} segments",
+        grouped(sealed.events),
+        grouped(sealed.segments)
+    ));
+    Ok(Exit::Found)
+}

@@ -1,0 +1,55 @@
+//! `auditql show`.
+
+use super::connection::Connection;
+use super::print::{Output, Timeout};
+use super::{Exit, query};
+use crate::query::output::Format;
+use crate::query::params::{EventParams, FilterParams, escape};
+
+/// Show every event of an audit ID, oldest first, as its exact bytes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77\n  \
+    auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77 -o json")]
+pub struct Args {
+    /// The audit ID, exactly
+    #[arg(value_name = "AUDIT_ID")]
+    audit_id: String,
+    /// Only events of these clusters
+    #[arg(long, value_name = "LIST")]
+    cluster: Option<String>,
+    /// How the answer is written
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "raw"
+    )]
+    format: Format,
+    /// Answer without damaged segments instead of failing
+    #[arg(long)]
+    skip_damaged: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let source = args.connection.open_read()?;
+    let params = EventParams {
+        filter: FilterParams {
+            audit_id: Some(escape(&args.audit_id)),
+            cluster: args.cluster,
+            ..FilterParams::default()
+        },
+        limit: 0,
+        reverse: true,
+        skip_damaged: args.skip_damaged,
+        ..EventParams::default()
+    };
+    let output = Output {
+        format: args.format,
+    };
+    let timeout = Timeout { timeout: None };
+    query::list(&*source, params, args.format, timeout, output.printer())
+}

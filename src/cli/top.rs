@@ -1,0 +1,45 @@
+//! `auditql top`.
+
+use super::Exit;
+use super::connection::Connection;
+use super::print::{Output, Timeout};
+use crate::limits::ROWS_DEFAULT;
+use crate::query::params::{EventParams, FilterParams};
+
+/// Count the values of a column, most frequent first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    auditql top user --code 403 --limit 20\n  \
+    auditql top verb --resource secrets --since 7d -o csv")]
+pub struct Args {
+    /// The column: user, verb, resource, namespace, code, outcome, source_ip, ...
+    #[arg(value_name = "FIELD")]
+    field: String,
+    #[command(flatten)]
+    filter: FilterParams,
+    /// Most values; 0 is all
+    #[arg(short, long, value_name = "N", default_value_t = ROWS_DEFAULT, help_heading = "Options")]
+    limit: u64,
+    /// Answer without damaged segments instead of failing
+    #[arg(long, help_heading = "Options")]
+    skip_damaged: bool,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let source = args.connection.open_read()?;
+    let params = EventParams {
+        filter: args.filter,
+        limit: args.limit,
+        skip_damaged: args.skip_damaged,
+        ..EventParams::default()
+    };
+    let mut printer = args.output.printer();
+    let answer = source.top(&args.field, &params, args.timeout.timeout, &mut printer);
+    printer.finish(answer, "there are more values")
+}

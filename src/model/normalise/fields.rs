@@ -1,0 +1,640 @@
+//! One pass over an item: its members, each checked for its type.
+
+use std::ops::Range;
+
+use super::Reject;
+use crate::model::event::Text;
+use crate::model::identity::Kept;
+use crate::model::json::{INVALID_UTF8, Literal, Scanner, unescape};
+use crate::model::time;
+
+/// What an item holds. `None` is absent or null; texts that the API omits when empty are absent
+/// when they are empty.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    pub level: Option<Text<'a>>,
+    pub audit_id: Option<Text<'a>>,
+    pub audit_id_span: Option<Range<usize>>,
+    pub stage: Option<Text<'a>>,
+    pub request_uri: Option<Text<'a>>,
+    pub verb: Option<Text<'a>>,
+    pub has_user: bool,
+    pub user: Person<'a>,
+    pub impersonated: Person<'a>,
+    pub source_ips: Option<Text<'a>>,
+    pub user_agent: Option<Text<'a>>,
+    pub object: ObjectRef<'a>,
+    pub status: Status<'a>,
+    pub received: Option<Stamp>,
+    pub staged: Option<Stamp>,
+    pub timestamp: Option<Stamp>,
+    pub created: Option<Stamp>,
+    pub annotations: Option<Text<'a>>,
+    pub decision: Option<Text<'a>>,
+    pub decision_reason: Option<Text<'a>>,
+    pub truncated: bool,
+    pub request_object: Option<Range<usize>>,
+    pub request_problem: Option<&'static str>,
+    pub response_object: Option<Range<usize>>,
+    pub response_problem: Option<&'static str>,
+    pub kept: Kept,
+    pub spaced: bool,
+}
+
+impl Fields<'_> {
+    /// The request body, if there is one that can be read.
+    pub(super) fn request_body<'r>(&self, raw: &'r [u8]) -> Option<&'r [u8]> {
+        let span = self
+            .request_object
+            .clone()
+            .filter(|_| self.request_problem.is_none())?;
+        raw.get(span)
+    }
+
+    /// The response body, if there is one that can be read.
+    pub(super) fn response_body<'r>(&self, raw: &'r [u8]) -> Option<&'r [u8]> {
+        let span = self
+            .response_object
+            .clone()
+            .filter(|_| self.response_problem.is_none())?;
+        raw.get(span)
+    }
+}
+
+/// `UserInfo`; groups and extra as JSON text.
+#[derive(Debug, Default)]
+pub(super) struct Person<'a> {
+    pub username: Option<Text<'a>>,
+    pub uid: Option<Text<'a>>,
+    pub groups: Option<Text<'a>>,
+    pub extra: Option<Text<'a>>,
+}
+
+/// `ObjectReference`.
+#[derive(Debug, Default)]
+pub(super) struct ObjectRef<'a> {
+    pub resource: Option<Text<'a>>,
+    pub namespace: Option<Text<'a>>,
+    pub name: Option<Text<'a>>,
+    pub uid: Option<Text<'a>>,
+    pub api_group: Option<Text<'a>>,
+    pub api_version: Option<Text<'a>>,
+    pub subresource: Option<Text<'a>>,
+}
+
+/// `Status`.
+#[derive(Debug, Default)]
+pub(super) struct Status<'a> {
+    pub code: Option<i64>,
+    pub success: bool,
+    pub reason: Option<Text<'a>>,
+    pub message: Option<Text<'a>>,
+    pub details: Option<Range<usize>>,
+}
+
+/// An instant, and where it stands if its spelling is the canonical one.
+#[derive(Debug)]
+pub(super) struct Stamp {
+    pub micros: i64,
+    pub literal: Option<Range<usize>>,
+}
+
+/// Reads the members of `raw`.
+pub(super) fn read(raw: &[u8]) -> Result<Fields<'_>, Reject> {
+    let mut reader = Reader {
+        raw,
+        whole: std::str::from_utf8(raw).ok(),
+        scanner: Scanner::new(raw),
+        fields: Fields::default(),
+    };
+    reader.item()?;
+    Ok(reader.fields)
+}
+
+struct Reader<'a> {
+    raw: &'a [u8],
+    /// The bytes as text, if all of them are UTF-8: then no part has to be checked again.
+    whole: Option<&'a str>,
+    scanner: Scanner<'a>,
+    fields: Fields<'a>,
+}
+
+/// Marks a member as seen, or refuses the second one.
+fn once(seen: &mut u32, bit: u32, field: &str) -> Result<(), Reject> {
+    if *seen & 1 << bit != 0 {
+        return Err(Reject::new(format!(
+            "{field} stands twice, so the item is ambiguous"
+        )));
+    }
+    *seen |= 1 << bit;
+    Ok(())
+}
+
+impl<'a> Reader<'a> {
+    fn item(&mut self) -> Result<(), Reject> {
+        self.scanner.space();
+        match self.scanner.peek() {
+            Some(b'{') => self.scanner.enter_object()?,
+            None => return Err(Reject::new("empty")),
+            Some(_) => return Err(Reject::value("the item", "is no JSON object", self.raw)),
+        }
+        // Whitespace around the item is no part of it and needs no compaction.
+        self.scanner.forget_space();
+        let mut seen = 0_u32;
+        let mut first = true;
+        loop {
+            let Some(key) = self.scanner.next_key(first)? else {
+                break;
+            };
+            first = false;
+            let start = key.span.start - 1;
+            let counts = self.member(&key, &mut seen)?;
+            let span = start..self.scanner.at();
+            if counts {
+                self.fields.kept.keep(span)
+            } else {
+                self.fields.kept.leave_out()
+            }
+        }
+        self.fields.spaced = self.scanner.spaced();
+        self.scanner.space();
+        if self.scanner.peek().is_some() {
+            return Err(self
+                .scanner
+                .broken("trailing characters after the object")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Reads the value of a top-level member; false if it is no part of the content's identity.
+    fn member(&mut self, key: &Literal, seen: &mut u32) -> Result<bool, Reject> {
+        let decoded;
+        let name = if key.escaped {
+            decoded = self.text(key, "a key")?;
+            decoded.as_bytes()
+        } else {
+            &self.raw[key.span.clone()]
+        };
+        let mut counts = true;
+        match name {
+            b"kind" => {
+                once(seen, 0, "kind")?;
+                if let Some(kind) = self.optional("kind")?
+                    && kind != "Event"
+                {
+                    return Err(Reject::value("kind", "is not Event", kind.as_bytes()));
+                }
+                counts = false;
+            }
+            b"apiVersion" => {
+                once(seen, 1, "apiVersion")?;
+                if let Some(version) = self.optional("apiVersion")? {
+                    check_version(&version)?;
+                }
+                counts = false;
+            }
+            b"level" => {
+                once(seen, 2, "level")?;
+                self.fields.level = Some(self.required("level")?);
+            }
+            b"auditID" => {
+                once(seen, 3, "auditID")?;
+                let literal = self.literal("auditID")?;
+                self.fields.audit_id = Some(self.text(&literal, "auditID")?);
+                self.fields.audit_id_span = (!literal.escaped).then_some(literal.span);
+            }
+            b"stage" => {
+                once(seen, 4, "stage")?;
+                self.fields.stage = Some(self.required("stage")?);
+            }
+            b"requestURI" => {
+                once(seen, 5, "requestURI")?;
+                let literal = self.literal("requestURI")?;
+                self.fields.request_uri = Some(self.text(&literal, "requestURI")?);
+            }
+            b"verb" => {
+                once(seen, 6, "verb")?;
+                let literal = self.literal("verb")?;
+                self.fields.verb = Some(self.text(&literal, "verb")?);
+            }
+            b"user" => {
+                once(seen, 7, "user")?;
+                self.fields.has_user = true;
+                self.fields.user = self.person("user", &USER)?;
+            }
+            b"impersonatedUser" => {
+                once(seen, 8, "impersonatedUser")?;
+                self.fields.impersonated = self.person("impersonatedUser", &IMPERSONATED)?;
+            }
+            b"sourceIPs" => {
+                once(seen, 9, "sourceIPs")?;
+                self.fields.source_ips = self.texts("sourceIPs")?;
+            }
+            b"userAgent" => {
+                once(seen, 10, "userAgent")?;
+                self.fields.user_agent = self.optional("userAgent")?;
+            }
+            b"objectRef" => {
+                once(seen, 11, "objectRef")?;
+                self.object_ref()?;
+            }
+            b"responseStatus" => {
+                once(seen, 12, "responseStatus")?;
+                self.status()?;
+            }
+            b"requestObject" => {
+                once(seen, 13, "requestObject")?;
+                (self.fields.request_object, self.fields.request_problem) = self.body()?;
+            }
+            b"responseObject" => {
+                once(seen, 14, "responseObject")?;
+                (self.fields.response_object, self.fields.response_problem) = self.body()?;
+            }
+            b"requestReceivedTimestamp" => {
+                once(seen, 15, "requestReceivedTimestamp")?;
+                self.fields.received = self.stamp("requestReceivedTimestamp")?;
+            }
+            b"stageTimestamp" => {
+                once(seen, 16, "stageTimestamp")?;
+                self.fields.staged = self.stamp("stageTimestamp")?;
+            }
+            b"timestamp" => {
+                once(seen, 17, "timestamp")?;
+                self.fields.timestamp = self.stamp("timestamp")?;
+            }
+            b"metadata" => {
+                once(seen, 18, "metadata")?;
+                self.metadata()?;
+            }
+            b"annotations" => {
+                once(seen, 19, "annotations")?;
+                self.annotations()?;
+            }
+            _ => {
+                self.scanner.skip()?;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The value of a string literal of `field`.
+    fn text(&self, literal: &Literal, field: &str) -> Result<Text<'a>, Reject> {
+        let text = self.str(literal.span.clone(), field)?;
+        Ok(if literal.escaped {
+            unescape(text)
+        } else {
+            Text::Borrowed(text)
+        })
+    }
+
+    /// The bytes of `span` as text.
+    fn str(&self, span: Range<usize>, field: &str) -> Result<&'a str, Reject> {
+        match self.whole.and_then(|whole| whole.get(span.clone())) {
+            Some(text) => Ok(text),
+            None => {
+                let bytes = &self.raw[span];
+                std::str::from_utf8(bytes)
+                    .map_err(|_| Reject::value(field, "is no valid UTF-8", bytes))
+            }
+        }
+    }
+
+    /// A string that must be there.
+    fn literal(&mut self, field: &str) -> Result<Literal, Reject> {
+        if self.scanner.peek() != Some(b'"') {
+            return Err(self.wrong(field, "is no string"));
+        }
+        Ok(self.scanner.string()?)
+    }
+
+    /// A string that must be there and say something.
+    fn required(&mut self, field: &str) -> Result<Text<'a>, Reject> {
+        let literal = self.literal(field)?;
+        if literal.span.is_empty() {
+            return Err(Reject::new(format!("{field} is empty")));
+        }
+        self.text(&literal, field)
+    }
+
+    /// A string, or nothing if it is null or empty.
+    fn optional(&mut self, field: &str) -> Result<Option<Text<'a>>, Reject> {
+        if self.scanner.null() {
+            return Ok(None);
+        }
+        let literal = self.literal(field)?;
+        if literal.span.is_empty() {
+            return Ok(None);
+        }
+        self.text(&literal, field).map(Some)
+    }
+
+    /// Refuses the value here.
+    #[cold]
+    fn wrong(&mut self, field: &str, problem: &str) -> Reject {
+        let start = self.scanner.at();
+        match self.scanner.skip() {
+            Ok(_) => Reject::value(field, problem, &self.raw[start..self.scanner.at()]),
+            Err(broken) => broken.into(),
+        }
+    }
+
+    /// Enters the object of `field`; false if it is null.
+    fn enter(&mut self, field: &str) -> Result<bool, Reject> {
+        if self.scanner.null() {
+            return Ok(false);
+        }
+        if self.scanner.peek() != Some(b'{') {
+            return Err(self.wrong(field, "is no object"));
+        }
+        self.scanner.enter_object()?;
+        Ok(true)
+    }
+
+    /// The bytes of a key, unescaped.
+    fn key(&self, key: &Literal, field: &str) -> Result<Text<'a>, Reject> {
+        if key.escaped || self.whole.is_none() {
+            // A key that is no text is none that anybody reads.
+            return Ok(self.text(key, field).unwrap_or(Text::Borrowed("\u{fffd}")));
+        }
+        self.text(key, field)
+    }
+
+    /// An array of strings as JSON text.
+    fn texts(&mut self, field: &str) -> Result<Option<Text<'a>>, Reject> {
+        if self.scanner.null() {
+            return Ok(None);
+        }
+        if self.scanner.peek() != Some(b'[') {
+            return Err(self.wrong(field, "is no array of strings"));
+        }
+        let start = self.scanner.at();
+        self.scanner.enter_array()?;
+        let mut first = true;
+        while self.scanner.next_element(first)? {
+            first = false;
+            self.literal(field)?;
+        }
+        self.str(start..self.scanner.at(), field)
+            .map(|text| Some(Text::Borrowed(text)))
+    }
+
+    fn person(&mut self, field: &str, names: &PersonNames) -> Result<Person<'a>, Reject> {
+        let mut person = Person::default();
+        if !self.enter(field)? {
+            return Ok(person);
+        }
+        let mut seen = 0;
+        let mut first = true;
+        while let Some(key) = self.scanner.next_key(first)? {
+            first = false;
+            match &*self.key(&key, field)? {
+                "username" => {
+                    once(&mut seen, 0, names.username)?;
+                    person.username = self.optional(names.username)?;
+                }
+                "uid" => {
+                    once(&mut seen, 1, names.uid)?;
+                    person.uid = self.optional(names.uid)?;
+                }
+                "groups" => {
+                    once(&mut seen, 2, names.groups)?;
+                    person.groups = self.texts(names.groups)?;
+                }
+                "extra" => {
+                    once(&mut seen, 3, names.extra)?;
+                    person.extra = self.extra(names.extra)?;
+                }
+                _ => {
+                    self.scanner.skip()?;
+                }
+            }
+        }
+        Ok(person)
+    }
+
+    /// An object of arrays of strings as JSON text.
+    fn extra(&mut self, field: &str) -> Result<Option<Text<'a>>, Reject> {
+        let start = self.scanner.at();
+        if !self.enter(field)? {
+            return Ok(None);
+        }
+        let mut first = true;
+        while self.scanner.next_key(first)?.is_some() {
+            first = false;
+            self.texts(field)?;
+        }
+        self.str(start..self.scanner.at(), field)
+            .map(|text| Some(Text::Borrowed(text)))
+    }
+
+    fn object_ref(&mut self) -> Result<(), Reject> {
+        if !self.enter("objectRef")? {
+            return Ok(());
+        }
+        let mut object = ObjectRef::default();
+        let mut seen = 0;
+        let mut first = true;
+        while let Some(key) = self.scanner.next_key(first)? {
+            first = false;
+            let (bit, field, slot) = match &*self.key(&key, "objectRef")? {
+                "resource" => (0, "objectRef.resource", Some(&mut object.resource)),
+                "namespace" => (1, "objectRef.namespace", Some(&mut object.namespace)),
+                "name" => (2, "objectRef.name", Some(&mut object.name)),
+                "uid" => (3, "objectRef.uid", Some(&mut object.uid)),
+                "apiGroup" => (4, "objectRef.apiGroup", Some(&mut object.api_group)),
+                "apiVersion" => (5, "objectRef.apiVersion", Some(&mut object.api_version)),
+                "subresource" => (6, "objectRef.subresource", Some(&mut object.subresource)),
+                "resourceVersion" => (7, "objectRef.resourceVersion", None),
+                _ => {
+                    self.scanner.skip()?;
+                    continue;
+                }
+            };
+            once(&mut seen, bit, field)?;
+            let value = self.optional(field)?;
+            if let Some(slot) = slot {
+                *slot = value;
+            }
+        }
+        self.fields.object = object;
+        Ok(())
+    }
+
+    fn status(&mut self) -> Result<(), Reject> {
+        if !self.enter("responseStatus")? {
+            return Ok(());
+        }
+        let mut status = Status::default();
+        let mut seen = 0;
+        let mut first = true;
+        while let Some(key) = self.scanner.next_key(first)? {
+            first = false;
+            match &*self.key(&key, "responseStatus")? {
+                "code" => {
+                    once(&mut seen, 0, "responseStatus.code")?;
+                    status.code = self.code()?;
+                }
+                "reason" => {
+                    once(&mut seen, 1, "responseStatus.reason")?;
+                    status.reason = self.optional("responseStatus.reason")?;
+                }
+                "message" => {
+                    once(&mut seen, 2, "responseStatus.message")?;
+                    status.message = self.optional("responseStatus.message")?;
+                }
+                "status" => {
+                    once(&mut seen, 3, "responseStatus.status")?;
+                    let word = self.optional("responseStatus.status")?;
+                    status.success = word.as_deref() == Some("Success");
+                }
+                "details" => {
+                    once(&mut seen, 4, "responseStatus.details")?;
+                    let start = self.scanner.at();
+                    self.scanner.skip()?;
+                    status.details = Some(start..self.scanner.at());
+                }
+                _ => {
+                    self.scanner.skip()?;
+                }
+            }
+        }
+        self.fields.status = status;
+        Ok(())
+    }
+
+    /// `code` is an int32 in the API; 0 is its zero value.
+    fn code(&mut self) -> Result<Option<i64>, Reject> {
+        if self.scanner.null() {
+            return Ok(None);
+        }
+        let start = self.scanner.at();
+        self.scanner.skip()?;
+        let literal = &self.raw[start..self.scanner.at()];
+        let code = std::str::from_utf8(literal)
+            .ok()
+            .and_then(|text| text.parse::<i32>().ok());
+        match code {
+            Some(0) => Ok(None),
+            Some(code) => Ok(Some(i64::from(code))),
+            None => Err(Reject::value(
+                "responseStatus.code",
+                "is no status code",
+                literal,
+            )),
+        }
+    }
+
+    /// `metadata` of v1alpha1 and v1beta1: only its creation time.
+    fn metadata(&mut self) -> Result<(), Reject> {
+        if !self.enter("metadata")? {
+            return Ok(());
+        }
+        let mut first = true;
+        while let Some(key) = self.scanner.next_key(first)? {
+            first = false;
+            if &*self.key(&key, "metadata")? == "creationTimestamp" {
+                self.fields.created = self.stamp("metadata.creationTimestamp")?;
+            } else {
+                self.scanner.skip()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn annotations(&mut self) -> Result<(), Reject> {
+        let start = self.scanner.at();
+        if !self.enter("annotations")? {
+            return Ok(());
+        }
+        let mut first = true;
+        while let Some(key) = self.scanner.next_key(first)? {
+            first = false;
+            if self.scanner.null() {
+                continue;
+            }
+            let value = self.literal("annotations")?;
+            match &*self.key(&key, "annotations")? {
+                "authorization.k8s.io/decision" => {
+                    let decision = self.text(&value, "annotations")?;
+                    self.fields.decision = Some(decision).filter(|text| !text.is_empty());
+                }
+                "authorization.k8s.io/reason" => {
+                    self.fields.decision_reason = Some(self.text(&value, "annotations")?);
+                }
+                "audit.k8s.io/truncated" => {
+                    self.fields.truncated = self.text(&value, "annotations")? == "true";
+                }
+                _ => {}
+            }
+        }
+        let text = self.str(start..self.scanner.at(), "annotations")?;
+        self.fields.annotations = Some(Text::Borrowed(text));
+        Ok(())
+    }
+
+    /// A body: where it stands and what speaks against reading it. Null is none.
+    fn body(&mut self) -> Result<(Option<Range<usize>>, Option<&'static str>), Reject> {
+        let (span, mut problem) = self.scanner.skip_body()?;
+        if &self.raw[span.clone()] == b"null" {
+            return Ok((None, None));
+        }
+        if self.whole.is_none() && std::str::from_utf8(&self.raw[span.clone()]).is_err() {
+            problem = Some(INVALID_UTF8);
+        }
+        Ok((Some(span), problem))
+    }
+
+    /// A time. Go's zero time is none.
+    fn stamp(&mut self, field: &str) -> Result<Option<Stamp>, Reject> {
+        const GO_ZERO: i64 = -62_135_596_800_000_000;
+        if self.scanner.null() {
+            return Ok(None);
+        }
+        let literal = self.literal(field)?;
+        let text = self.text(&literal, field)?;
+        match time::parse_rfc3339(text.as_bytes()) {
+            Some(GO_ZERO) => Ok(None),
+            Some(micros) => {
+                let canonical = !literal.escaped && time::is_canonical(text.as_bytes());
+                Ok(Some(Stamp {
+                    micros,
+                    literal: canonical.then_some(literal.span),
+                }))
+            }
+            None => Err(Reject::value(field, "is no RFC 3339 time", text.as_bytes())),
+        }
+    }
+}
+
+struct PersonNames {
+    username: &'static str,
+    uid: &'static str,
+    groups: &'static str,
+    extra: &'static str,
+}
+
+const USER: PersonNames = PersonNames {
+    username: "user.username",
+    uid: "user.uid",
+    groups: "user.groups",
+    extra: "user.extra",
+};
+
+const IMPERSONATED: PersonNames = PersonNames {
+    username: "impersonatedUser.username",
+    uid: "impersonatedUser.uid",
+    groups: "impersonatedUser.groups",
+    extra: "impersonatedUser.extra",
+};
+
+fn check_version(version: &str) -> Result<(), Reject> {
+    match version {
+        "audit.k8s.io/v1" | "audit.k8s.io/v1beta1" | "audit.k8s.io/v1alpha1" => Ok(()),
+        _ => Err(Reject::value(
+            "apiVersion",
+            "is no known audit.k8s.io version",
+            version.as_bytes(),
+        )),
+    }
+}

@@ -1,0 +1,322 @@
+//! The parameters of a question about events: one set for flags (`--source-ip`) and for HTTP query
+//! strings (`source_ip`).
+//!
+//! A value is a comma list, and any of its items matches. A `!` before the first item negates the
+//! whole list, one before a later item that item alone: `!a,b` is neither a nor b, and
+//! `system:*,!system:node:*` is the first but not the second. An absent value counts as not equal;
+//! so `!*` finds the events without one. `*` stands for any run of characters. A backslash takes
+//! the meaning from a comma, `*`, `!` or backslash after it.
+
+mod list;
+mod suggest;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+pub use list::escape;
+
+use crate::limits::ROWS_DEFAULT;
+use crate::model::column::Column;
+use crate::model::outcome::Outcome;
+use crate::query::listing::DEFAULT_COLUMNS;
+use crate::query::{clock, names};
+use crate::store::filter::Filter;
+use crate::store::{EventQuery, Order};
+use suggest::suggest;
+
+macro_rules! filters {
+    ($($name:ident $([$short:literal])? $value:literal $doc:literal,)*) => {
+        /// Which events. Every given parameter must match.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+        #[command(next_help_heading = "Filters (a,b = any of them; !a,b = none; * = any text)")]
+        pub struct FilterParams {
+            $(
+                #[doc = $doc]
+                #[arg(long, $(short = $short,)? value_name = $value)]
+                pub $name: Option<String>,
+            )*
+        }
+
+        impl FilterParams {
+            /// The names as in a query string, in the order of the help.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            fn slot(&mut self, name: &str) -> Option<&mut Option<String>> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The given ones as a query string's pairs.
+            pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+                let mut pairs = Vec::new();
+                $(if let Some(value) = &self.$name {
+                    pairs.push((stringify!($name), value.as_str()));
+                })*
+                pairs
+            }
+        }
+    };
+}
+
+filters! {
+    cluster "LIST" "Cluster that the event came from",
+    user "LIST" "Authenticated user, before any impersonation",
+    verb "LIST" "Verb: get, list, watch, create, update, patch, delete, deletecollection, ...",
+    resource "LIST" "Resource: pods, po, deployments.apps, *.cert-manager.io",
+    subresource "LIST" "Subresource: exec, log, status, scale, ...; '!*' is none",
+    namespace ['n'] "LIST" "Namespace of the object; '!*' is none",
+    name "LIST" "Name of the object",
+    stage "LIST" "Stage: RequestReceived, ResponseStarted, ResponseComplete, Panic",
+    level "LIST" "Level: Metadata, Request, RequestResponse",
+    code "LIST" "Status code: 403, 4xx, 400-499, !200",
+    outcome "LIST" "Outcome: success, denied_*, not_found, conflict, server_error, ...",
+    source_ip "LIST" "Any recorded address: 10.1.2.3, 10.0.0.0/8, 10.1.*; the answer shows which",
+    user_agent "LIST" "User agent, as claimed: 'kubectl/*'",
+    audit_id "LIST" "Audit ID",
+    uri "LIST" "Request URI, path and query as sent: '/api/v1/secrets*'",
+    contains "TEXT" "Text in the raw bytes of the event, as it is or escaped as in JSON",
+    since "TIME" "Not before: 2h (ago), 2026-11-20, 2026-11-20T14:00:00Z; without a zone UTC",
+    until "TIME" "Before: the same forms",
+}
+
+impl FilterParams {
+    /// The filter; `now` is in microseconds. An error names the flag, the value and the fix.
+    pub fn to_filter(&self, now: i64) -> Result<Filter, String> {
+        let mut filter = Filter::default();
+        for (name, value) in self.pairs() {
+            add(&mut filter, name, value, now)
+                .map_err(|error| format!("--{} {value:?}: {error}", name.replace('_', "-")))?;
+        }
+        if let (Some(since), Some(until)) = (filter.since, filter.until)
+            && since >= until
+        {
+            return Err(format!(
+                "--since {} is not before --until {}; swap them",
+                clock::to_text(since),
+                clock::to_text(until)
+            ));
+        }
+        Ok(filter)
+    }
+}
+
+fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), String> {
+    match name {
+        "cluster" => terms::text(filter, Column::Cluster, value),
+        "user" => terms::text(filter, Column::User, value),
+        "verb" => terms::verb(filter, value),
+        "resource" => terms::resource(filter, value),
+        "subresource" => terms::text(filter, Column::Subresource, value),
+        "namespace" => terms::text(filter, Column::Namespace, value),
+        "name" => terms::text(filter, Column::Name, value),
+        "stage" => terms::closed(filter, Column::Stage, names::STAGES, value),
+        "level" => terms::closed(filter, Column::Level, names::LEVELS, value),
+        "code" => terms::code(filter, value),
+        "outcome" => {
+            let known: Vec<_> = Outcome::ALL.iter().map(|known| known.as_str()).collect();
+            terms::closed(filter, Column::Outcome, &known, value)
+        }
+        "source_ip" => terms::source_ip(filter, value),
+        "user_agent" => terms::text(filter, Column::UserAgent, value),
+        "audit_id" => terms::text(filter, Column::AuditId, value),
+        "uri" => terms::text(filter, Column::RequestUri, value),
+        "contains" => terms::contains(filter, value),
+        "since" => {
+            filter.since = Some(clock::parse_human(value, now)?);
+            Ok(())
+        }
+        "until" => {
+            filter.until = Some(clock::parse_human(value, now)?);
+            Ok(())
+        }
+        _ => unreachable!("every name of the table is in this match; a test goes through them"),
+    }
+}
+
+/// A listing of events.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct EventParams {
+    #[command(flatten)]
+    pub filter: FilterParams,
+    /// Most rows; 0 is all
+    #[arg(short, long, value_name = "N", default_value_t = ROWS_DEFAULT)]
+    pub limit: u64,
+    /// Oldest first instead of newest first
+    #[arg(long)]
+    pub reverse: bool,
+    /// One row per request, its last stage, instead of one per stage
+    #[arg(long)]
+    pub r#final: bool,
+    /// Columns of the answer, in this order: time,user,verb; all is every column
+    #[arg(long, value_name = "LIST")]
+    pub columns: Option<String>,
+    /// Answer without damaged segments instead of failing
+    #[arg(long)]
+    pub skip_damaged: bool,
+}
+
+impl Default for EventParams {
+    fn default() -> EventParams {
+        EventParams {
+            filter: FilterParams::default(),
+            limit: ROWS_DEFAULT,
+            reverse: false,
+            r#final: false,
+            columns: None,
+            skip_damaged: false,
+        }
+    }
+}
+
+impl EventParams {
+    /// From the pairs of a query string, already percent-decoded. An unknown or repeated name is
+    /// an error.
+    pub fn from_pairs(
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<EventParams, String> {
+        let mut params = EventParams::default();
+        let mut seen = Vec::new();
+        for (name, value) in pairs {
+            if seen.contains(&name) {
+                return Err(format!(
+                    "parameter {name} is given twice; use one comma list: {name}=a,b"
+                ));
+            }
+            match name.as_str() {
+                "limit" => {
+                    params.limit = value
+                        .parse()
+                        .map_err(|_| format!("limit {value:?} is no number; use 0 for all rows"))?;
+                }
+                "reverse" => params.reverse = switch(&name, &value)?,
+                "final" => params.r#final = switch(&name, &value)?,
+                "skip_damaged" => params.skip_damaged = switch(&name, &value)?,
+                "columns" => params.columns = Some(value),
+                _ => match params.filter.slot(&name) {
+                    Some(slot) => *slot = Some(value),
+                    None => {
+                        let known = ["limit", "reverse", "final", "columns", "skip_damaged"];
+                        let known = FilterParams::NAMES.iter().copied().chain(known);
+                        return Err(format!(
+                            "unknown parameter {name:?}; {}",
+                            suggest(&name, known)
+                        ));
+                    }
+                },
+            }
+            seen.push(name);
+        }
+        Ok(params)
+    }
+
+    /// The pairs that [`EventParams::from_pairs`] reads back.
+    pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<_> = self
+            .filter
+            .pairs()
+            .into_iter()
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect();
+        if self.limit != ROWS_DEFAULT {
+            pairs.push(("limit", self.limit.to_string()));
+        }
+        let switches = [
+            ("reverse", self.reverse),
+            ("final", self.r#final),
+            ("skip_damaged", self.skip_damaged),
+        ];
+        for (name, on) in switches {
+            if on {
+                pairs.push((name, "true".to_owned()));
+            }
+        }
+        if let Some(columns) = &self.columns {
+            pairs.push(("columns", columns.clone()));
+        }
+        pairs
+    }
+
+    /// The listing; `now` is in microseconds. An error names the flag, the value and the fix.
+    pub fn into_query(self, now: i64) -> Result<EventQuery, String> {
+        let columns = match &self.columns {
+            Some(list) => parse_columns(list)?,
+            None => DEFAULT_COLUMNS.to_vec(),
+        };
+        Ok(EventQuery {
+            filter: self.filter.to_filter(now)?,
+            order: if self.reverse {
+                Order::OldestFirst
+            } else {
+                Order::NewestFirst
+            },
+            limit: self.limit,
+            last_stage_only: self.r#final,
+            columns,
+            skip_damaged: self.skip_damaged,
+        })
+    }
+
+    /// Fails on what a count of values does not take: order, stages and columns.
+    pub fn check_top(&self) -> Result<(), String> {
+        for (given, name) in [
+            (self.reverse, "reverse"),
+            (self.r#final, "final"),
+            (self.columns.is_some(), "columns"),
+        ] {
+            if given {
+                return Err(format!(
+                    "{name} has no meaning for a count of values; leave it out"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "" | "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!(
+            "{name} {value:?} is no truth value; use true or false"
+        )),
+    }
+}
+
+/// A list of columns, or `all`.
+fn parse_columns(list: &str) -> Result<Vec<Column>, String> {
+    if list == "all" {
+        return Ok(Column::ALL.to_vec());
+    }
+    let mut columns = Vec::new();
+    for name in list.split(',').map(str::trim) {
+        let column = column(name).map_err(|error| format!("--columns: {error}"))?;
+        if columns.contains(&column) {
+            return Err(format!("--columns: {name} is given twice; remove one"));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// The column of a count of values: any but the raw bytes, their hash and the bodies.
+pub fn top_column(name: &str) -> Result<Column, String> {
+    let column = column(name)?;
+    match column {
+        Column::Raw | Column::Sha256 | Column::RequestObject | Column::ResponseObject => Err(
+            format!("{name} cannot be counted by value; choose another column, such as user"),
+        ),
+        _ => Ok(column),
+    }
+}
+
+fn column(name: &str) -> Result<Column, String> {
+    Column::by_name(name).ok_or_else(|| {
+        format!(
+            "unknown column {name:?}; {}",
+            suggest(name, Column::ALL.iter().map(|column| column.name()))
+        )
+    })
+}

@@ -1,0 +1,111 @@
+//! A store that this process opened.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Source;
+use crate::model::value::Value;
+use crate::query::params::{EventParams, top_column};
+use crate::query::wire::{PruneRequest, conform};
+use crate::query::{clock, listing};
+use crate::store::{
+    Answer, Budget, Pruned, Quarantined, Result, Sealed, SqlColumn, SqlQuery, SqlSink, Stats,
+    Store, StoreError,
+};
+
+/// A store that this process opened.
+pub struct Local(pub Arc<dyn Store>);
+
+impl Source for Local {
+    fn events(
+        &self,
+        params: &EventParams,
+        timeout: Option<Duration>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        let query = params
+            .clone()
+            .into_query(clock::now())
+            .map_err(StoreError::BadRequest)?;
+        listing::run(&*self.0, &query, &Budget::new(timeout), sink)
+    }
+
+    fn top(
+        &self,
+        field: &str,
+        params: &EventParams,
+        timeout: Option<Duration>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        let column = top_column(field).map_err(StoreError::BadRequest)?;
+        let query = params
+            .check_top()
+            .and_then(|()| params.clone().into_query(clock::now()))
+            .map_err(StoreError::BadRequest)?;
+        listing::top(&*self.0, column, &query, &Budget::new(timeout), sink)
+    }
+
+    fn sql(
+        &self,
+        query: &SqlQuery,
+        timeout: Option<Duration>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        let mut sink = Conforming {
+            kinds: Vec::new(),
+            sink,
+        };
+        self.0.sql(query, &Budget::new(timeout), &mut sink)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.0.stats()
+    }
+
+    fn quarantined(&self, sink: &mut dyn FnMut(Quarantined) -> ControlFlow<()>) -> Result<()> {
+        self.0.quarantined(sink)
+    }
+
+    fn quarantined_bytes(
+        &self,
+        id: i64,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.0.quarantined_bytes(id, sink)
+    }
+
+    fn seal(&self) -> Result<Sealed> {
+        self.0.seal()
+    }
+
+    fn prune(&self, request: &PruneRequest) -> Result<Pruned> {
+        let cutoff = request
+            .cutoff(clock::now())
+            .map_err(StoreError::BadRequest)?;
+        self.0.prune(cutoff, request.dry_run)
+    }
+}
+
+/// Gives values the kinds that their columns declare, as the wire does.
+struct Conforming<'a> {
+    kinds: Vec<String>,
+    sink: &'a mut dyn SqlSink,
+}
+
+impl SqlSink for Conforming<'_> {
+    fn columns(&mut self, columns: &[SqlColumn]) {
+        self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
+        self.sink.columns(columns);
+    }
+
+    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
+        let row: Vec<Value> = self
+            .kinds
+            .iter()
+            .zip(row)
+            .map(|(kind, value)| conform(kind, value.clone()))
+            .collect();
+        self.sink.row(&row)
+    }
+}

@@ -1,0 +1,277 @@
+//! A server, asked through its HTTP API ([`crate::query::wire`]).
+
+use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use super::Source;
+use crate::model::value::Value;
+use crate::query::params::EventParams;
+use crate::query::wire::{self, Line, Problem, PruneRequest, SqlRequest};
+use crate::query::{base64, clock};
+use crate::store::{
+    Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats, StoreError,
+};
+
+/// The longest error answer that is read.
+const PROBLEM_BYTES_MAX: u64 = 64 << 10;
+
+/// A server.
+#[derive(Debug)]
+pub struct Remote {
+    agent: Agent,
+    base: String,
+}
+
+impl Remote {
+    /// A server at `url`, such as `http://127.0.0.1:9770`; without a scheme it is http. Nothing is
+    /// sent yet.
+    pub fn new(url: &str) -> Result<Remote, String> {
+        let base = match url.split_once("://") {
+            None => format!("http://{url}"),
+            Some(("http", _)) => url.to_owned(),
+            Some((scheme, rest)) => {
+                return Err(format!(
+                    "server {url:?}: {scheme} is not spoken; use http://{rest}"
+                ));
+            }
+        };
+        let base = base.trim_end_matches('/').to_owned();
+        if let Err(error) = base.parse::<ureq::http::Uri>() {
+            return Err(format!(
+                "server {url:?} is no URL: {error}; use a form such as http://127.0.0.1:9770"
+            ));
+        }
+        // Answers of any length stream, so no timeout but the server's. A proxy from the
+        // environment would see evidence that is meant for this machine or its network.
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .build()
+            .new_agent();
+        Ok(Remote { agent, base })
+    }
+
+    fn get(&self, path: &str, pairs: &[(&str, String)]) -> Result<Response<Body>> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in pairs {
+            request = request.query(name, value);
+        }
+        request.call().map_err(|error| self.unreachable(&error))
+    }
+
+    fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<Response<Body>> {
+        let body = serde_json::to_vec(body).map_err(|error| StoreError::Io(error.to_string()))?;
+        self.agent
+            .post(format!("{}{path}", self.base))
+            .content_type("application/json")
+            .send(&body[..])
+            .map_err(|error| self.unreachable(&error))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> StoreError {
+        StoreError::Unavailable(format!(
+            "no answer from {}: {error}; is auditql serve running there?",
+            self.base
+        ))
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T> {
+        let reader = BufReader::new(accepted(response)?.into_body().into_reader());
+        serde_json::from_reader(reader).map_err(|error| self.garbled(&error.to_string()))
+    }
+
+    fn garbled(&self, error: &str) -> StoreError {
+        StoreError::Io(format!(
+            "the answer of {} cannot be read: {error}; is it an auditql server of this version?",
+            self.base
+        ))
+    }
+
+    /// Reads an answer of the format `rows` into the sink.
+    fn read_rows(&self, response: Response<Body>, sink: &mut dyn SqlSink) -> Result<Answer> {
+        let mut reader =
+            BufReader::with_capacity(1 << 16, accepted(response)?.into_body().into_reader());
+        let mut columns = Vec::new();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let cut = |error: &str| {
+                StoreError::Io(format!(
+                    "the answer of {} was cut off{error}; ask again",
+                    self.base
+                ))
+            };
+            reader
+                .read_until(b'\n', &mut line)
+                .map_err(|error| cut(&format!(": {error}")))?;
+            if line.last() != Some(&b'\n') {
+                return Err(cut(""));
+            }
+            match wire::read_line(&line, &columns).map_err(|error| self.garbled(&error))? {
+                Line::Columns(names) => {
+                    sink.columns(&names);
+                    columns = names;
+                }
+                Line::Row(row) => {
+                    if sink.row(&row).is_break() {
+                        return Ok(Answer::default());
+                    }
+                }
+                Line::End(answer) => return Ok(answer),
+                Line::Error(problem) => return Err(problem.into_store_error()),
+            }
+        }
+    }
+}
+
+impl Source for Remote {
+    fn events(
+        &self,
+        params: &EventParams,
+        timeout: Option<Duration>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        // What is wrong with a parameter is told the same way as without a server.
+        params
+            .clone()
+            .into_query(clock::now())
+            .map_err(StoreError::BadRequest)?;
+        let response = self.get("/api/v1/events", &listing_pairs(params, timeout))?;
+        self.read_rows(response, sink)
+    }
+
+    fn top(
+        &self,
+        field: &str,
+        params: &EventParams,
+        timeout: Option<Duration>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        crate::query::params::top_column(field)
+            .and_then(|_| params.check_top())
+            .and_then(|()| params.clone().into_query(clock::now()))
+            .map_err(StoreError::BadRequest)?;
+        let path = format!("/api/v1/top/{field}");
+        let response = self.get(&path, &listing_pairs(params, timeout))?;
+        self.read_rows(response, sink)
+    }
+
+    fn sql(
+        &self,
+        query: &SqlQuery,
+        timeout: Option<Duration>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        let params = query
+            .params
+            .iter()
+            .map(|(name, value)| (name.clone(), cell(value)))
+            .collect();
+        let request = SqlRequest {
+            sql: query.sql.clone(),
+            params,
+            limit: Some(query.limit),
+            timeout_ms: Some(milliseconds(timeout)),
+            format: Some("rows".to_owned()),
+            skip_damaged: query.skip_damaged,
+        };
+        let response = self.post("/api/v1/sql", &request)?;
+        self.read_rows(response, sink)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.read_json(self.get("/api/v1/stats", &[])?)
+    }
+
+    fn quarantined(&self, sink: &mut dyn FnMut(Quarantined) -> ControlFlow<()>) -> Result<()> {
+        let response = accepted(self.get("/api/v1/quarantine", &[])?)?;
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            let line = line.map_err(|error| self.garbled(&error.to_string()))?;
+            let item =
+                serde_json::from_str(&line).map_err(|error| self.garbled(&error.to_string()))?;
+            if sink(item).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantined_bytes(
+        &self,
+        id: i64,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        let response = self.get(&format!("/api/v1/quarantine/{id}/raw"), &[])?;
+        if response.status() == 404 {
+            return Ok(false);
+        }
+        let mut reader = accepted(response)?.into_body().into_reader();
+        let mut part = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut part) {
+                Ok(0) => return Ok(true),
+                Ok(bytes) if sink(&part[..bytes]).is_break() => return Ok(true),
+                Ok(_) => {}
+                Err(error) => return Err(self.garbled(&error.to_string())),
+            }
+        }
+    }
+
+    fn seal(&self) -> Result<Sealed> {
+        self.read_json(self.post("/api/v1/seal", &serde_json::json!({}))?)
+    }
+
+    fn prune(&self, request: &PruneRequest) -> Result<Pruned> {
+        self.read_json(self.post("/api/v1/prune", request)?)
+    }
+}
+
+/// The answer itself, or the error that it stands for.
+fn accepted(response: Response<Body>) -> Result<Response<Body>> {
+    let status = response.status();
+    if status == 200 {
+        return Ok(response);
+    }
+    let mut text = Vec::new();
+    let mut reader = response.into_body().into_reader().take(PROBLEM_BYTES_MAX);
+    // A body that breaks off still leaves the status to tell.
+    let _ = reader.read_to_end(&mut text);
+    let problem = serde_json::from_slice(&text).unwrap_or_else(|_| {
+        let detail = format!("the server answered {status}");
+        Problem::new("", "", status.as_u16(), detail)
+    });
+    Err(problem.into_store_error())
+}
+
+fn listing_pairs(params: &EventParams, timeout: Option<Duration>) -> Vec<(&'static str, String)> {
+    let mut pairs = params.to_pairs();
+    pairs.push(("format", "rows".to_owned()));
+    pairs.push(("timeout_ms", milliseconds(timeout).to_string()));
+    pairs
+}
+
+/// On the wire 0 is without limit.
+fn milliseconds(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(0, |limit| {
+        u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
+    })
+}
+
+fn cell(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Int(number) => (*number).into(),
+        Value::Real(number) => (*number).into(),
+        Value::Time(time) => clock::to_text(*time).into(),
+        Value::Text(text) | Value::Json(text) => (&**text).into(),
+        Value::Bytes(bytes) => serde_json::json!({ "base64": base64::encode(bytes) }),
+    }
+}
