@@ -6,6 +6,21 @@ use std::time::Duration;
 /// The largest single event that is stored as an event; a larger item is quarantined whole.
 pub const EVENT_BYTES_MAX: usize = 64 << 20;
 
+/// The most bytes of one broken or too large item that go to quarantine; of a larger one the first
+/// part is kept, and the reason says so.
+pub const QUARANTINE_BYTES_MAX: u64 = 4 << 30;
+
+/// Bytes that one compressed input may expand to (a compression bomb ends there, with a warning).
+pub const EXPANDED_BYTES_MAX: u64 = 1 << 40;
+
+/// Bytes of items, and items, that an import commits at once.
+pub const IMPORT_BATCH_BYTES: usize = 8 << 20;
+pub const IMPORT_BATCH_ITEMS: usize = 4096;
+
+/// Items of one webhook body that go to quarantine one by one; with more of them the body is
+/// quarantined whole.
+pub const BODY_QUARANTINE_ITEMS_MAX: usize = 1000;
+
 /// The largest webhook body. A batch of 400 events of 1 MB is legal, so the default is generous.
 pub const BODY_BYTES_MAX: u64 = 2 << 30;
 
