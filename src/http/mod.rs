@@ -10,6 +10,7 @@
 
 mod admission;
 mod api;
+mod coding;
 mod connection;
 mod frame;
 mod guard;

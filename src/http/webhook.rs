@@ -9,12 +9,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde::Serialize;
 
 use super::App;
+use super::coding::{Receiver, SpoolFailed, TooLarge};
 use super::problem::Problem;
 use crate::intake::body::{self, Body};
 use crate::limits::BODY_PROGRESS_BYTES;
@@ -34,19 +35,19 @@ struct Stored {
 
 pub(super) async fn receive(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let cluster = cluster_of(request.uri().path())?;
-    let body = request.into_body();
+    let (head, body) = request.into_parts();
     let length = body.size_hint().exact();
     let limit = app.0.settings.limits.body_bytes_max;
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
     let room = app.0.room.admit(length).await?;
-    let body = collect(&app, body, length).await?;
+    let body = collect(&app, &head.headers, body, length).await?;
 
     let store = Arc::clone(&app.0.store);
     let stored = tokio::task::spawn_blocking(move || {
-        let stored = body::take(body, &cluster, "webhook", &*store);
-        drop(room);
+        let stored = body::take(&body, &cluster, "webhook", &*store);
+        drop((body, room));
         stored
     })
     .await
@@ -69,11 +70,13 @@ pub(super) async fn receive(State(app): State<App>, request: Request) -> Result<
 /// Receives the body. Fails when it is cut short, too large, or stands still.
 async fn collect(
     app: &App,
+    headers: &HeaderMap,
     mut from: axum::body::Body,
     length: Option<u64>,
 ) -> Result<Body, Problem> {
     let limits = &app.0.settings.limits;
-    let mut body = Body::new(&app.0.settings.spool_dir, length);
+    let spool_dir = &app.0.settings.spool_dir;
+    let mut body = Receiver::new(headers, spool_dir, length, limits.body_bytes_max)?;
     let mut received: u64 = 0;
     let mut progress_at = BODY_PROGRESS_BYTES;
     let mut deadline = tokio::time::Instant::now() + limits.body_idle_wait;
@@ -95,27 +98,36 @@ async fn collect(
             continue;
         };
         received += bytes.len() as u64;
-        if received > limits.body_bytes_max {
-            return Err(too_large(limits.body_bytes_max));
-        }
         if received >= progress_at {
             progress_at = received + BODY_PROGRESS_BYTES;
             deadline = tokio::time::Instant::now() + limits.body_idle_wait;
         }
-        let pushed = if body.is_spooled() {
+        let pushed = if body.blocks(bytes.len()) {
             tokio::task::block_in_place(|| body.push(&bytes))
         } else {
             body.push(&bytes)
         };
-        pushed.map_err(|error| {
-            app.wrote(false);
-            Problem::internal(format!("spooling a body: {error}")).into_unavailable()
-        })?;
+        pushed.map_err(|error| refused(app, &error))?;
     }
     match length {
         Some(length) if length != received => Err(cut(received, &"shorter than its length")),
-        _ => Ok(body),
+        _ => body.finish().map_err(|error| refused(app, &error)),
     }
+}
+
+/// Why a part of the body was not taken.
+fn refused(app: &App, error: &std::io::Error) -> Problem {
+    let cause = error.get_ref();
+    if cause.is_some_and(|cause| cause.is::<TooLarge>()) {
+        return too_large(app.0.settings.limits.body_bytes_max);
+    }
+    if cause.is_some_and(|cause| cause.is::<SpoolFailed>()) {
+        app.wrote(false);
+        return Problem::internal(error.to_string()).into_unavailable();
+    }
+    Problem::bad_request(format!(
+        "the body is not what its Content-Encoding says: {error}; nothing was stored"
+    ))
 }
 
 fn cut(received: u64, why: &dyn std::fmt::Display) -> Problem {

@@ -1,12 +1,14 @@
-//! Rows as `json`, `rows`, `jsonl` or `raw`, into a [`Pipe`].
+//! Rows as `json`, `rows`, `jsonl`, `csv` or `raw`, into a [`Pipe`].
 
-use std::io::Write;
+use std::cell::RefCell;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use crate::http::problem::Problem;
 use crate::http::stream::Pipe;
 use crate::model::value::Value;
-use crate::query::output::json::write_object;
+use crate::query::output::{self, Render};
 use crate::query::wire;
 use crate::store::{Answer, SqlColumn, SqlSink, StoreError};
 
@@ -16,6 +18,7 @@ pub(super) enum Format {
     Json,
     Rows,
     Jsonl,
+    Csv,
     Raw,
 }
 
@@ -25,6 +28,7 @@ impl Format {
             Format::Json => "json",
             Format::Rows => "rows",
             Format::Jsonl => "jsonl",
+            Format::Csv => "csv",
             Format::Raw => "raw",
         }
     }
@@ -33,6 +37,7 @@ impl Format {
         match self {
             Format::Json => "application/json",
             Format::Rows | Format::Jsonl | Format::Raw => wire::NDJSON,
+            Format::Csv => "text/csv; charset=utf-8",
         }
     }
 
@@ -52,23 +57,44 @@ impl Format {
     }
 }
 
-/// Writes one answer.
+/// Writes one answer. The forms that the command line has too come from its renderers.
 pub(super) struct Writer<'a> {
     format: Format,
     pipe: &'a mut Pipe,
-    columns: Vec<SqlColumn>,
+    renderer: Option<Box<dyn Render>>,
     rows: u64,
-    line: Vec<u8>,
+    line: Line,
+}
+
+/// What was written and is not in the pipe yet.
+#[derive(Clone, Default)]
+struct Line(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(format: Format, pipe: &'a mut Pipe) -> Writer<'a> {
+        let line = Line::default();
+        let shared = match format {
+            Format::Json | Format::Rows => None,
+            Format::Jsonl => Some(output::Format::Jsonl),
+            Format::Csv => Some(output::Format::Csv),
+            Format::Raw => Some(output::Format::Raw),
+        };
         Writer {
             format,
             pipe,
-            columns: Vec::new(),
+            renderer: shared.map(|format| format.renderer(line.clone(), None)),
             rows: 0,
-            line: Vec::new(),
+            line,
         }
     }
 
@@ -78,69 +104,86 @@ impl<'a> Writer<'a> {
         if self.pipe.broken() {
             return Err(StoreError::Cancelled.into());
         }
-        match (outcome, self.format) {
-            (Ok(answer), Format::Json) => {
-                let end = serde_json::to_vec(&answer).expect("plain data");
-                self.line.extend_from_slice(b"],");
-                self.line.extend_from_slice(&end[1..]);
-            }
-            (Ok(answer), Format::Rows) => wire::write_end_line(&mut self.line, &answer),
-            (Ok(_), Format::Jsonl | Format::Raw) => {}
-            (Err(error), Format::Rows) if self.pipe.started() => {
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) if self.format == Format::Rows && self.pipe.started() => {
                 let problem = Problem::from(error);
                 tracing::warn!("an answer was broken off: {}", problem.cause());
-                wire::write_error_line(&mut self.line, problem.wire());
+                wire::write_error_line(&mut self.line.0.borrow_mut(), problem.wire());
+                return self.send();
             }
-            (Err(error), _) => return Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(renderer) = &mut self.renderer {
+            renderer.end().map_err(unwritten)?;
         }
-        self.send().map_err(|_| StoreError::Cancelled.into())
+        let mut line = self.line.0.borrow_mut();
+        match self.format {
+            Format::Json => {
+                let end = serde_json::to_vec(&answer).expect("plain data");
+                line.extend_from_slice(b"],");
+                line.extend_from_slice(&end[1..]);
+            }
+            Format::Rows => wire::write_end_line(&mut line, &answer),
+            Format::Jsonl | Format::Csv | Format::Raw => {}
+        }
+        drop(line);
+        self.send()
     }
 
     /// Moves the line into the pipe.
-    fn send(&mut self) -> std::io::Result<()> {
-        let sent = self.pipe.write_all(&self.line);
-        self.line.clear();
-        sent
-    }
-}
-
-impl SqlSink for Writer<'_> {
-    fn columns(&mut self, columns: &[SqlColumn]) {
-        self.columns = columns.to_vec();
-        match self.format {
-            Format::Json => {
-                let columns = serde_json::to_vec(columns).expect("plain data");
-                self.line.extend_from_slice(b"{\"columns\":");
-                self.line.extend_from_slice(&columns);
-                self.line.extend_from_slice(b",\"rows\":[");
-            }
-            Format::Rows => wire::write_columns_line(&mut self.line, columns),
-            Format::Jsonl | Format::Raw => {}
-        }
+    fn send(&mut self) -> Result<(), Problem> {
+        let mut line = self.line.0.borrow_mut();
+        let sent = self.pipe.write_all(&line);
+        line.clear();
+        sent.map_err(|_| StoreError::Cancelled.into())
     }
 
-    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
-        match self.format {
-            Format::Json => {
-                if self.rows > 0 {
-                    self.line.push(b',');
-                }
-                wire::write_row(&mut self.line, row);
-            }
-            Format::Rows => wire::write_row_line(&mut self.line, row),
-            Format::Jsonl => {
-                write_object(&mut self.line, &self.columns, row);
-                self.line.push(b'\n');
-            }
-            Format::Raw => {
-                if let Some(Value::Bytes(bytes)) = row.first() {
-                    self.line.extend_from_slice(bytes);
-                    self.line.push(b'\n');
+    fn write_row(&mut self, row: &[Value]) -> Result<(), Problem> {
+        if let Some(renderer) = &mut self.renderer {
+            renderer.row(row).map_err(unwritten)?;
+        } else {
+            let mut line = self.line.0.borrow_mut();
+            match self.format {
+                Format::Rows => wire::write_row_line(&mut line, row),
+                _ => {
+                    if self.rows > 0 {
+                        line.push(b',');
+                    }
+                    wire::write_row(&mut line, row);
                 }
             }
         }
         self.rows += 1;
-        match self.send() {
+        self.send()
+    }
+}
+
+fn unwritten(error: io::Error) -> Problem {
+    Problem::internal(format!("writing an answer: {error}"))
+}
+
+impl SqlSink for Writer<'_> {
+    fn columns(&mut self, columns: &[SqlColumn]) {
+        if let Some(renderer) = &mut self.renderer {
+            // A line in memory takes everything.
+            let _ = renderer.begin(columns);
+            return;
+        }
+        let mut line = self.line.0.borrow_mut();
+        match self.format {
+            Format::Rows => wire::write_columns_line(&mut line, columns),
+            _ => {
+                let columns = serde_json::to_vec(columns).expect("plain data");
+                line.extend_from_slice(b"{\"columns\":");
+                line.extend_from_slice(&columns);
+                line.extend_from_slice(b",\"rows\":[");
+            }
+        }
+    }
+
+    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
+        match self.write_row(row) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }

@@ -14,11 +14,17 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::query::output::json::write_object;
 use crate::query::params::EventParams;
-use crate::query::{clock, listing, wire};
+use crate::query::{clock, listing};
 use crate::store::filter::{Filter, Test};
-use crate::store::{EventQuery, Order, SqlColumn};
+use crate::store::{EventQuery, Order};
 
-const FORMATS: [Format; 4] = [Format::Json, Format::Rows, Format::Jsonl, Format::Raw];
+const FORMATS: [Format; 5] = [
+    Format::Json,
+    Format::Rows,
+    Format::Jsonl,
+    Format::Csv,
+    Format::Raw,
+];
 
 pub(in crate::http) async fn list(
     State(app): State<App>,
@@ -54,13 +60,7 @@ pub(in crate::http) async fn one(
         .copied()
         .filter(|&column| column != Column::Raw)
         .collect();
-    let names: Vec<SqlColumn> = columns
-        .iter()
-        .map(|column| SqlColumn {
-            name: column.name().to_owned(),
-            kind: wire::type_name(column.kind()).to_owned(),
-        })
-        .collect();
+    let names: Vec<_> = columns.iter().copied().map(listing::describe).collect();
     by_id(&app, &id, columns, move |out, row| {
         write_object(out, &names, row);
     })

@@ -21,7 +21,10 @@ pub(in crate::http) async fn top(
     let format = question.format(&[Format::Json, Format::Rows])?;
     let budget = question.budget(&app);
     let query = EventParams::from_pairs(question.pairs)
-        .and_then(|params| params.into_query(clock::now()))
+        .and_then(|params| {
+            params.check_top()?;
+            params.into_query(clock::now())
+        })
         .map_err(Problem::bad_request)?;
     let store = app.0.store.clone();
     let hold = Hold::when(format == Format::Json);

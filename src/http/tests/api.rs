@@ -198,6 +198,10 @@ async fn listings_come_in_every_format() {
     assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
     assert_eq!(lines.body.iter().filter(|&&byte| byte == b'\n').count(), 2);
 
+    let csv = server.get("/api/v1/events?limit=2&format=csv").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(csv.body.iter().filter(|&&byte| byte == b'\n').count(), 3);
+
     let raw = server.get("/api/v1/events?limit=2&format=raw").await;
     assert_eq!(raw.body, b"{\"auditID\":\"x\"}\n");
 

@@ -135,14 +135,15 @@ impl Store for FakeStore {
         })
     }
 
-    /// As many rows as the limit says, without end when it is 0; event 7 exists.
+    /// As many rows as the limit says, without end when it is 0; none matches a filter, but raw
+    /// bytes are always there.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let _ended = self.ended();
         if query.columns == [Column::Raw] {
             let _ = sink(&[Value::Bytes(br#"{"auditID":"x"}"#[..].into())]);
             return Ok(Answer::default());
         }
-        if query.columns.len() > 30 {
+        if !query.filter.terms.is_empty() {
             return Ok(Answer::default());
         }
         let row: Vec<_> = query.columns.iter().map(|_| Value::text("v")).collect();

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -227,4 +228,47 @@ async fn other_hosts_and_pages_of_other_sites_are_refused() {
     assert_eq!(send("Host: auditql.svc:9770\r\n").await.status, 200);
     let same = "Host: localhost:9770\r\nOrigin: http://localhost:9770\r\n";
     assert_eq!(send(same).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_bodies_are_decoded_and_meet_the_same_limit() {
+    let server = Server::start_with(|settings| settings.limits.body_bytes_max = 1 << 20).await;
+    let send = async |coding: &str, body: &[u8]| {
+        let length = body.len();
+        let mut request = format!(
+            "POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: {coding}\r\n\
+             Content-Length: {length}\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        server.send(request).await.reply().await
+    };
+    let gzip = |body: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zstd = |body: &[u8]| zstd::encode_all(body, 1).unwrap();
+    let body = BODY.as_bytes();
+    assert_eq!(send("gzip", &gzip(body)).await.status, 200);
+    assert_eq!(send("zstd", &zstd(body)).await.status, 200);
+    let stored = ("default".to_owned(), body.len() as u64);
+    assert_eq!(server.store.committed(), [stored.clone(), stored]);
+
+    let bomb = vec![b'x'; 2 << 20];
+    send("gzip", &gzip(&bomb)).await.problem(413);
+    send("zstd", &zstd(&bomb)).await.problem(413);
+    for (coding, cut) in [("gzip", gzip(body)), ("zstd", zstd(body))] {
+        for end in [0, 3, cut.len() - 1] {
+            let detail = send(coding, &cut[..end]).await.problem(400);
+            assert!(
+                detail.contains("Content-Encoding"),
+                "{coding} {end}: {detail}"
+            );
+        }
+        send(coding, body).await.problem(400);
+    }
+    let detail = send("br", body).await.problem(415);
+    assert!(detail.contains("\"br\""), "{detail}");
+    assert_eq!(server.stop().await.committed().len(), 2);
 }
