@@ -71,6 +71,10 @@ pub const MERGE_FANIN: usize = 8;
 /// Rows of a column chunk, and the most rows of one appended block.
 pub const CHUNK_ROWS: usize = 4096;
 
+/// Bytes of bodies after which an appended block is closed, so that a large batch is never whole in
+/// memory uncompressed.
+pub const BLOCK_BYTES: usize = 4 << 20;
+
 /// Uncompressed bytes of events that one compressed body block holds, before the block is closed.
 pub const BODY_BLOCK_BYTES: usize = 1 << 20;
 

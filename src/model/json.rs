@@ -12,7 +12,7 @@ use memchr::{memchr, memchr2};
 use crate::limits::BODY_DEPTH_MAX;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Where and why text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

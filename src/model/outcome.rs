@@ -148,6 +148,10 @@ fn forbidden(facts: &Facts<'_>) -> Outcome {
             _ => Outcome::DeniedOther,
         };
     };
+    // Denied impersonation, whatever the client wrote for a resource in its path.
+    if facts.decision.is_none() && message.contains("\" cannot impersonate") {
+        return Outcome::DeniedAuthz;
+    }
     // A kubelet's own authorizer (pkg/kubelet/server/auth_filter.go), passed on by logs and exec.
     if message.contains("Forbidden (user=") && facts.decision == Some("allow") {
         return Outcome::DeniedUpstream;

@@ -295,6 +295,35 @@ pub struct Sealed {
     pub segments: u64,
 }
 
+/// How a store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Events in the active segment before it is sealed.
+    pub segment_events: usize,
+    /// Proxies (addresses or CIDR blocks) whose hops `source_ip` reads over, from the right.
+    pub trusted_proxies: Vec<String>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions {
+            segment_events: crate::limits::SEGMENT_EVENTS,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// Opens the store in a directory for writing; makes it when there is none. A second writer gets
+/// [`StoreError::Locked`].
+pub fn open_write(directory: &std::path::Path, options: &OpenOptions) -> Result<Arc<dyn Store>> {
+    sqlite::open_write(directory, options)
+}
+
+/// Opens the store in a directory for reading, also while another process writes it.
+pub fn open_read(directory: &std::path::Path) -> Result<Arc<dyn Store>> {
+    sqlite::open_read(directory)
+}
+
 /// A storage engine.
 ///
 /// All methods block; call them off the async runtime. Methods that write fail with

@@ -1,4 +1,37 @@
 //! The embedded engine: SQLite files as segments.
+//!
+//! In: `batch` (encode) -> `writer` (one transaction per group) -> `active` (file) -> `seal` ->
+//! `build` (sealed file) -> `merge`. Out: `snapshot` -> `scan` -> `part` (a block or a `sealed` file).
 
+mod active;
+mod batch;
+mod block;
+mod bodies;
+mod build;
+mod bytes;
+mod catalog;
+mod codec;
+mod contains;
+mod database;
+mod dedup;
+mod engine;
+mod groups;
+mod layout;
+mod lean;
+mod ledger;
+mod listing;
+mod maintenance;
+mod merge;
+mod open;
+mod part;
+mod partscan;
+mod predicate;
+mod report;
 pub mod scan;
+mod seal;
+mod sealed;
 pub mod sql;
+mod state;
+mod writer;
+
+pub(crate) use engine::{open_read, open_write};

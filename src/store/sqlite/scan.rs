@@ -1,11 +1,22 @@
-//! Scanning events over all segments of a snapshot.
+//! The view that a query has of the store, and the cursor that reads events over all its parts.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::column::Column;
+use super::bytes;
+use super::groups::Groups;
+use super::layout::{IntColumn, Origin, TextColumn, origin};
+use super::part::Part;
+use super::partscan::{self, Direction, PartScan};
+use super::predicate::{self, Deriver};
+use super::state::{Shared, State};
+use crate::limits;
+use crate::model::column::{Column, Kind};
+use crate::model::time;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
-use crate::store::{Budget, Coverage, Result, Work};
+use crate::store::{Budget, Coverage, Result, StoreError, Work};
 
 /// The order in which a cursor gives rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +32,6 @@ pub enum ScanOrder {
     /// By received time ascending (absent first), then time, then id.
     ByReceivedTime,
 }
-
-/// A consistent view of the whole store: one catalog generation and one state of the active segment.
-pub struct Snapshot {}
 
 /// The tables about the store itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +101,24 @@ pub struct Seen {
     pub last: i64,
 }
 
+/// A consistent view of the whole store: one catalog generation and one state of the active segment.
+pub struct Snapshot {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<State>,
+    pub(crate) deriver: Deriver,
+}
+
 impl Snapshot {
+    pub(crate) fn new(shared: Arc<Shared>) -> Snapshot {
+        let state = shared.state();
+        let deriver = shared.deriver.clone();
+        Snapshot {
+            shared,
+            state,
+            deriver,
+        }
+    }
+
     /// Starts a scan. With `skip_damaged`, damaged segments are left out and named in the coverage.
     pub fn cursor(
         self: &Arc<Self>,
@@ -102,31 +127,98 @@ impl Snapshot {
         skip_damaged: bool,
         budget: Budget,
     ) -> Result<Cursor> {
-        let _ = (filter, order, skip_damaged, budget);
-        todo!()
+        Cursor::new(
+            Arc::clone(self),
+            filter.clone(),
+            order,
+            skip_damaged,
+            budget,
+        )
     }
 
     /// Distinct values of a text column (or of the addresses in `source_ips`), with counts.
     pub fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
-        let _ = (column, budget);
-        todo!()
+        super::groups::seen(self, column, budget)
     }
 
     /// The rows of a table about the store itself.
     pub fn rows(&self, table: SystemTable, budget: &Budget) -> Result<Vec<Vec<Value>>> {
-        let _ = (table, budget);
-        todo!()
+        super::report::rows(self, table, budget)
     }
 
     /// Events in the snapshot, for the planner.
     pub fn event_count(&self) -> u64 {
-        todo!()
+        let sealed: u64 = self.state.sealed.iter().map(|meta| meta.events).sum();
+        sealed
+            + self
+                .state
+                .actives
+                .iter()
+                .map(|active| active.events)
+                .sum::<u64>()
     }
 
     /// What the snapshot cannot show within a time range.
     pub fn coverage(&self, since: Option<i64>, until: Option<i64>) -> Coverage {
-        let _ = (since, until);
-        todo!()
+        super::report::coverage(self, since, until)
+    }
+
+    /// The parts whose time range meets the filter's, and how many segments it left out.
+    pub(crate) fn parts(&self, filter: &Filter) -> (Vec<PartAt>, u64) {
+        let meets = |oldest: i64, newest: i64| {
+            filter.since.is_none_or(|since| newest >= since)
+                && filter.until.is_none_or(|until| oldest < until)
+        };
+        let mut parts = Vec::new();
+        let mut pruned = 0;
+        for active in &self.state.actives {
+            for block in active.blocks.iter().filter(|block| block.live() > 0) {
+                if meets(block.oldest, block.newest) {
+                    let part = Part::Block(Arc::clone(block), Arc::clone(&active.bodies));
+                    parts.push(PartAt {
+                        oldest: block.oldest,
+                        newest: block.newest,
+                        source: PartSource::Open(part),
+                    });
+                }
+            }
+        }
+        for meta in &self.state.sealed {
+            if meets(meta.oldest, meta.newest) {
+                parts.push(PartAt {
+                    oldest: meta.oldest,
+                    newest: meta.newest,
+                    source: PartSource::Sealed(Arc::clone(meta)),
+                });
+            } else {
+                pruned += 1;
+            }
+        }
+        (parts, pruned)
+    }
+}
+
+/// A part that a scan may need, not necessarily open yet.
+pub(crate) struct PartAt {
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+    pub(crate) source: PartSource,
+}
+
+pub(crate) enum PartSource {
+    Open(Part),
+    Sealed(Arc<super::catalog::SegmentMeta>),
+}
+
+impl PartAt {
+    pub(crate) fn open(&self, shared: &Shared, work: &mut Work) -> Result<Part> {
+        match &self.source {
+            PartSource::Open(part) => Ok(part.clone()),
+            PartSource::Sealed(meta) => {
+                work.segments_opened += 1;
+                Ok(Part::Sealed(shared.open_sealed(meta)?))
+            }
+        }
     }
 }
 
@@ -142,22 +234,507 @@ pub enum Cell<'a> {
 }
 
 /// A running scan. It owns what it reads; nothing that happens to the store changes its answer.
-pub struct Cursor {}
+pub struct Cursor {
+    snapshot: Arc<Snapshot>,
+    filter: Filter,
+    order: ScanOrder,
+    skip_damaged: bool,
+    budget: Budget,
+    work: Work,
+    damaged: Vec<String>,
+    /// Parts not begun yet, the next one last.
+    waiting: Vec<PartAt>,
+    /// Parts that have rows to give.
+    streams: Vec<Stream>,
+    /// The stream whose row is the current one.
+    current: Option<usize>,
+    groups: Option<Groups>,
+    /// What the last call of `cell` lent out.
+    scratch: Value,
+}
+
+/// The matching rows of one part, a batch at a time.
+pub(crate) struct Stream {
+    scan: PartScan,
+    rows: Vec<u32>,
+    times: Vec<i64>,
+    ids: Vec<i64>,
+    position: usize,
+    buffer: Vec<i64>,
+    columns: HashMap<u8, (u32, Vec<u32>)>,
+    numbers: HashMap<u8, (u32, Vec<i64>)>,
+    audit: Option<(u32, Vec<[u8; 16]>)>,
+    raw: HashMap<u32, Vec<u8>>,
+    raw_largest: usize,
+}
 
 impl Cursor {
+    fn new(
+        snapshot: Arc<Snapshot>,
+        filter: Filter,
+        order: ScanOrder,
+        skip_damaged: bool,
+        budget: Budget,
+    ) -> Result<Cursor> {
+        let (mut waiting, pruned) = snapshot.parts(&filter);
+        match order {
+            ScanOrder::NewestFirst => waiting.sort_by_key(|part| part.newest),
+            ScanOrder::OldestFirst => waiting.sort_by_key(|part| std::cmp::Reverse(part.oldest)),
+            _ => {}
+        }
+        let mut work = Work {
+            segments_pruned: pruned,
+            ..Work::default()
+        };
+        work.segments_opened += u64::from(
+            waiting
+                .iter()
+                .any(|part| matches!(part.source, PartSource::Open(_))),
+        );
+        let mut cursor = Cursor {
+            snapshot,
+            filter,
+            order,
+            skip_damaged,
+            budget,
+            work,
+            damaged: Vec::new(),
+            waiting,
+            streams: Vec::new(),
+            current: None,
+            groups: None,
+            scratch: Value::Null,
+        };
+        if matches!(order, ScanOrder::GroupedBy(_) | ScanOrder::ByReceivedTime) {
+            cursor.prepare_groups()?;
+        }
+        Ok(cursor)
+    }
+
+    /// Orders that need all matching rows at hand before the first is given.
+    fn prepare_groups(&mut self) -> Result<()> {
+        let mut streams = Vec::new();
+        while let Some(part) = self.waiting.pop() {
+            if let Some(stream) = self.begin(&part)? {
+                streams.push(stream);
+            }
+        }
+        let mut groups = Groups::new(self.order);
+        for (index, stream) in streams.iter_mut().enumerate() {
+            let mut rows = Vec::new();
+            let result = loop {
+                match stream
+                    .scan
+                    .next_rows(&mut rows, &self.budget, &mut self.work)
+                {
+                    Ok(true) => {
+                        if let Err(error) = groups.add(index, &stream.scan.part, &rows) {
+                            break Err(error);
+                        }
+                    }
+                    Ok(false) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            self.tolerate(result)?;
+        }
+        groups.finish(
+            &streams
+                .iter()
+                .map(|stream| &stream.scan.part)
+                .collect::<Vec<_>>(),
+        )?;
+        self.streams = streams;
+        self.groups = Some(groups);
+        Ok(())
+    }
+
+    /// Damage ends a part quietly when the caller asked for that, and is reported.
+    fn tolerate(&mut self, result: Result<()>) -> Result<()> {
+        match result {
+            Err(StoreError::Damaged(text)) if self.skip_damaged => {
+                self.damaged.push(text);
+                Ok(())
+            }
+            Err(StoreError::Damaged(text)) => Err(StoreError::Damaged(format!(
+                "{text}; restore the file from a backup, or answer without it with --skip-damaged (skip_damaged)"
+            ))),
+            other => other,
+        }
+    }
+
+    /// Opens a part; `None` when it has no matching row.
+    fn begin(&mut self, part: &PartAt) -> Result<Option<Stream>> {
+        let direction = match self.order {
+            ScanOrder::NewestFirst => Direction::Descending,
+            _ => Direction::Ascending,
+        };
+        let opened = part
+            .open(&self.snapshot.shared, &mut self.work)
+            .and_then(|part| PartScan::new(part, &self.filter, direction, &self.snapshot.deriver));
+        match opened {
+            Ok(scan) => Ok(scan.map(Stream::new)),
+            Err(error) => self.tolerate(Err(error)).map(|()| None),
+        }
+    }
+
+    /// Damaged segments that were left out.
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
     /// Moves to the next row; false at the end. Starts before the first row.
     pub fn advance(&mut self) -> Result<bool> {
-        todo!()
+        if let Some(groups) = &mut self.groups {
+            let Some((stream, row)) = groups.next() else {
+                self.current = None;
+                return Ok(false);
+            };
+            self.streams[stream].set_row(row);
+            self.current = Some(stream);
+            return Ok(true);
+        }
+        if let Some(current) = self.current {
+            self.streams[current].position += 1;
+        }
+        match self.order {
+            ScanOrder::NewestFirst | ScanOrder::OldestFirst => self.advance_ordered(),
+            _ => self.advance_any(),
+        }
+    }
+
+    fn advance_any(&mut self) -> Result<bool> {
+        loop {
+            if let Some(stream) = self.streams.first_mut() {
+                let result = stream.fill(false, &self.budget, &mut self.work);
+                let has_row = match result {
+                    Ok(has_row) => has_row,
+                    Err(error) => {
+                        self.tolerate(Err(error))?;
+                        false
+                    }
+                };
+                if has_row {
+                    self.current = Some(0);
+                    return Ok(true);
+                }
+                self.streams.clear();
+            }
+            let Some(part) = self.waiting.pop() else {
+                self.current = None;
+                return Ok(false);
+            };
+            if let Some(stream) = self.begin(&part)? {
+                self.streams.push(stream);
+            }
+        }
+    }
+
+    /// Merges the streams by (time, id). Parts are opened only when their range is reached.
+    fn advance_ordered(&mut self) -> Result<bool> {
+        if let Some(current) = self.current.take() {
+            self.refill(current)?;
+        }
+        loop {
+            let best = self.best();
+            let reached = self.waiting.last().is_some_and(|part| match best {
+                None => true,
+                Some(best) => {
+                    let time = self.streams[best].head().0;
+                    match self.order {
+                        ScanOrder::NewestFirst => part.newest >= time,
+                        _ => part.oldest <= time,
+                    }
+                }
+            });
+            if reached {
+                if let Some(part) = self.waiting.pop()
+                    && let Some(stream) = self.begin(&part)?
+                {
+                    self.streams.push(stream);
+                    self.refill(self.streams.len() - 1)?;
+                }
+                continue;
+            }
+            self.current = best;
+            return Ok(best.is_some());
+        }
+    }
+
+    /// Makes a stream show its next row, or removes it.
+    fn refill(&mut self, index: usize) -> Result<()> {
+        let result = self.streams[index].fill(true, &self.budget, &mut self.work);
+        let has_row = match result {
+            Ok(has_row) => has_row,
+            Err(error) => {
+                self.tolerate(Err(error))?;
+                false
+            }
+        };
+        if !has_row {
+            self.streams.swap_remove(index);
+        }
+        Ok(())
+    }
+
+    fn best(&self) -> Option<usize> {
+        let newest_first = self.order == ScanOrder::NewestFirst;
+        (0..self.streams.len()).reduce(|best, index| {
+            let ordering = self.streams[index].head().cmp(&self.streams[best].head());
+            let wins = if newest_first {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            };
+            if ordering == wins { index } else { best }
+        })
     }
 
     /// A cell of the current row. Bodies are decompressed only for columns that need them.
     pub fn cell(&mut self, column: Column) -> Result<Cell<'_>> {
-        let _ = column;
-        todo!()
+        let current = self
+            .current
+            .ok_or_else(|| StoreError::BadRequest("there is no current row".into()))?;
+        let stream = &mut self.streams[current];
+        let row = stream.row();
+        match origin(column) {
+            Origin::Text(text) => {
+                let id = stream.id(text, row)?;
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                return Ok(Cell::Text(stream.scan.part.string(text, id)?));
+            }
+            Origin::EffectiveUser => {
+                let mut text = TextColumn::ImpersonatedUser;
+                let mut id = stream.id(text, row)?;
+                if id == 0 {
+                    text = TextColumn::User;
+                    id = stream.id(text, row)?;
+                }
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                return Ok(Cell::Text(stream.scan.part.string(text, id)?));
+            }
+            Origin::Code => {
+                let id = stream.id(TextColumn::Code, row)?;
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                let text = stream.scan.part.string(TextColumn::Code, id)?;
+                return Ok(text.parse().map_or(Cell::Null, Cell::Int));
+            }
+            Origin::Derived(text, derivation) => {
+                let id = stream.id(text, row)?;
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                let derived = self
+                    .snapshot
+                    .deriver
+                    .derive(derivation, stream.scan.part.string(text, id)?);
+                self.scratch = derived.map_or(Value::Null, Value::text);
+            }
+            Origin::AuditId => {
+                let odd = stream.id(TextColumn::OddAuditId, row)?;
+                let key = stream.audit_key(row)?;
+                self.scratch = Value::text(partscan::audit_text(&stream.scan.part, &key, odd)?);
+            }
+            Origin::Id
+            | Origin::Time
+            | Origin::ReceivedTime
+            | Origin::StoredTime
+            | Origin::LatencyUs
+            | Origin::Flag(_) => {
+                let (first, second) = predicate::number_sources(column);
+                let first = stream.number(first, row)?;
+                let second = second.map_or(Ok(0), |second| stream.number(second, row))?;
+                return Ok(match predicate::number(column, first, second) {
+                    None => Cell::Null,
+                    Some(value) if column.kind() == Kind::Time => Cell::Time(value),
+                    Some(value) => Cell::Int(value),
+                });
+            }
+            Origin::Bytes => {
+                let raw = stream.raw(row, self.groups.is_some(), &mut self.work)?;
+                if column == Column::Raw {
+                    return Ok(Cell::Bytes(raw));
+                }
+                self.scratch = bytes::column(column, raw);
+            }
+        }
+        Ok(match &self.scratch {
+            Value::Text(text) | Value::Json(text) => Cell::Text(text),
+            Value::Bytes(bytes) => Cell::Bytes(bytes),
+            _ => Cell::Null,
+        })
+    }
+
+    /// A cell of the current row as a value of its own.
+    pub fn value(&mut self, column: Column) -> Result<Value> {
+        Ok(match self.cell(column)? {
+            Cell::Null => Value::Null,
+            Cell::Int(value) => Value::Int(value),
+            Cell::Time(value) => Value::Time(value),
+            Cell::Text(text) if column.kind() == Kind::Json => Value::Json(text.into()),
+            Cell::Text(text) => Value::text(text),
+            Cell::Bytes(bytes) => Value::Bytes(bytes.into()),
+        })
     }
 
     /// Work done so far.
     pub fn work(&self) -> Work {
-        todo!()
+        Work {
+            elapsed_us: self.budget.elapsed().as_micros() as u64,
+            ..self.work
+        }
     }
+}
+
+/// Bytes of events that one stream reads ahead.
+const RAW_AHEAD_BYTES: usize = 16 << 20;
+const RAW_AHEAD_ROWS: usize = 2048;
+
+impl Stream {
+    fn new(scan: PartScan) -> Stream {
+        Stream {
+            scan,
+            rows: Vec::new(),
+            times: Vec::new(),
+            ids: Vec::new(),
+            position: 0,
+            buffer: Vec::new(),
+            columns: HashMap::new(),
+            numbers: HashMap::new(),
+            audit: None,
+            raw: HashMap::new(),
+            raw_largest: 0,
+        }
+    }
+
+    /// Ensures a row at the position; false at the end of the part.
+    fn fill(&mut self, ordered: bool, budget: &Budget, work: &mut Work) -> Result<bool> {
+        while self.position >= self.rows.len() {
+            self.position = 0;
+            self.raw.clear();
+            if !self.scan.next_rows(&mut self.rows, budget, work)? {
+                return Ok(false);
+            }
+            if ordered {
+                partscan::gather_ints(
+                    &self.scan.part,
+                    IntColumn::Time,
+                    &self.rows,
+                    &mut self.buffer,
+                    &mut self.times,
+                )?;
+                partscan::gather_ints(
+                    &self.scan.part,
+                    IntColumn::Id,
+                    &self.rows,
+                    &mut self.buffer,
+                    &mut self.ids,
+                )?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn head(&self) -> (i64, i64) {
+        (self.times[self.position], self.ids[self.position])
+    }
+
+    fn row(&self) -> u32 {
+        self.rows[self.position]
+    }
+
+    /// Shows one row, for orders that are made elsewhere.
+    fn set_row(&mut self, row: u32) {
+        self.rows.clear();
+        self.rows.push(row);
+        self.position = 0;
+    }
+
+    fn split(&self, row: u32) -> (u32, usize) {
+        match self.scan.part {
+            Part::Block(..) => (0, row as usize),
+            Part::Sealed(_) => (
+                row / limits::CHUNK_ROWS as u32,
+                row as usize % limits::CHUNK_ROWS,
+            ),
+        }
+    }
+
+    fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
+        let (chunk, offset) = self.split(row);
+        let (held, ids) = self
+            .columns
+            .entry(column as u8)
+            .or_insert_with(|| (u32::MAX, Vec::new()));
+        if *held != chunk {
+            self.scan.part.ids(column, chunk, ids)?;
+            *held = chunk;
+        }
+        Ok(ids[offset])
+    }
+
+    fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
+        let (chunk, offset) = self.split(row);
+        let (held, values) = self
+            .numbers
+            .entry(column as u8)
+            .or_insert_with(|| (u32::MAX, Vec::new()));
+        if *held != chunk {
+            self.scan.part.ints(column, chunk, values)?;
+            *held = chunk;
+        }
+        Ok(values[offset])
+    }
+
+    fn audit_key(&mut self, row: u32) -> Result<[u8; 16]> {
+        let (chunk, offset) = self.split(row);
+        if self.audit.as_ref().is_none_or(|(held, _)| *held != chunk) {
+            let mut keys = Vec::new();
+            self.scan.part.audit_keys(chunk, &mut keys)?;
+            self.audit = Some((chunk, keys));
+        }
+        self.audit
+            .as_ref()
+            .map(|(_, keys)| keys[offset])
+            .ok_or_else(|| super::codec::damaged("no audit ids"))
+    }
+
+    /// The exact bytes of a row; the rows that come next are read along with it, so that a block of
+    /// bodies is decompressed once for all of them.
+    fn raw(&mut self, row: u32, single: bool, work: &mut Work) -> Result<&[u8]> {
+        if !self.raw.contains_key(&row) {
+            self.raw.clear();
+            let ahead = match self.raw_largest {
+                0 => 16,
+                largest => (RAW_AHEAD_BYTES / largest).clamp(1, RAW_AHEAD_ROWS),
+            };
+            let end = if single {
+                self.position + 1
+            } else {
+                (self.position + ahead).min(self.rows.len())
+            };
+            let wanted = &self.rows[self.position..end];
+            let (raw, largest) = (&mut self.raw, &mut self.raw_largest);
+            work.blocks_read += self.scan.part.raw(wanted, &mut |row, bytes| {
+                *largest = bytes.len().max(*largest);
+                raw.insert(row, bytes);
+                Ok(())
+            })?;
+        }
+        self.raw
+            .get(&row)
+            .map(Vec::as_slice)
+            .ok_or_else(|| super::codec::damaged("an event's body is missing"))
+    }
+}
+
+/// The time of an event as text, for reports.
+pub(crate) fn time_text(micros: i64) -> String {
+    time::to_text(micros)
 }

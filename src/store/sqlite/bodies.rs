@@ -1,0 +1,227 @@
+//! The clustered order of bodies, and reading bodies of parts in that order.
+//!
+//! Events of one resource, level, verb, user, namespace and name lie together: they compress far
+//! better, and their history is read from few blocks.
+
+use std::collections::HashMap;
+
+use super::block::{self, Frame};
+use super::build::RowAt;
+use super::codec::damaged;
+use super::layout::{IntColumn, TextColumn};
+use super::part::Part;
+use crate::store::Result;
+
+/// Bodies gathered at once while sealing blocks.
+const WINDOW_BYTES: usize = 24 << 20;
+
+/// The columns that decide the order, first to last.
+const ORDER: [TextColumn; 6] = [
+    TextColumn::Resource,
+    TextColumn::Level,
+    TextColumn::Verb,
+    TextColumn::User,
+    TextColumn::Namespace,
+    TextColumn::Name,
+];
+
+/// One column's share of the clustered order.
+pub(crate) struct ClusterKey {
+    column: TextColumn,
+    ids: Vec<u32>,
+    /// Only of the columns that decide a body's class.
+    strings: Vec<Box<str>>,
+}
+
+/// Keeps `ids` if the column takes part in the clustered order.
+pub(crate) fn cluster_key(
+    column: TextColumn,
+    ids: Vec<u32>,
+    strings: &[Box<str>],
+) -> Option<ClusterKey> {
+    let decides_class = matches!(column, TextColumn::Resource | TextColumn::Verb);
+    ORDER.contains(&column).then(|| ClusterKey {
+        column,
+        ids,
+        strings: if decides_class {
+            strings.to_vec()
+        } else {
+            Vec::new()
+        },
+    })
+}
+
+/// Row numbers in clustered order; rows with equal keys stay in order of time.
+pub(crate) fn cluster_order(rows: usize, keys: Vec<ClusterKey>) -> Vec<u32> {
+    let find = |column| {
+        keys.iter()
+            .find(|key| key.column == column)
+            .expect("every column of the order was kept")
+    };
+    let columns: Vec<&ClusterKey> = ORDER.iter().map(|&column| find(column)).collect();
+    let (resource, verb) = (find(TextColumn::Resource), find(TextColumn::Verb));
+    let mut classes: HashMap<(u32, u32), u8> = HashMap::new();
+    let text = |key: &ClusterKey, id: u32| -> Option<String> {
+        id.checked_sub(1)
+            .map(|index| key.strings[index as usize].to_string())
+    };
+    let row_classes: Vec<u8> = (0..rows)
+        .map(|row| {
+            let pair = (resource.ids[row], verb.ids[row]);
+            *classes.entry(pair).or_insert_with(|| {
+                let verb = text(verb, pair.1).unwrap_or_default();
+                block::class_of(text(resource, pair.0).as_deref(), &verb) as u8
+            })
+        })
+        .collect();
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    order.sort_unstable_by(|&left, &right| {
+        let (l, r) = (left as usize, right as usize);
+        row_classes[l]
+            .cmp(&row_classes[r])
+            .then_with(|| {
+                columns
+                    .iter()
+                    .map(|column| column.ids[l].cmp(&column.ids[r]))
+                    .find(|ordering| ordering.is_ne())
+                    .unwrap_or(std::cmp::Ordering::Equal)
+            })
+            .then(left.cmp(&right))
+    });
+    order
+}
+
+/// Reads lean bodies in an order that follows the parts' own order of bodies.
+pub(crate) struct BodySource<'a> {
+    parts: &'a [Part],
+    order: &'a [RowAt],
+    /// Per part and row, where its body stands.
+    places: Vec<Vec<u32>>,
+    /// Per part and row, how long it is; only of blocks.
+    lengths: Vec<Vec<u32>>,
+}
+
+impl<'a> BodySource<'a> {
+    pub(crate) fn new(parts: &'a [Part], order: &'a [RowAt]) -> Result<BodySource<'a>> {
+        let mut source = BodySource {
+            parts,
+            order,
+            places: Vec::new(),
+            lengths: Vec::new(),
+        };
+        let mut chunk_values = Vec::new();
+        for part in parts {
+            let mut places = Vec::with_capacity(part.rows());
+            for chunk in 0..part.chunks() {
+                part.ints(IntColumn::Rank, chunk, &mut chunk_values)?;
+                places.extend(chunk_values.iter().map(|&rank| rank as u32));
+            }
+            source.places.push(places);
+            let mut lengths = Vec::new();
+            if let Part::Block(block, _) = part {
+                block.body_lengths(&mut chunk_values)?;
+                lengths.extend(chunk_values.iter().map(|&length| length as u32));
+            }
+            source.lengths.push(lengths);
+        }
+        Ok(source)
+    }
+
+    /// Gives the lean bodies of `ranked` (indexes into the order) one after the other.
+    pub(crate) fn read(
+        &self,
+        ranked: &[u32],
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if self
+            .parts
+            .iter()
+            .all(|part| matches!(part, Part::Sealed(_)))
+        {
+            return self.read_merged(ranked, sink);
+        }
+        let mut window = Vec::new();
+        let mut bytes = 0;
+        for &index in ranked {
+            let at = self.order[index as usize];
+            let length = self.lengths[at.part as usize].get(at.row as usize).copied();
+            let length = length
+                .ok_or_else(|| damaged("blocks and segments cannot be sealed together"))?
+                as usize;
+            if bytes + length > WINDOW_BYTES && !window.is_empty() {
+                self.read_window(&window, bytes, sink)?;
+                window.clear();
+                bytes = 0;
+            }
+            window.push(at);
+            bytes += length;
+        }
+        self.read_window(&window, bytes, sink)
+    }
+
+    /// Gathers a window of bodies, opening each frame that holds some of them once.
+    fn read_window(
+        &self,
+        window: &[RowAt],
+        bytes: usize,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut wanted: Vec<(u32, usize, usize, usize)> = window
+            .iter()
+            .enumerate()
+            .map(|(slot, at)| {
+                let place = self.places[at.part as usize][at.row as usize] as usize;
+                (
+                    at.part,
+                    place % block::BODY_CLASSES,
+                    place / block::BODY_CLASSES,
+                    slot,
+                )
+            })
+            .collect();
+        wanted.sort_unstable();
+        let mut buffer = Vec::with_capacity(bytes);
+        let mut slots = vec![(0usize, 0usize); window.len()];
+        let mut open: Option<(u32, usize, Frame)> = None;
+        for (part, class, index, slot) in wanted {
+            if open
+                .as_ref()
+                .is_none_or(|(p, c, _)| (*p, *c) != (part, class))
+            {
+                open = Some((part, class, self.parts[part as usize].frame(class)?));
+            }
+            let (_, _, frame) = open.as_ref().expect("the frame was opened just above");
+            let body = frame.body(index)?;
+            slots[slot] = (buffer.len(), body.len());
+            buffer.extend_from_slice(body);
+        }
+        slots
+            .iter()
+            .try_for_each(|&(start, length)| sink(&buffer[start..start + length]))
+    }
+
+    /// Every segment's bodies come in its own order, so one open frame each is enough; a row that
+    /// is out of order costs a frame more, never a wrong body.
+    fn read_merged(&self, ranked: &[u32], sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut open: Vec<Option<(usize, u32, Frame)>> = self.parts.iter().map(|_| None).collect();
+        for &index in ranked {
+            let at = self.order[index as usize];
+            let Part::Sealed(sealed) = &self.parts[at.part as usize] else {
+                return Err(damaged("blocks and segments cannot be merged together"));
+            };
+            let rank = self.places[at.part as usize][at.row as usize];
+            let slot = &mut open[at.part as usize];
+            let holds = slot.as_ref().is_some_and(|(_, first, frame)| {
+                (*first..*first + frame.len() as u32).contains(&rank)
+            });
+            if !holds {
+                let number = sealed.body_block(rank)?;
+                let first = sealed.body_index()?[number].first_rank;
+                *slot = Some((number, first, sealed.frame(number)?));
+            }
+            let (_, first, frame) = slot.as_ref().expect("the frame was opened just above");
+            sink(frame.body((rank - first) as usize)?)?;
+        }
+        Ok(())
+    }
+}

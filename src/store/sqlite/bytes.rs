@@ -1,0 +1,41 @@
+//! Columns that are only in an event's bytes: read from there by the same normaliser that took the
+//! event in.
+
+use crate::model::column::Column;
+use crate::model::json::body_problem;
+use crate::model::normalise::normalise;
+use crate::model::value::Value;
+
+/// The value of a column from the exact bytes of an event.
+pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
+    match column {
+        Column::Raw => return Value::Bytes(raw.into()),
+        Column::Sha256 => {
+            use sha2::{Digest, Sha256};
+            return Value::text(super::build::hex(&Sha256::digest(raw)));
+        }
+        _ => {}
+    }
+    // What is stored was an event when it came in; its cluster does not matter for these fields.
+    let Ok((event, _)) = normalise("", raw) else {
+        return Value::Null;
+    };
+    let body = |span: Option<std::ops::Range<usize>>| {
+        let bytes = span.map(|span| &raw[span])?;
+        // A quality of NULL means that both bodies were found to be sound when they came in.
+        let sound = event.body_quality.is_none() || body_problem(bytes).is_none();
+        sound.then(|| std::str::from_utf8(bytes).ok()).flatten()
+    };
+    match column {
+        Column::RequestObject => json(body(event.request_object.clone())),
+        Column::ResponseObject => json(body(event.response_object.clone())),
+        Column::Annotations => json(event.annotations.as_deref()),
+        Column::UserExtra => json(event.user_extra.as_deref()),
+        Column::ObjectUid => event.object_uid.as_deref().map_or(Value::Null, Value::text),
+        _ => Value::Null,
+    }
+}
+
+fn json(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, |text| Value::Json(text.into()))
+}

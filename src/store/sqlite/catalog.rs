@@ -1,0 +1,323 @@
+//! The catalog: which files make up the store, in an SQLite database of its own behind sqlx.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Row};
+
+use crate::store::{Result, StoreError};
+
+/// What the catalog knows of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SegmentMeta {
+    pub(crate) name: String,
+    pub(crate) kind: SegmentKind,
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+    pub(crate) events: u64,
+    pub(crate) raw_bytes: u64,
+    pub(crate) truncated: u64,
+    pub(crate) untimed: u64,
+    pub(crate) last_id: i64,
+    pub(crate) file_bytes: u64,
+    pub(crate) header_checksum: i64,
+    pub(crate) file_checksum: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SegmentKind {
+    Active,
+    Sealed,
+}
+
+impl SegmentMeta {
+    /// An active segment, of which the catalog knows only that it is there.
+    pub(crate) fn active(name: &str) -> SegmentMeta {
+        SegmentMeta {
+            name: name.to_owned(),
+            kind: SegmentKind::Active,
+            oldest: 0,
+            newest: 0,
+            events: 0,
+            raw_bytes: 0,
+            truncated: 0,
+            untimed: 0,
+            last_id: 0,
+            file_bytes: 0,
+            header_checksum: 0,
+            file_checksum: String::new(),
+        }
+    }
+}
+
+/// The files of the store at one generation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listing {
+    pub(crate) generation: u64,
+    pub(crate) segments: Vec<SegmentMeta>,
+    /// Files that are no part of the store any more, whether or not they are still there.
+    pub(crate) removed: Vec<String>,
+    /// The last number that was given to a file.
+    pub(crate) last_number: u64,
+    /// No event id up to this one may be given out again.
+    pub(crate) last_id: i64,
+}
+
+/// The open catalog.
+pub(crate) struct Catalog {
+    runtime: tokio::runtime::Runtime,
+    connection: Mutex<SqliteConnection>,
+    path: PathBuf,
+}
+
+/// The migrations, compiled in.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "segments",
+    include_str!("../../../migrations/catalog/0001_segments.sql"),
+)];
+
+impl Catalog {
+    /// Opens the catalog; with `create` a missing one is made and an older one is migrated.
+    pub(crate) fn open(path: &Path, create: bool) -> Result<Catalog> {
+        super::sql::install();
+        let fails =
+            |error: &dyn std::fmt::Display| StoreError::Io(format!("{}: {error}", path.display()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| fails(&error))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .read_only(!create)
+            .busy_timeout(std::time::Duration::from_secs(10));
+        // A rollback journal can be read from a directory without write permission, a log cannot.
+        let options = if create {
+            options
+                .journal_mode(SqliteJournalMode::Delete)
+                .synchronous(SqliteSynchronous::Full)
+        } else {
+            options
+        };
+        let connection = runtime.block_on(async {
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            if create {
+                migrator()
+                    .run(&mut connection)
+                    .await
+                    .map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
+            }
+            Ok::<_, sqlx::Error>(connection)
+        });
+        let connection = connection.map_err(|error| match error {
+            sqlx::Error::Migrate(error) => StoreError::Damaged(format!(
+                "{}: {error}; the catalog was written by another version of auditql: use that one, or remove the file to have it rebuilt from the segments",
+                path.display()
+            )),
+            error => classify(path, &error),
+        })?;
+        let catalog = Catalog {
+            runtime,
+            connection: Mutex::new(connection),
+            path: path.to_owned(),
+        };
+        catalog.check_version()?;
+        Ok(catalog)
+    }
+
+    /// Refuses a catalog whose newest migration this version does not know.
+    fn check_version(&self) -> Result<()> {
+        let newest = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+        let found: i64 = self.run(async |connection| {
+            let row = sqlx::query("select coalesce(max(version), 0) from _sqlx_migrations")
+                .fetch_one(connection)
+                .await?;
+            row.try_get(0)
+        })?;
+        if found != newest {
+            return Err(StoreError::Damaged(format!(
+                "{}: catalog version {found} is not the version {newest} that this auditql knows; use the version that wrote it",
+                self.path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>,
+    ) -> Result<T> {
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.runtime
+            .block_on(work(&mut connection))
+            .map_err(|error| classify(&self.path, &error))
+    }
+
+    /// The current files.
+    pub(crate) fn list(&self) -> Result<Listing> {
+        self.run(async |connection| {
+            let mut transaction = connection.begin().await?;
+            let mut listing = Listing::default();
+            for row in sqlx::query("select key, value from setting").fetch_all(&mut *transaction).await? {
+                let (key, value): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+                match key.as_str() {
+                    "generation" => listing.generation = value.parse().unwrap_or_default(),
+                    "last_number" => listing.last_number = value.parse().unwrap_or_default(),
+                    "last_id" => listing.last_id = value.parse().unwrap_or_default(),
+                    _ => {}
+                }
+            }
+            let rows = sqlx::query(
+                "select name, kind, oldest, newest, events, raw_bytes, truncated, untimed, last_id, file_bytes, header_checksum, file_checksum from segment order by name",
+            )
+            .fetch_all(&mut *transaction)
+            .await?;
+            for row in rows {
+                let kind: String = row.try_get(1)?;
+                listing.segments.push(SegmentMeta {
+                    name: row.try_get(0)?,
+                    kind: if kind == "active" { SegmentKind::Active } else { SegmentKind::Sealed },
+                    oldest: row.try_get(2)?,
+                    newest: row.try_get(3)?,
+                    events: row.try_get::<i64, _>(4)? as u64,
+                    raw_bytes: row.try_get::<i64, _>(5)? as u64,
+                    truncated: row.try_get::<i64, _>(6)? as u64,
+                    untimed: row.try_get::<i64, _>(7)? as u64,
+                    last_id: row.try_get(8)?,
+                    file_bytes: row.try_get::<i64, _>(9)? as u64,
+                    header_checksum: row.try_get(10)?,
+                    file_checksum: row.try_get(11)?,
+                });
+            }
+            for row in sqlx::query("select name from removed").fetch_all(&mut *transaction).await? {
+                listing.removed.push(row.try_get(0)?);
+            }
+            transaction.commit().await?;
+            Ok(listing)
+        })
+    }
+
+    /// Replaces files by others in one transaction; the new generation. `last_number` and
+    /// `last_id` only ever grow.
+    pub(crate) fn replace(
+        &self,
+        remove: &[String],
+        add: &[SegmentMeta],
+        last_number: u64,
+        last_id: i64,
+    ) -> Result<u64> {
+        self.run(async |connection| {
+            let mut transaction = connection.begin_with("begin immediate").await?;
+            for name in remove {
+                sqlx::query("delete from segment where name = ?1").bind(name).execute(&mut *transaction).await?;
+                sqlx::query("insert or ignore into removed values (?1)").bind(name).execute(&mut *transaction).await?;
+            }
+            for meta in add {
+                sqlx::query("insert into segment values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")
+                    .bind(&meta.name)
+                    .bind(if meta.kind == SegmentKind::Active { "active" } else { "sealed" })
+                    .bind(meta.oldest)
+                    .bind(meta.newest)
+                    .bind(meta.events as i64)
+                    .bind(meta.raw_bytes as i64)
+                    .bind(meta.truncated as i64)
+                    .bind(meta.untimed as i64)
+                    .bind(meta.last_id)
+                    .bind(meta.file_bytes as i64)
+                    .bind(meta.header_checksum)
+                    .bind(&meta.file_checksum)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            for (key, value) in [("last_number", last_number as i64), ("last_id", last_id)] {
+                sqlx::query(
+                    "insert into setting (key, value) values (?1, ?2) on conflict (key) do update set value = max(cast(value as integer), cast(excluded.value as integer))",
+                )
+                .bind(key)
+                .bind(value.to_string())
+                .execute(&mut *transaction)
+                .await?;
+            }
+            sqlx::query("update setting set value = cast(value as integer) + 1 where key = 'generation'")
+                .execute(&mut *transaction)
+                .await?;
+            let row = sqlx::query("select cast(value as integer) from setting where key = 'generation'")
+                .fetch_one(&mut *transaction)
+                .await?;
+            let generation: i64 = row.try_get(0)?;
+            transaction.commit().await?;
+            Ok(generation as u64)
+        })
+    }
+
+    /// Forgets removed files that are gone.
+    pub(crate) fn forget_removed(&self, names: &[String]) -> Result<()> {
+        self.run(async |connection| {
+            for name in names {
+                sqlx::query("delete from removed where name = ?1")
+                    .bind(name)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The current generation.
+    pub(crate) fn generation(&self) -> Result<u64> {
+        self.run(async |connection| {
+            let row =
+                sqlx::query("select cast(value as integer) from setting where key = 'generation'")
+                    .fetch_one(connection)
+                    .await?;
+            Ok(row.try_get::<i64, _>(0)? as u64)
+        })
+    }
+}
+
+fn migrator() -> sqlx::migrate::Migrator {
+    use sqlx::migrate::{Migration, MigrationType, Migrator};
+    let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            sqlx::SqlStr::from_static(sql),
+            false,
+        )
+    });
+    Migrator {
+        migrations: migrations.collect::<Vec<_>>().into(),
+        ..Migrator::DEFAULT
+    }
+}
+
+fn classify(path: &Path, error: &sqlx::Error) -> StoreError {
+    let text = format!("{}: {error}", path.display());
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(libsqlite3_sys::SQLITE_FULL) => StoreError::Unavailable(text),
+        Some(libsqlite3_sys::SQLITE_READONLY | libsqlite3_sys::SQLITE_PERM) => {
+            StoreError::Unavailable(format!(
+                "{text}; the data directory must be writable for the user that runs auditql"
+            ))
+        }
+        Some(libsqlite3_sys::SQLITE_CORRUPT | libsqlite3_sys::SQLITE_NOTADB) => {
+            StoreError::Damaged(format!(
+                "{text}; remove the file to have the catalog rebuilt from the segments"
+            ))
+        }
+        Some(libsqlite3_sys::SQLITE_BUSY | libsqlite3_sys::SQLITE_LOCKED) => {
+            StoreError::Locked(text)
+        }
+        _ => StoreError::Io(text),
+    }
+}

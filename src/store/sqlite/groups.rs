@@ -1,0 +1,235 @@
+//! Orders that need all matching rows first: grouped by a column's value, or by received time.
+//! Also which values a column has at all.
+
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+
+use super::layout::{IntColumn, Origin, TextColumn, decode_latency, origin};
+use super::part::Part;
+use super::predicate;
+use super::scan::{ScanOrder, Seen, Snapshot};
+use crate::limits;
+use crate::model::column::Column;
+use crate::model::value::Value;
+use crate::store::filter::Filter;
+use crate::store::{Budget, Result, StoreError, Work};
+
+/// Matching rows, collected and then given in order.
+pub(crate) struct Groups {
+    order: ScanOrder,
+    /// Per stream: string id and row.
+    by_value: Vec<Vec<(u32, u32)>>,
+    /// Received time (or the least number), stream and row.
+    by_time: Vec<(i64, u32, u32)>,
+    /// Stretches of `by_value` in the order of their values.
+    stretches: Vec<(usize, Range<usize>)>,
+    stretch: usize,
+    position: usize,
+    ids: Vec<u32>,
+    times: Vec<i64>,
+    latencies: Vec<i64>,
+}
+
+/// Whether a column can be grouped by its stored strings.
+pub(crate) fn groupable(column: Column) -> Option<TextColumn> {
+    match origin(column) {
+        Origin::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+impl Groups {
+    pub(crate) fn new(order: ScanOrder) -> Groups {
+        Groups {
+            order,
+            by_value: Vec::new(),
+            by_time: Vec::new(),
+            stretches: Vec::new(),
+            stretch: 0,
+            position: 0,
+            ids: Vec::new(),
+            times: Vec::new(),
+            latencies: Vec::new(),
+        }
+    }
+
+    /// Adds matching rows of one chunk of a stream's part.
+    pub(crate) fn add(&mut self, stream: usize, part: &Part, rows: &[u32]) -> Result<()> {
+        let Some(&any) = rows.first() else {
+            return Ok(());
+        };
+        let chunk = if matches!(part, Part::Block(..)) {
+            0
+        } else {
+            any / limits::CHUNK_ROWS as u32
+        };
+        let base = chunk * limits::CHUNK_ROWS as u32;
+        match self.order {
+            ScanOrder::GroupedBy(column) => {
+                let text = groupable(column).ok_or_else(|| {
+                    StoreError::BadRequest(format!("rows cannot be grouped by `{}`", column.name()))
+                })?;
+                if self.by_value.len() <= stream {
+                    self.by_value.resize_with(stream + 1, Vec::new);
+                }
+                part.ids(text, chunk, &mut self.ids)?;
+                let ids = &self.ids;
+                self.by_value[stream]
+                    .extend(rows.iter().map(|&row| (ids[(row - base) as usize], row)));
+            }
+            _ => {
+                part.ints(IntColumn::Time, chunk, &mut self.times)?;
+                part.ints(IntColumn::Latency, chunk, &mut self.latencies)?;
+                let (times, latencies) = (&self.times, &self.latencies);
+                self.by_time.extend(rows.iter().map(|&row| {
+                    let at = (row - base) as usize;
+                    let received = decode_latency(latencies[at])
+                        .map_or(i64::MIN, |latency| times[at].wrapping_sub(latency));
+                    (received, stream as u32, row)
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what was added in order.
+    pub(crate) fn finish(&mut self, parts: &[&Part]) -> Result<()> {
+        let ScanOrder::GroupedBy(column) = self.order else {
+            self.by_time.sort_unstable();
+            return Ok(());
+        };
+        let Some(text) = groupable(column) else {
+            return Ok(());
+        };
+        let mut stretches: BTreeMap<Option<String>, Vec<(usize, Range<usize>)>> = BTreeMap::new();
+        for (stream, rows) in self.by_value.iter_mut().enumerate() {
+            rows.sort_unstable();
+            let mut start = 0;
+            for stretch in rows.chunk_by(|left, right| left.0 == right.0) {
+                let value = match stretch[0].0 {
+                    0 => None,
+                    id => Some(parts[stream].string(text, id)?.to_owned()),
+                };
+                stretches
+                    .entry(value)
+                    .or_default()
+                    .push((stream, start..start + stretch.len()));
+                start += stretch.len();
+            }
+        }
+        self.stretches = stretches.into_values().flatten().collect();
+        Ok(())
+    }
+
+    /// The next stream and row.
+    pub(crate) fn next(&mut self) -> Option<(usize, u32)> {
+        if !matches!(self.order, ScanOrder::GroupedBy(_)) {
+            let &(_, stream, row) = self.by_time.get(self.position)?;
+            self.position += 1;
+            return Some((stream as usize, row));
+        }
+        loop {
+            let (stream, range) = self.stretches.get(self.stretch)?;
+            if self.position < range.len() {
+                let row = self.by_value[*stream][range.start + self.position].1;
+                self.position += 1;
+                return Some((*stream, row));
+            }
+            self.stretch += 1;
+            self.position = 0;
+        }
+    }
+}
+
+/// Distinct values of a column with counts and the times they were seen first and last.
+pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
+    let text = groupable(column).ok_or_else(|| {
+        StoreError::BadRequest(format!("`{}` has no list of values", column.name()))
+    })?;
+    let mut totals: BTreeMap<String, (u64, i64, i64)> = BTreeMap::new();
+    let mut work = Work::default();
+    let (parts, _) = snapshot.parts(&Filter::default());
+    for part in parts {
+        budget.check()?;
+        let part = part.open(&snapshot.shared, &mut work)?;
+        let times = all_ints(&part, IntColumn::Time)?;
+        let counts = counts(&part, text)?;
+        let mut add = |value: &str, (count, first, last): (u64, u32, u32)| {
+            if count == 0 {
+                return;
+            }
+            let (first, last) = (times[first as usize], times[last as usize]);
+            match totals.get_mut(value) {
+                Some((total, earliest, latest)) => {
+                    *total += count;
+                    *earliest = first.min(*earliest);
+                    *latest = last.max(*latest);
+                }
+                None => {
+                    totals.insert(value.to_owned(), (count, first, last));
+                }
+            }
+        };
+        part.each_string(text, &mut |id, value| {
+            if text == TextColumn::SourceIps {
+                predicate::addresses(value)
+                    .iter()
+                    .for_each(|address| add(address, counts[id as usize]));
+            } else {
+                add(value, counts[id as usize]);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    let to_seen = |(value, (count, first, last)): (String, _)| Seen {
+        value: Value::text(value),
+        count,
+        first,
+        last,
+    };
+    Ok(totals.into_iter().map(to_seen).collect())
+}
+
+/// A number column of a whole part.
+pub(crate) fn all_ints(part: &Part, column: IntColumn) -> Result<Vec<i64>> {
+    let mut values = Vec::with_capacity(part.rows());
+    let mut chunk_values = Vec::new();
+    for chunk in 0..part.chunks() {
+        part.ints(column, chunk, &mut chunk_values)?;
+        values.extend_from_slice(&chunk_values);
+    }
+    Ok(values)
+}
+
+/// Per string id: how many rows hold it, the first and the last of them. Index 0 counts the absent.
+pub(crate) fn counts(part: &Part, column: TextColumn) -> Result<Vec<(u64, u32, u32)>> {
+    let mut counts = vec![(0u64, 0u32, 0u32); part.strings(column) as usize + 1];
+    match part {
+        Part::Sealed(sealed) => {
+            let mut present = 0;
+            sealed.postings(column, 1, false, &mut |id, posting| {
+                if let Some(slot) = counts.get_mut(id as usize) {
+                    *slot = (u64::from(posting.count), posting.first, posting.last);
+                }
+                present += u64::from(posting.count);
+                true
+            })?;
+            counts[0].0 = u64::from(sealed.header.rows) - present;
+        }
+        Part::Block(block, _) => {
+            let mut ids = Vec::new();
+            part.ids(column, 0, &mut ids)?;
+            for (row, &id) in ids.iter().enumerate() {
+                if block.dead.binary_search(&(row as u32)).is_err() {
+                    let slot = &mut counts[id as usize];
+                    if slot.0 == 0 {
+                        slot.1 = row as u32;
+                    }
+                    slot.0 += 1;
+                    slot.2 = row as u32;
+                }
+            }
+        }
+    }
+    Ok(counts)
+}

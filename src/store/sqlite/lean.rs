@@ -1,0 +1,167 @@
+//! Lean bodies: what the row holds is left out of the stored bytes and put back on reading.
+//!
+//! The audit id and the two timestamps are replaced by one control character each, which cannot
+//! stand in a JSON string unescaped. A body that holds one of these bytes anyway is kept verbatim.
+
+use crate::model::event::Spans;
+use crate::model::time;
+
+use super::layout::uuid_text;
+
+/// First byte of a body that was left as it is.
+const VERBATIM: u8 = 0;
+const AUDIT_ID: u8 = 1;
+const RECEIVED_TIME: u8 = 2;
+const TIME: u8 = 3;
+
+/// The values that go back in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields {
+    pub(crate) audit_key: [u8; 16],
+    pub(crate) time: i64,
+    pub(crate) received_time: Option<i64>,
+}
+
+/// Appends the lean form of `raw`.
+pub(crate) fn strip(raw: &[u8], spans: &Spans, out: &mut Vec<u8>) {
+    // An audit id, a received time and a time may come in any order in the bytes.
+    let mut cuts: [Option<(usize, usize, u8)>; 3] = [
+        spans
+            .audit_id
+            .as_ref()
+            .map(|span| (span.start, span.end, AUDIT_ID)),
+        spans
+            .received_time
+            .as_ref()
+            .map(|span| (span.start, span.end, RECEIVED_TIME)),
+        spans.time.as_ref().map(|span| (span.start, span.end, TIME)),
+    ];
+    cuts.sort_unstable_by_key(|cut| cut.map_or(usize::MAX, |(start, _, _)| start));
+    let begin = out.len();
+    let mut position = 0;
+    for (start, end, marker) in cuts.into_iter().flatten() {
+        out.extend_from_slice(&raw[position..start]);
+        out.push(marker);
+        position = end;
+    }
+    out.extend_from_slice(&raw[position..]);
+    let cut_count = cuts.iter().flatten().count();
+    let marker_count = out[begin..].iter().filter(|&&byte| byte <= TIME).count();
+    if marker_count != cut_count {
+        out.truncate(begin);
+        out.push(VERBATIM);
+        out.extend_from_slice(raw);
+    }
+}
+
+/// Appends the exact bytes that `lean` was made from.
+pub(crate) fn restore(lean: &[u8], fields: &Fields, out: &mut Vec<u8>) {
+    if lean.first() == Some(&VERBATIM) {
+        out.extend_from_slice(&lean[1..]);
+        return;
+    }
+    out.reserve(lean.len() + 96);
+    let mut rest = lean;
+    while let Some(position) = memchr::memchr3(AUDIT_ID, RECEIVED_TIME, TIME, rest) {
+        out.extend_from_slice(&rest[..position]);
+        put(rest[position], fields, out);
+        rest = &rest[position + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+fn put(marker: u8, fields: &Fields, out: &mut Vec<u8>) {
+    let mut text = [0; 27];
+    match marker {
+        AUDIT_ID => out.extend_from_slice(&uuid_text(&fields.audit_key)),
+        RECEIVED_TIME => {
+            time::write(fields.received_time.unwrap_or_default(), &mut text);
+            out.extend_from_slice(&text);
+        }
+        _ => {
+            time::write(fields.time, &mut text);
+            out.extend_from_slice(&text);
+        }
+    }
+}
+
+/// Whether a match of `needle` in restored bytes could touch a put-back value, so that searching
+/// lean bytes alone could miss it. The values are made of `[0-9a-f-]` or `[0-9T:.Z-]` and stand
+/// between quotes.
+pub(crate) fn may_touch_restored(needle: &[u8]) -> bool {
+    if needle.iter().any(|&byte| byte <= TIME) {
+        return true;
+    }
+    let in_value =
+        |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b'T' | b':' | b'.' | b'Z');
+    let leading = needle.iter().take_while(|byte| in_value(byte)).count();
+    if leading == needle.len() {
+        return true;
+    }
+    let trailing = needle
+        .iter()
+        .rev()
+        .take_while(|byte| in_value(byte))
+        .count();
+    let ends_in_value = trailing > 0 && needle[needle.len() - trailing - 1] == b'"';
+    let begins_in_value = leading > 0 && needle[leading] == b'"';
+    let spans_value = needle.split(|&byte| byte == b'"').skip(1).any(|part| {
+        (part.len() == 27 || part.len() == 36) && part.iter().all(|byte| in_value(byte))
+    });
+    ends_in_value || begins_in_value || spans_value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fields() -> Fields {
+        Fields {
+            audit_key: [0xab; 16],
+            time: 1_700_000_000_123_456,
+            received_time: Some(1_700_000_000_000_001),
+        }
+    }
+
+    fn event(filler: &str) -> (Vec<u8>, Spans) {
+        let fields = fields();
+        let id = String::from_utf8(uuid_text(&fields.audit_key).to_vec()).unwrap();
+        let (time, received) = (
+            time::to_text(fields.time),
+            time::to_text(fields.received_time.unwrap()),
+        );
+        let raw =
+            format!(r#"{{"a":"{filler}","auditID":"{id}","x":1,"r":"{received}","s":"{time}"}}"#);
+        let find = |text: &str| raw.find(text).map(|start| start..start + text.len());
+        let spans = Spans {
+            audit_id: find(&id),
+            received_time: find(&received),
+            time: find(&time),
+        };
+        (raw.into_bytes(), spans)
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_back_exactly(filler in "\\PC{0,40}|[\u{0}-\u{5}a]{0,10}") {
+            let (raw, spans) = event(&filler);
+            let (mut lean, mut back) = (Vec::new(), Vec::new());
+            strip(&raw, &spans, &mut lean);
+            restore(&lean, &fields(), &mut back);
+            prop_assert_eq!(back, raw);
+        }
+
+        #[test]
+        fn a_needle_found_only_in_restored_bytes_is_announced(from in 0usize..200, length in 1usize..60) {
+            let (raw, spans) = event("filler text");
+            let mut lean = Vec::new();
+            strip(&raw, &spans, &mut lean);
+            let from = from.min(raw.len() - 1);
+            let needle = &raw[from..(from + length).min(raw.len())];
+            if memchr::memmem::find(&lean, needle).is_none() {
+                prop_assert!(may_touch_restored(needle), "{:?}", String::from_utf8_lossy(needle));
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The maintenance thread: seals what is full, merges when ingest is idle, and does what callers
+//! wait for.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
+
+use super::merge;
+use super::seal;
+use super::state::Shared;
+use super::writer::Message;
+use crate::model::time;
+use crate::store::{Pruned, Result, Sealed, StoreError};
+
+/// Ingest counts as idle when no batch was committed for this long.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// Segments beyond which merging no longer waits for an idle moment.
+const SEGMENTS_BEFORE_BUSY_MERGE: usize = 256;
+
+/// Works until the store stops.
+pub(crate) fn run(shared: &Shared) {
+    loop {
+        let (stopping, merge_now) = {
+            let progress = shared.progress();
+            (progress.stopping, progress.merge_now)
+        };
+        let worked = round(shared, merge_now, stopping);
+        let mut progress = shared.progress();
+        progress.rounds += 1;
+        match worked {
+            Ok(true) => {
+                progress.failure = None;
+                shared.changed.notify_all();
+                continue;
+            }
+            Ok(false) => {
+                progress.failure = None;
+                progress.merge_now &= !merge_now;
+            }
+            Err(error) => {
+                tracing::error!(%error, "background work failed; it is tried again");
+                progress.failure = Some(error.to_string());
+                progress.merge_now = false;
+            }
+        }
+        shared.changed.notify_all();
+        if progress.stopping {
+            progress.stopped = true;
+            return;
+        }
+        let _ = shared
+            .changed
+            .wait_timeout(progress, Duration::from_secs(1))
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+}
+
+/// One piece of work; false when there was none.
+fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
+    let _turn = shared
+        .maintenance
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let state = shared.state();
+    if state.actives.len() > 1 {
+        let active = &state.actives[0];
+        let sealed = seal::seal(shared, active)?;
+        tracing::info!(
+            segment = active.name,
+            events = sealed.events,
+            segments = sealed.segments,
+            "sealed"
+        );
+        return Ok(true);
+    }
+    if stopping {
+        return Ok(false);
+    }
+    let idle = shared
+        .progress()
+        .last_commit
+        .is_none_or(|last| last.elapsed() > IDLE);
+    if merge_now || idle || state.sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE {
+        if let Some(inputs) = merge::worth_merging(shared, merge_now) {
+            merge::merge(shared, &inputs)?;
+            tracing::info!(segments = inputs.len(), "merged");
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Begins a new active segment and waits until the old one is sealed; `merge` also waits for all
+/// merges.
+pub(crate) fn seal_now(
+    shared: &Shared,
+    writer: &SyncSender<Message>,
+    merge: bool,
+) -> Result<Sealed> {
+    let before = shared.state();
+    rotate(writer)?;
+    let mut progress = shared.progress();
+    progress.merge_now |= merge;
+    progress.failure = None;
+    shared.changed.notify_all();
+    while shared.state().actives.len() > 1 || progress.merge_now {
+        if let Some(failure) = progress.failure.take() {
+            return Err(StoreError::Io(failure));
+        }
+        if progress.stopped {
+            return Err(StoreError::Unavailable("the store is stopping".into()));
+        }
+        progress = shared
+            .changed
+            .wait(progress)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+    let after = shared.state();
+    let is_new = |name: &str| before.sealed.iter().all(|meta| meta.name != name);
+    Ok(Sealed {
+        events: before.actives.iter().map(|active| active.events).sum(),
+        segments: after
+            .sealed
+            .iter()
+            .filter(|meta| is_new(&meta.name))
+            .count() as u64,
+    })
+}
+
+fn rotate(writer: &SyncSender<Message>) -> Result<()> {
+    let stopped = || StoreError::Unavailable("the store is stopping".into());
+    let (reply, answer) = sync_channel(1);
+    writer.send(Message::Rotate(reply)).map_err(|_| stopped())?;
+    answer.recv().map_err(|_| stopped())?
+}
+
+/// Removes events before `cutoff`.
+pub(crate) fn prune(
+    shared: &Shared,
+    writer: Option<&SyncSender<Message>>,
+    cutoff: i64,
+    dry_run: bool,
+) -> Result<Pruned> {
+    let mut pruned = Pruned {
+        before: time::to_text(cutoff),
+        dry_run,
+        ..Pruned::default()
+    };
+    let active_is_old = shared
+        .state()
+        .actives
+        .iter()
+        .any(|active| active.blocks.iter().any(|block| block.oldest < cutoff));
+    if !dry_run {
+        let writer = writer.ok_or_else(|| {
+            StoreError::Unavailable("the store was opened for reading only".into())
+        })?;
+        if active_is_old {
+            seal_now(shared, writer, false)?;
+        }
+    }
+    let _turn = shared
+        .maintenance
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let state = shared.state();
+    if dry_run {
+        for active in &state.actives {
+            for block in &active.blocks {
+                pruned.events += block.live_before(cutoff)?;
+            }
+        }
+    }
+    for meta in state.sealed.iter().filter(|meta| meta.oldest < cutoff) {
+        let whole = meta.newest < cutoff;
+        let events = if whole {
+            meta.events
+        } else {
+            let part = super::part::Part::Sealed(shared.open_sealed(meta)?);
+            u64::from(part.rows_between(None, Some(cutoff))?.1)
+        };
+        pruned.events += events;
+        pruned.segments_removed += u64::from(whole);
+        pruned.segments_rewritten += u64::from(!whole);
+        if dry_run {
+            continue;
+        }
+        // Recorded before it happens: a crash in between leaves a record of events that are still
+        // there, never the other way round, and the next run does not count them again.
+        shared.ledger().record_pruned(
+            &meta.name,
+            cutoff,
+            events,
+            meta.oldest,
+            meta.newest.min(cutoff - 1),
+        )?;
+        if whole {
+            seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())?;
+        } else {
+            merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
+        }
+    }
+    Ok(pruned)
+}

@@ -1,0 +1,309 @@
+//! A part of the store that a scan or a seal reads: a block of the active segment or a sealed
+//! segment. Rows of a part stand in order of (time, id).
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::active::BodyReader;
+use super::block::{BODY_CLASSES, Block, Frame};
+use super::layout::{IntColumn, TextColumn};
+use super::lean::{self, Fields};
+use super::sealed::{STRINGS_PER_PIECE, Sealed, split};
+use crate::limits;
+use crate::store::Result;
+
+/// A part, open for reading.
+#[derive(Clone)]
+pub(crate) enum Part {
+    Block(Arc<Block>, Arc<BodyReader>),
+    Sealed(Arc<Sealed>),
+}
+
+impl Part {
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Part::Block(block, _) => block.rows,
+            Part::Sealed(sealed) => sealed.header.rows as usize,
+        }
+    }
+
+    pub(crate) fn chunks(&self) -> u32 {
+        match self {
+            Part::Block(..) => 1,
+            Part::Sealed(sealed) => sealed.chunks(),
+        }
+    }
+
+    pub(crate) fn chunk_rows(&self, chunk: u32) -> usize {
+        match self {
+            Part::Block(block, _) => block.rows,
+            Part::Sealed(sealed) => sealed.chunk_rows(chunk),
+        }
+    }
+
+    /// Rows that are not events: later copies of events stored before.
+    pub(crate) fn dead(&self) -> &[u32] {
+        match self {
+            Part::Block(block, _) => &block.dead,
+            Part::Sealed(_) => &[],
+        }
+    }
+
+    pub(crate) fn newest(&self) -> i64 {
+        match self {
+            Part::Block(block, _) => block.newest,
+            Part::Sealed(sealed) => sealed.header.newest,
+        }
+    }
+
+    pub(crate) fn oldest(&self) -> i64 {
+        match self {
+            Part::Block(block, _) => block.oldest,
+            Part::Sealed(sealed) => sealed.header.oldest,
+        }
+    }
+
+    /// String ids of a chunk; 0 is absent.
+    pub(crate) fn ids(&self, column: TextColumn, chunk: u32, out: &mut Vec<u32>) -> Result<()> {
+        match self {
+            Part::Block(block, _) => block.text_chunk(column).decode_ids(block.rows, out),
+            Part::Sealed(sealed) => sealed.ids(column, chunk, out),
+        }
+    }
+
+    pub(crate) fn ints(&self, column: IntColumn, chunk: u32, out: &mut Vec<i64>) -> Result<()> {
+        match self {
+            Part::Block(block, _) => block.ints(column, out),
+            Part::Sealed(sealed) => sealed.ints(column, chunk, out),
+        }
+    }
+
+    pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
+        match self {
+            Part::Block(block, _) => {
+                out.clear();
+                out.extend((0..block.rows).map(|row| block.audit_key(row)));
+                Ok(())
+            }
+            Part::Sealed(sealed) => sealed.audit_keys(chunk, out),
+        }
+    }
+
+    /// How many strings a column has; their ids count from 1.
+    pub(crate) fn strings(&self, column: TextColumn) -> u32 {
+        match self {
+            Part::Block(block, _) => block.strings(column) as u32,
+            Part::Sealed(sealed) => sealed.header.strings[column as usize],
+        }
+    }
+
+    pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
+        match self {
+            Part::Block(block, _) => block.string(column, id),
+            Part::Sealed(sealed) => sealed.string(column, id),
+        }
+    }
+
+    /// Every string of a column with its id.
+    pub(crate) fn each_string(
+        &self,
+        column: TextColumn,
+        sink: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
+    ) -> Result<()> {
+        match self {
+            Part::Block(block, _) => {
+                for id in 1..=block.strings(column) as u32 {
+                    if sink(id, block.string(column, id)?).is_break() {
+                        break;
+                    }
+                }
+            }
+            Part::Sealed(sealed) => {
+                let mut id = 0;
+                for number in 0..self.strings(column).div_ceil(STRINGS_PER_PIECE) {
+                    for text in sealed.strings_piece(column, number)?.iter() {
+                        id += 1;
+                        if sink(id, text).is_break() {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of a string, if the column has it.
+    pub(crate) fn find(&self, column: TextColumn, text: &str) -> Result<Option<u32>> {
+        match self {
+            Part::Block(block, _) => {
+                for id in 1..=block.strings(column) as u32 {
+                    if block.string(column, id)? == text {
+                        return Ok(Some(id));
+                    }
+                }
+                Ok(None)
+            }
+            Part::Sealed(sealed) => sealed.find(column, text),
+        }
+    }
+
+    /// Rows with this audit key, ascending.
+    pub(crate) fn audit_rows(&self, key: &[u8; 16]) -> Result<Vec<u32>> {
+        match self {
+            Part::Block(block, _) => Ok((0..block.rows as u32)
+                .filter(|&row| block.audit_key(row as usize) == *key)
+                .collect()),
+            Part::Sealed(sealed) => sealed.audit_rows(key),
+        }
+    }
+
+    /// The exact bytes of events, for rows in any order; `sink` gets them in an order that is cheap
+    /// to read. Returns how many blocks of bodies were decompressed.
+    pub(crate) fn raw(
+        &self,
+        rows: &[u32],
+        sink: &mut dyn FnMut(u32, Vec<u8>) -> Result<()>,
+    ) -> Result<u64> {
+        let mut places = Vec::with_capacity(rows.len());
+        let mut chunk_of_ranks = None;
+        let mut ranks = Vec::new();
+        let many = rows.len() > 8;
+        for &row in rows {
+            let (chunk, offset) = match self {
+                Part::Block(..) => (0, row as usize),
+                Part::Sealed(_) => split(row),
+            };
+            let rank = match self {
+                // One row does not pay for decoding a whole chunk.
+                Part::Sealed(sealed) if !many => sealed.int(IntColumn::Rank, row)?,
+                _ => {
+                    if chunk_of_ranks != Some(chunk) {
+                        self.ints(IntColumn::Rank, chunk, &mut ranks)?;
+                        chunk_of_ranks = Some(chunk);
+                    }
+                    ranks[offset]
+                }
+            };
+            places.push((self.place(rank)?, row));
+        }
+        places.sort_unstable();
+        let mut frame: Option<(usize, Frame)> = None;
+        let mut frames_read = 0;
+        for ((number, index), row) in places {
+            if frame.as_ref().is_none_or(|(open, _)| *open != number) {
+                frame = Some((number, self.frame(number)?));
+                frames_read += 1;
+            }
+            let (_, open) = frame.as_ref().expect("the frame was opened just above");
+            let mut raw = Vec::new();
+            lean::restore(open.body(index)?, &self.fields(row)?, &mut raw);
+            sink(row, raw)?;
+        }
+        Ok(frames_read)
+    }
+
+    /// The frame and index of a body's place.
+    fn place(&self, rank: i64) -> Result<(usize, usize)> {
+        match self {
+            Part::Block(..) => Ok((rank as usize % BODY_CLASSES, rank as usize / BODY_CLASSES)),
+            Part::Sealed(sealed) => {
+                let number = sealed.body_block(rank as u32)?;
+                Ok((
+                    number,
+                    (rank as u32 - sealed.body_index()?[number].first_rank) as usize,
+                ))
+            }
+        }
+    }
+
+    /// How many frames of bodies there are.
+    pub(crate) fn frames(&self) -> usize {
+        match self {
+            Part::Block(..) => BODY_CLASSES,
+            Part::Sealed(sealed) => sealed.header.bodies as usize,
+        }
+    }
+
+    pub(crate) fn frame(&self, number: usize) -> Result<Frame> {
+        match self {
+            Part::Block(block, bodies) => {
+                let at = block.frames[number];
+                if at.events == 0 {
+                    return Ok(Frame::empty());
+                }
+                Frame::unpack(&bodies.frame(block, at)?, at.events, at.size)
+            }
+            Part::Sealed(sealed) => sealed.frame(number),
+        }
+    }
+
+    /// The rank of the first body of a frame, and the step to the next.
+    pub(crate) fn frame_ranks(&self, number: usize) -> Result<(i64, i64)> {
+        match self {
+            Part::Block(..) => Ok((number as i64, BODY_CLASSES as i64)),
+            Part::Sealed(sealed) => Ok((i64::from(sealed.body_index()?[number].first_rank), 1)),
+        }
+    }
+
+    /// What goes back into a row's lean body.
+    pub(crate) fn fields(&self, row: u32) -> Result<Fields> {
+        match self {
+            Part::Block(block, _) => {
+                let row = row as usize;
+                let time = block.int(IntColumn::Time, row)?;
+                let latency = block.int(IntColumn::Latency, row)?;
+                Ok(fields(block.audit_key(row), time, latency))
+            }
+            Part::Sealed(sealed) => {
+                let time = sealed.int(IntColumn::Time, row)?;
+                let latency = sealed.int(IntColumn::Latency, row)?;
+                Ok(fields(sealed.audit_key(row)?, time, latency))
+            }
+        }
+    }
+
+    /// The rows `[low, high)` whose time lies in `[since, until)`.
+    pub(crate) fn rows_between(
+        &self,
+        since: Option<i64>,
+        until: Option<i64>,
+    ) -> Result<(u32, u32)> {
+        let low = since.map_or(Ok(0), |since| self.first_row_at(since))?;
+        let high = until.map_or(Ok(self.rows() as u32), |until| self.first_row_at(until))?;
+        Ok((low, high.max(low)))
+    }
+
+    /// The first row at or after an instant.
+    fn first_row_at(&self, instant: i64) -> Result<u32> {
+        if instant <= self.oldest() {
+            return Ok(0);
+        }
+        if instant > self.newest() {
+            return Ok(self.rows() as u32);
+        }
+        let chunk = match self {
+            Part::Block(..) => 0,
+            Part::Sealed(sealed) => (sealed
+                .header
+                .chunk_times
+                .partition_point(|&first| first < instant)
+                as u32)
+                .saturating_sub(1),
+        };
+        let mut times = Vec::new();
+        self.ints(IntColumn::Time, chunk, &mut times)?;
+        let offset = times.partition_point(|&time| time < instant);
+        Ok(chunk * limits::CHUNK_ROWS as u32 + offset as u32)
+    }
+}
+
+fn fields(audit_key: [u8; 16], time: i64, latency: i64) -> Fields {
+    let received_time =
+        super::layout::decode_latency(latency).map(|latency| time.wrapping_sub(latency));
+    Fields {
+        audit_key,
+        time,
+        received_time,
+    }
+}

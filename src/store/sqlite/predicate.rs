@@ -1,0 +1,439 @@
+//! A filter compiled for one part: patterns become sets of string ids, so rows are tested by
+//! numbers only.
+
+use super::layout::{self, Derivation, IntColumn, Origin, TextColumn, origin};
+use super::part::Part;
+use crate::model::column::Column;
+use crate::store::Result;
+use crate::store::filter::{Filter, Pattern, Term, Test};
+
+/// Ids of strings that satisfy a term; bit 0 stands for an absent value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdSet {
+    bits: Vec<u64>,
+    size: u32,
+}
+
+impl IdSet {
+    fn none(strings: u32) -> IdSet {
+        let size = strings + 1;
+        IdSet {
+            bits: vec![0; (size as usize).div_ceil(64)],
+            size,
+        }
+    }
+
+    fn insert(&mut self, id: u32) {
+        self.bits[id as usize / 64] |= 1 << (id % 64);
+    }
+
+    pub(crate) fn holds(&self, id: u32) -> bool {
+        self.bits
+            .get(id as usize / 64)
+            .is_some_and(|word| word >> (id % 64) & 1 != 0)
+    }
+
+    fn invert(&mut self) {
+        self.bits.iter_mut().for_each(|word| *word = !*word);
+        let used = self.size % 64;
+        if used != 0
+            && let Some(last) = self.bits.last_mut()
+        {
+            *last &= (1 << used) - 1;
+        }
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.bits.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn is_full(&self) -> bool {
+        self.count() == self.size
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.size).filter(|&id| self.holds(id))
+    }
+}
+
+/// A condition on the rows of one part.
+pub(crate) enum Predicate {
+    /// The column's string id is in the set.
+    Ids(TextColumn, IdSet),
+    /// The impersonated user's id is in the first set, or there is none and the user's is in the second.
+    EffectiveUser(IdSet, IdSet),
+    /// Any pair of resource and group sets holds (or, negated, none does).
+    Resource(Vec<(IdSet, IdSet)>, bool),
+    /// A number derived from stored numbers lies in a range; absent never does.
+    Number {
+        column: Column,
+        any: Vec<(i64, i64)>,
+        absent: bool,
+        negate: bool,
+    },
+    /// The audit id is one of these.
+    AuditId {
+        any: Vec<([u8; 16], Option<u32>)>,
+        patterns: Vec<Pattern>,
+        negate: bool,
+    },
+    /// Something about the event's bytes.
+    Bytes(Term),
+}
+
+/// What became of a filter for a part.
+pub(crate) enum Compiled {
+    /// No row can match.
+    Nothing,
+    /// These must all hold.
+    All(Vec<Predicate>),
+}
+
+/// What deriving a column needs to know of the store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Deriver {
+    trusted: Vec<(std::net::IpAddr, u8)>,
+}
+
+impl Deriver {
+    /// Reads addresses and CIDR blocks; the error names the first that is neither.
+    pub(crate) fn new(proxies: &[String]) -> std::result::Result<Deriver, String> {
+        let parse = |text: &String| {
+            let (address, prefix) = text
+                .split_once('/')
+                .map_or((text.as_str(), None), |(a, p)| (a, Some(p)));
+            let address: std::net::IpAddr = address.trim().parse().ok()?;
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.map_or(Some(most), |prefix| prefix.trim().parse().ok())?;
+            (prefix <= most).then_some((address, prefix))
+        };
+        let trusted = proxies.iter().map(|text| {
+            parse(text).ok_or_else(|| {
+                format!("`{text}` is neither an address nor a CIDR block such as 10.0.0.0/8")
+            })
+        });
+        Ok(Deriver {
+            trusted: trusted.collect::<std::result::Result<_, _>>()?,
+        })
+    }
+
+    fn trusts(&self, address: &str) -> bool {
+        let Ok(address) = address.parse::<std::net::IpAddr>() else {
+            return false;
+        };
+        self.trusted
+            .iter()
+            .any(|&(network, prefix)| match (network, address) {
+                (std::net::IpAddr::V4(network), std::net::IpAddr::V4(address)) => {
+                    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                    u32::from(network) & mask == u32::from(address) & mask
+                }
+                (std::net::IpAddr::V6(network), std::net::IpAddr::V6(address)) => {
+                    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+                    u128::from(network) & mask == u128::from(address) & mask
+                }
+                _ => false,
+            })
+    }
+
+    /// The derived text of a stored one.
+    pub(crate) fn derive(&self, derivation: Derivation, text: &str) -> Option<String> {
+        match derivation {
+            Derivation::Path => Some(text.split('?').next().unwrap_or_default().to_owned()),
+            Derivation::FirstHop => addresses(text).into_iter().next(),
+            Derivation::TrustedHop => {
+                let addresses = addresses(text);
+                let hop = addresses.iter().rev().find(|address| !self.trusts(address));
+                // All hops are trusted: the farthest one is as near as the record goes.
+                hop.or(addresses.first()).cloned()
+            }
+        }
+    }
+}
+
+/// The addresses of a recorded `sourceIPs` array.
+pub(crate) fn addresses(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// Compiles a filter (without its time range) for a part.
+pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result<Compiled> {
+    let mut predicates = Vec::new();
+    for term in &filter.terms {
+        let predicate = compile_term(term, part, deriver)?;
+        match &predicate {
+            Predicate::Ids(_, set) if set.is_full() => continue,
+            Predicate::Ids(_, set) if set.count() == 0 => return Ok(Compiled::Nothing),
+            _ => {}
+        }
+        predicates.push(predicate);
+    }
+    Ok(Compiled::All(predicates))
+}
+
+fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate> {
+    let negate = term.negate;
+    Ok(match &term.test {
+        Test::Contains { .. } => Predicate::Bytes(term.clone()),
+        Test::Resource { any } => {
+            let mut pairs = Vec::with_capacity(any.len());
+            for (resource, group) in any {
+                let resource = id_set(
+                    part,
+                    TextColumn::Resource,
+                    std::slice::from_ref(resource),
+                    None,
+                    deriver,
+                )?;
+                let group = match group {
+                    // The core group has no name.
+                    Some(Pattern::Is(name)) if name.is_empty() => {
+                        let mut set = IdSet::none(part.strings(TextColumn::ApiGroup));
+                        set.insert(0);
+                        set
+                    }
+                    Some(pattern) => {
+                        let mut set = id_set(
+                            part,
+                            TextColumn::ApiGroup,
+                            std::slice::from_ref(pattern),
+                            None,
+                            deriver,
+                        )?;
+                        if pattern.matches("") {
+                            set.insert(0);
+                        }
+                        set
+                    }
+                    None => {
+                        let mut set = IdSet::none(part.strings(TextColumn::ApiGroup));
+                        set.invert();
+                        set
+                    }
+                };
+                pairs.push((resource, group));
+            }
+            if any.iter().all(|(_, group)| group.is_none()) {
+                let mut union = IdSet::none(part.strings(TextColumn::Resource));
+                for (resource, _) in &pairs {
+                    resource.ids().for_each(|id| union.insert(id));
+                }
+                if negate {
+                    union.invert();
+                }
+                return Ok(Predicate::Ids(TextColumn::Resource, union));
+            }
+            Predicate::Resource(pairs, negate)
+        }
+        Test::Text { column, any } => match origin(*column) {
+            Origin::Text(text) => {
+                let mut set = if text == TextColumn::SourceIps {
+                    source_ip_set(part, any)?
+                } else {
+                    id_set(part, text, any, None, deriver)?
+                };
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(text, set)
+            }
+            Origin::Code => {
+                let mut set = id_set(part, TextColumn::Code, any, None, deriver)?;
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(TextColumn::Code, set)
+            }
+            Origin::Derived(text, derivation) => {
+                let mut set = id_set(part, text, any, Some(derivation), deriver)?;
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(text, set)
+            }
+            Origin::EffectiveUser => {
+                let mut impersonated =
+                    id_set(part, TextColumn::ImpersonatedUser, any, None, deriver)?;
+                let mut user = id_set(part, TextColumn::User, any, None, deriver)?;
+                if negate {
+                    impersonated.invert();
+                    user.invert();
+                }
+                Predicate::EffectiveUser(impersonated, user)
+            }
+            Origin::AuditId => {
+                let mut exact = Vec::new();
+                let mut patterns = Vec::new();
+                for pattern in any {
+                    match pattern {
+                        Pattern::Is(text) => {
+                            let (key, odd) = layout::audit_key(text);
+                            let id = if odd {
+                                part.find(TextColumn::OddAuditId, text)?
+                            } else {
+                                Some(0)
+                            };
+                            // An odd id that the dictionary lacks matches no row.
+                            if let Some(id) = id {
+                                exact.push((key, odd.then_some(id)));
+                            }
+                        }
+                        other => patterns.push(other.clone()),
+                    }
+                }
+                Predicate::AuditId {
+                    any: exact,
+                    patterns,
+                    negate,
+                }
+            }
+            _ => Predicate::Bytes(term.clone()),
+        },
+        Test::Number { column, any } => match origin(*column) {
+            Origin::Code => {
+                let mut set = code_set(part, any)?;
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(TextColumn::Code, set)
+            }
+            Origin::Bytes => Predicate::Bytes(term.clone()),
+            _ => Predicate::Number {
+                column: *column,
+                any: any.clone(),
+                absent: false,
+                negate,
+            },
+        },
+        Test::Absent { column } => match origin(*column) {
+            Origin::Text(text) | Origin::Derived(text, _) => {
+                let mut set = IdSet::none(part.strings(text));
+                set.insert(0);
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(text, set)
+            }
+            Origin::Code => {
+                let mut set = IdSet::none(part.strings(TextColumn::Code));
+                set.insert(0);
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(TextColumn::Code, set)
+            }
+            Origin::EffectiveUser => {
+                let mut impersonated = IdSet::none(part.strings(TextColumn::ImpersonatedUser));
+                let mut user = IdSet::none(part.strings(TextColumn::User));
+                user.insert(0);
+                if negate {
+                    impersonated.invert();
+                    user.invert();
+                }
+                Predicate::EffectiveUser(impersonated, user)
+            }
+            Origin::Bytes => Predicate::Bytes(term.clone()),
+            _ => Predicate::Number {
+                column: *column,
+                any: Vec::new(),
+                absent: true,
+                negate,
+            },
+        },
+    })
+}
+
+/// The ids whose strings (or what is derived from them) match any of the patterns.
+fn id_set(
+    part: &Part,
+    column: TextColumn,
+    any: &[Pattern],
+    derivation: Option<Derivation>,
+    deriver: &Deriver,
+) -> Result<IdSet> {
+    let mut set = IdSet::none(part.strings(column));
+    let all_exact =
+        derivation.is_none() && any.iter().all(|pattern| matches!(pattern, Pattern::Is(_)));
+    if all_exact {
+        for pattern in any {
+            if let Pattern::Is(text) = pattern
+                && let Some(id) = part.find(column, text)?
+            {
+                set.insert(id);
+            }
+        }
+        return Ok(set);
+    }
+    part.each_string(column, &mut |id, text| {
+        let matches = match derivation {
+            None => any.iter().any(|pattern| pattern.matches(text)),
+            Some(derivation) => deriver
+                .derive(derivation, text)
+                .is_some_and(|derived| any.iter().any(|pattern| pattern.matches(&derived))),
+        };
+        if matches {
+            set.insert(id);
+        }
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(set)
+}
+
+/// The ids of address lists that hold an address which matches any of the patterns.
+fn source_ip_set(part: &Part, any: &[Pattern]) -> Result<IdSet> {
+    let mut set = IdSet::none(part.strings(TextColumn::SourceIps));
+    part.each_string(TextColumn::SourceIps, &mut |id, json| {
+        let may = any.iter().any(|pattern| match pattern {
+            Pattern::Is(address) => json.contains(address.as_str()),
+            _ => true,
+        });
+        if may
+            && addresses(json)
+                .iter()
+                .any(|address| any.iter().any(|pattern| pattern.matches(address)))
+        {
+            set.insert(id);
+        }
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(set)
+}
+
+fn code_set(part: &Part, any: &[(i64, i64)]) -> Result<IdSet> {
+    let mut set = IdSet::none(part.strings(TextColumn::Code));
+    part.each_string(TextColumn::Code, &mut |id, text| {
+        if text.parse::<i64>().is_ok_and(|code| in_any(code, any)) {
+            set.insert(id);
+        }
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(set)
+}
+
+pub(crate) fn in_any(value: i64, any: &[(i64, i64)]) -> bool {
+    any.iter().any(|&(low, high)| (low..=high).contains(&value))
+}
+
+/// The stored numbers that a number column comes from, and how.
+pub(crate) fn number_sources(column: Column) -> (IntColumn, Option<IntColumn>) {
+    match origin(column) {
+        Origin::Id => (IntColumn::Id, None),
+        Origin::StoredTime => (IntColumn::StoredTime, None),
+        Origin::ReceivedTime => (IntColumn::Time, Some(IntColumn::Latency)),
+        Origin::LatencyUs => (IntColumn::Latency, None),
+        Origin::Flag(_) => (IntColumn::Flags, None),
+        _ => (IntColumn::Time, None),
+    }
+}
+
+/// The number of a column from its sources.
+pub(crate) fn number(column: Column, first: i64, second: i64) -> Option<i64> {
+    match origin(column) {
+        Origin::ReceivedTime => {
+            layout::decode_latency(second).map(|latency| first.wrapping_sub(latency))
+        }
+        Origin::LatencyUs => layout::decode_latency(first),
+        Origin::Flag(bit) => Some(i64::from(first & bit != 0)),
+        _ => Some(first),
+    }
+}

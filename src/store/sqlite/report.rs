@@ -1,0 +1,320 @@
+//! What the store says of itself: sizes, counts, quarantine, and what answers cannot show.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::ledger::{self, IngestLine, Intake};
+use super::scan::{Snapshot, SystemTable};
+use super::state::Shared;
+use crate::model::time;
+use crate::model::value::Value;
+use crate::store::{Budget, Coverage, Quarantined, Result, Stats};
+
+/// Sizes and counts.
+pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
+    let state = shared.state();
+    let snapshot = Arc::new(Snapshot::new(Arc::clone(shared)));
+    let mut stats = Stats::default();
+    let mut components: BTreeMap<String, u64> = BTreeMap::new();
+    let mut sealed_bytes = 0;
+    let mut accounted = 0;
+    for meta in &state.sealed {
+        stats.sealed_events += meta.events;
+        stats.raw_bytes += meta.raw_bytes;
+        sealed_bytes += meta.file_bytes;
+        match shared.open_sealed(meta) {
+            Ok(sealed) => {
+                for (name, bytes) in &sealed.header.components {
+                    *components.entry(name.clone()).or_default() += bytes;
+                    accounted += bytes;
+                }
+            }
+            Err(error) => stats.damaged.push(error.to_string()),
+        }
+    }
+    for active in &state.actives {
+        stats.active_events += active.events;
+        stats.raw_bytes += active.raw_bytes;
+    }
+    stats.events = stats.sealed_events + stats.active_events;
+    stats.segments = (state.sealed.len() + state.actives.len()) as u64;
+    let other = directory_bytes(shared).saturating_sub(sealed_bytes);
+    components.insert("active segment, catalog, ledger".to_owned(), other);
+    components.insert(
+        "file structure".to_owned(),
+        sealed_bytes.saturating_sub(accounted),
+    );
+    stats.stored_bytes = sealed_bytes + other;
+    stats.components = components.into_iter().collect();
+    stats
+        .components
+        .sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let (oldest, newest) = range(&snapshot);
+    stats.oldest = oldest.map(time::to_text);
+    stats.newest = newest.map(time::to_text);
+    let mut answer = |row: &[Value]| {
+        if let [Value::Text(cluster), Value::Int(count)] = row {
+            stats.clusters.push((cluster.to_string(), *count as u64));
+        }
+        ControlFlow::Continue(())
+    };
+    super::listing::top(
+        &snapshot,
+        crate::model::column::Column::Cluster,
+        &crate::store::filter::Filter::default(),
+        0,
+        true,
+        &Budget::new(None),
+        &mut answer,
+    )?;
+    for line in ingest_lines(shared)? {
+        stats.received += line.events + line.duplicates;
+        stats.duplicates += line.duplicates;
+    }
+    let quarantined = quarantined(shared)?;
+    stats.quarantined = quarantined.len() as u64;
+    stats.received += stats.quarantined;
+    stats.pruned = shared.ledger().pruned()?.events;
+    Ok(stats)
+}
+
+/// Bytes of all files in the store's directory.
+fn directory_bytes(shared: &Shared) -> u64 {
+    let entries = std::fs::read_dir(&shared.directory)
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}
+
+fn range(snapshot: &Snapshot) -> (Option<i64>, Option<i64>) {
+    let (parts, _) = snapshot.parts(&crate::store::filter::Filter::default());
+    (
+        parts.iter().map(|part| part.oldest).min(),
+        parts.iter().map(|part| part.newest).max(),
+    )
+}
+
+/// The ingest log of active segments and of the ledger.
+fn ingest_lines(shared: &Shared) -> Result<Vec<IngestLine>> {
+    let mut lines = shared.ledger().ingest()?;
+    for active in &shared.state().actives {
+        // A segment between its transfer and its removal would count twice.
+        if !shared.ledger().has_transferred(&active.name)? {
+            lines.extend(ledger::active_records(&active.bodies)?.ingest);
+        }
+    }
+    Ok(lines)
+}
+
+/// All quarantined items, oldest first; copies of the same bytes are one item.
+pub(crate) fn quarantined(shared: &Shared) -> Result<Vec<Quarantined>> {
+    let mut items: BTreeMap<[u8; 32], Quarantined> = BTreeMap::new();
+    for (item, digest) in shared.ledger().quarantine()? {
+        items.insert(digest, item);
+    }
+    for active in &shared.state().actives {
+        if shared.ledger().has_transferred(&active.name)? {
+            continue;
+        }
+        for (item, digest) in ledger::active_records(&active.bodies)?.quarantine {
+            match items.get_mut(&digest) {
+                Some(known) => known.duplicates += 1 + item.duplicates,
+                None => {
+                    items.insert(digest, item);
+                }
+            }
+        }
+    }
+    let mut items: Vec<Quarantined> = items.into_values().collect();
+    items.sort_by_key(|item| item.id);
+    Ok(items)
+}
+
+/// What the snapshot cannot show within a time range.
+pub(crate) fn coverage(snapshot: &Snapshot, since: Option<i64>, _until: Option<i64>) -> Coverage {
+    let (oldest, newest) = range(snapshot);
+    let mut coverage = Coverage {
+        oldest: oldest.map(time::to_text),
+        newest: newest.map(time::to_text),
+        ..Coverage::default()
+    };
+    if let Ok(pruned) = snapshot.shared.ledger().pruned()
+        && let Some(before) = pruned.before
+        && since.is_none_or(|since| since < before)
+    {
+        coverage.pruned_events = pruned.events;
+        coverage.pruned_before = Some(time::to_text(before));
+    }
+    coverage.quarantined = quarantined(&snapshot.shared).map_or(0, |items| items.len() as u64);
+    let sealed: u64 = snapshot
+        .state
+        .sealed
+        .iter()
+        .map(|meta| meta.truncated)
+        .sum();
+    coverage.truncated_events = sealed
+        + snapshot
+            .state
+            .actives
+            .iter()
+            .map(|active| active.truncated)
+            .sum::<u64>();
+    coverage
+}
+
+/// The rows of a table about the store itself.
+pub(crate) fn rows(
+    snapshot: &Snapshot,
+    table: SystemTable,
+    budget: &Budget,
+) -> Result<Vec<Vec<Value>>> {
+    budget.check()?;
+    let number = |value: u64| Value::Int(value as i64);
+    Ok(match table {
+        SystemTable::Segments => {
+            let sealed = snapshot.state.sealed.iter().map(|meta| {
+                vec![
+                    Value::text(meta.name.as_str()),
+                    Value::text("sealed"),
+                    number(meta.events),
+                    Value::Time(meta.oldest),
+                    Value::Time(meta.newest),
+                    number(meta.raw_bytes),
+                    number(meta.file_bytes),
+                ]
+            });
+            let active = snapshot.state.actives.iter().map(|active| {
+                let oldest = active.blocks.iter().map(|block| block.oldest).min();
+                let newest = active.blocks.iter().map(|block| block.newest).max();
+                vec![
+                    Value::text(active.name.as_str()),
+                    Value::text("active"),
+                    number(active.events),
+                    oldest.map_or(Value::Null, Value::Time),
+                    newest.map_or(Value::Null, Value::Time),
+                    number(active.raw_bytes),
+                    Value::Null,
+                ]
+            });
+            sealed.chain(active).collect()
+        }
+        SystemTable::Quarantine => {
+            let mut rows = Vec::new();
+            for item in quarantined(&snapshot.shared)? {
+                budget.check()?;
+                let raw = if item.bytes <= crate::limits::SQL_LENGTH_BYTES_MAX as u64 {
+                    Value::Bytes(quarantined_bytes(&snapshot.shared, item.id)?.into())
+                } else {
+                    Value::Null
+                };
+                rows.push(vec![
+                    Value::Int(item.id),
+                    Value::text(item.stored_time),
+                    Value::text(item.cluster),
+                    Value::text(item.source),
+                    Value::text(item.origin),
+                    Value::text(item.reason),
+                    number(item.bytes),
+                    number(item.duplicates),
+                    raw,
+                ]);
+            }
+            rows
+        }
+        SystemTable::IngestLog => ingest_lines(&snapshot.shared)?
+            .into_iter()
+            .map(|line| {
+                vec![
+                    Value::Time(line.stored_time),
+                    Value::text(line.cluster),
+                    Value::text(line.source),
+                    number(line.events),
+                    number(line.duplicates),
+                    number(line.quarantined),
+                ]
+            })
+            .collect(),
+        SystemTable::Sources => sources(&snapshot.shared)?
+            .into_iter()
+            .map(|((cluster, source), intake)| {
+                vec![
+                    Value::text(cluster),
+                    Value::text(source),
+                    number(intake.events),
+                    number(intake.duplicates),
+                    number(intake.quarantined),
+                    Value::Time(intake.first_seen),
+                    Value::Time(intake.last_seen),
+                ]
+            })
+            .collect(),
+    })
+}
+
+fn sources(shared: &Shared) -> Result<BTreeMap<(String, String), Intake>> {
+    let mut sources: BTreeMap<(String, String), Intake> = BTreeMap::new();
+    for line in ingest_lines(shared)? {
+        let intake = sources
+            .entry((line.cluster, line.source))
+            .or_insert(Intake {
+                first_seen: line.stored_time,
+                last_seen: line.stored_time,
+                ..Intake::default()
+            });
+        intake.events += line.events;
+        intake.duplicates += line.duplicates;
+        intake.quarantined += line.quarantined;
+        intake.first_seen = intake.first_seen.min(line.stored_time);
+        intake.last_seen = intake.last_seen.max(line.stored_time);
+    }
+    Ok(sources)
+}
+
+/// The bytes of a quarantined item; empty when there is none.
+fn quarantined_bytes(shared: &Shared, id: i64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    each_part(shared, id, &mut |part| {
+        bytes.extend_from_slice(part);
+        ControlFlow::Continue(())
+    })?;
+    Ok(bytes)
+}
+
+/// Gives the bytes of a quarantined item part by part; false when it has none.
+pub(crate) fn each_part(
+    shared: &Shared,
+    id: i64,
+    sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) -> Result<bool> {
+    let state = shared.state();
+    let actives = state.actives.iter().map(|active| Some(&active.bodies));
+    for source in actives.chain(std::iter::once(None)) {
+        let mut part = 0;
+        loop {
+            let data = match source {
+                Some(bodies) => ledger::quarantine_part(bodies, id, part)?,
+                None => shared.ledger().quarantine_part(id, part)?,
+            };
+            let Some(data) = data else { break };
+            let bytes = zstd::stream::decode_all(data.as_slice()).map_err(|error| {
+                super::codec::damaged(&format!(
+                    "quarantined item {id} does not decompress: {error}"
+                ))
+            })?;
+            if sink(&bytes).is_break() {
+                return Ok(true);
+            }
+            part += 1;
+        }
+        if part > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,642 @@
+//! A sealed segment: one immutable, self-contained SQLite file, read piece by piece. Every piece
+//! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rusqlite::Connection;
+
+use super::block::Frame;
+use super::codec::{self, ChunkRef, Reader};
+use super::database::{self, Access, FileKind, failed};
+use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
+use crate::limits;
+use crate::store::{Result, StoreError};
+
+/// The pieces of a sealed file. The number is part of ids and checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Header = 1,
+    Chunk = 2,
+    Strings = 3,
+    Postings = 4,
+    Keys = 5,
+    KeyIndex = 6,
+    Filter = 7,
+    BodyIndex = 8,
+    Body = 9,
+    AuditIndex = 10,
+}
+
+/// The table that holds a kind of piece.
+pub(crate) fn table(piece: Piece) -> &'static str {
+    match piece {
+        Piece::Chunk => "chunk",
+        Piece::Strings => "strings",
+        Piece::Body => "body",
+        _ => "piece",
+    }
+}
+
+/// The row id of a piece.
+pub(crate) fn piece_id(piece: Piece, column: u8, number: u32) -> i64 {
+    (piece as i64) << 40 | i64::from(column) << 32 | i64::from(number)
+}
+
+/// What a sealed file says of itself.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Header {
+    pub(crate) rows: u32,
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+    pub(crate) last_id: i64,
+    pub(crate) raw_bytes: u64,
+    pub(crate) truncated: u64,
+    pub(crate) untimed: u64,
+    /// Files that were written from the same inputs; the inputs may go only when all are there.
+    pub(crate) siblings: Vec<String>,
+    /// The files whose events these siblings hold.
+    pub(crate) replaces: Vec<String>,
+    /// Time of the first row of each chunk.
+    pub(crate) chunk_times: Vec<i64>,
+    /// Per text column: how many strings, and the first string id of each piece of postings.
+    pub(crate) strings: Vec<u32>,
+    pub(crate) postings: Vec<Vec<u32>>,
+    pub(crate) bodies: u32,
+    /// Bytes per component.
+    pub(crate) components: Vec<(String, u64)>,
+}
+
+/// Strings per piece of a dictionary.
+pub(crate) const STRINGS_PER_PIECE: u32 = 128;
+
+/// Keys per piece.
+pub(crate) const KEYS_PER_PIECE: usize = 256;
+
+/// Rows per piece of the audit id index.
+pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 1024;
+
+/// Where a block of bodies begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyAt {
+    pub(crate) first_rank: u32,
+    pub(crate) events: u32,
+    pub(crate) size: u32,
+}
+
+/// How often a string occurs, and in which rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Posting {
+    pub(crate) count: u32,
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+    /// All rows in ascending order; empty for columns that keep no lists.
+    pub(crate) rows: Vec<u32>,
+}
+
+/// An open sealed segment.
+pub(crate) struct Sealed {
+    pub(crate) header: Header,
+    path: PathBuf,
+    connection: Mutex<Connection>,
+    strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
+    key_index: OnceLock<Vec<u8>>,
+    filter: OnceLock<Vec<u8>>,
+    body_index: OnceLock<Vec<BodyAt>>,
+    audit_index: OnceLock<Vec<u8>>,
+}
+
+impl Sealed {
+    /// Opens a sealed file. `header_checksum` is what the catalog knows of it, if it does.
+    pub(crate) fn open(path: &Path, header_checksum: Option<i64>) -> Result<Sealed> {
+        let connection = database::open(path, FileKind::Sealed, Access::Immutable)?;
+        let fails = |error: rusqlite::Error| failed(path, &error);
+        connection
+            .pragma_update(None, "cache_size", -1024)
+            .map_err(fails)?;
+        connection
+            .query_row("pragma mmap_size = 1073741824", [], |_| Ok(()))
+            .map_err(fails)?;
+        let (bytes, checksum) = read(&connection, path, Piece::Header, 0, 0)?;
+        if header_checksum.is_some_and(|expected| expected != checksum) {
+            return Err(wrong(
+                path,
+                "the header is not the one that the catalog knows",
+            ));
+        }
+        let header: Header = serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(path, &format!("the header is unreadable: {error}")))?;
+        let strings = header
+            .strings
+            .iter()
+            .map(|&count| {
+                (0..count.div_ceil(STRINGS_PER_PIECE))
+                    .map(|_| OnceLock::new())
+                    .collect()
+            })
+            .collect();
+        Ok(Sealed {
+            header,
+            path: path.to_owned(),
+            connection: Mutex::new(connection),
+            strings,
+            key_index: OnceLock::new(),
+            filter: OnceLock::new(),
+            body_index: OnceLock::new(),
+            audit_index: OnceLock::new(),
+        })
+    }
+
+    /// The checksum of the header, as the catalog keeps it.
+    pub(crate) fn header_checksum(&self) -> Result<i64> {
+        Ok(read(&self.lock(), &self.path, Piece::Header, 0, 0)?.1)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn piece(&self, piece: Piece, column: u8, number: u32) -> Result<Vec<u8>> {
+        Ok(read(&self.lock(), &self.path, piece, column, number)?.0)
+    }
+
+    fn once<'s, T>(
+        &self,
+        cell: &'s OnceLock<T>,
+        load: impl FnOnce() -> Result<T>,
+    ) -> Result<&'s T> {
+        if let Some(value) = cell.get() {
+            return Ok(value);
+        }
+        let value = load()?;
+        Ok(cell.get_or_init(|| value))
+    }
+
+    pub(crate) fn chunks(&self) -> u32 {
+        self.header.chunk_times.len() as u32
+    }
+
+    pub(crate) fn chunk_rows(&self, chunk: u32) -> usize {
+        (self.header.rows as usize - chunk as usize * limits::CHUNK_ROWS).min(limits::CHUNK_ROWS)
+    }
+
+    fn with_chunk<T>(
+        &self,
+        column: u8,
+        chunk: u32,
+        use_it: impl FnOnce(ChunkRef<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let connection = self.lock();
+        let fails = |error: rusqlite::Error| failed(&self.path, &error);
+        let id = piece_id(Piece::Chunk, column, chunk);
+        let mut select = connection
+            .prepare_cached("select base, width, data, checksum from chunk where id = ?1")
+            .map_err(fails)?;
+        let mut rows = select.query([id]).map_err(fails)?;
+        let row = rows.next().map_err(fails)?;
+        let row = row.ok_or_else(|| wrong(&self.path, "a column chunk is missing"))?;
+        let base: i64 = row.get(0).map_err(fails)?;
+        let width: i64 = row.get(1).map_err(fails)?;
+        let data = row.get_ref(2).map_err(fails)?;
+        let data = data
+            .as_blob()
+            .map_err(|_| wrong(&self.path, "a column chunk is no blob"))?;
+        let checksum: i64 = row.get(3).map_err(fails)?;
+        if checksum != chunk_checksum(id, base, width, data) {
+            return Err(wrong(&self.path, "a column chunk has a wrong checksum"));
+        }
+        use_it(ChunkRef {
+            base,
+            width: width as u8,
+            data,
+        })
+    }
+
+    pub(crate) fn ids(&self, column: TextColumn, chunk: u32, out: &mut Vec<u32>) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(column as u8, chunk, |reference| {
+            reference.decode_ids(rows, out)
+        })
+    }
+
+    pub(crate) fn ints(&self, column: IntColumn, chunk: u32, out: &mut Vec<i64>) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(column as u8, chunk, |reference| reference.decode(rows, out))
+    }
+
+    pub(crate) fn int(&self, column: IntColumn, row: u32) -> Result<i64> {
+        let (chunk, offset) = split(row);
+        self.with_chunk(column as u8, chunk, |reference| reference.get(offset))
+    }
+
+    pub(crate) fn id(&self, column: TextColumn, row: u32) -> Result<u32> {
+        let (chunk, offset) = split(row);
+        Ok(self.with_chunk(column as u8, chunk, |reference| reference.get(offset))? as u32)
+    }
+
+    pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
+            out.clear();
+            out.extend_from_slice(reference.data.as_chunks::<16>().0);
+            if out.len() != rows {
+                return Err(wrong(&self.path, "a chunk of audit ids has the wrong size"));
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
+        let (chunk, offset) = split(row);
+        self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
+            let bytes = reference.data.get(offset * 16..offset * 16 + 16);
+            let bytes = bytes.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))?;
+            Ok(bytes.try_into().expect("the slice has 16 bytes"))
+        })
+    }
+
+    /// The strings of a column, sorted, `STRINGS_PER_PIECE` at a time; ids count from 1.
+    pub(crate) fn strings_piece(
+        &self,
+        column: TextColumn,
+        number: u32,
+    ) -> Result<&Arc<Vec<Box<str>>>> {
+        let cell = self.strings[column as usize]
+            .get(number as usize)
+            .ok_or_else(|| wrong(&self.path, "a string id is out of range"))?;
+        self.once(cell, || {
+            let bytes = self.piece(Piece::Strings, column as u8, number)?;
+            let strings: Vec<Box<str>> = serde_json::from_slice(&bytes)
+                .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))?;
+            Ok(Arc::new(strings))
+        })
+    }
+
+    pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
+        let index = id
+            .checked_sub(1)
+            .ok_or_else(|| wrong(&self.path, "string id 0 has no string"))?;
+        let strings = self.strings_piece(column, index / STRINGS_PER_PIECE)?;
+        strings
+            .get((index % STRINGS_PER_PIECE) as usize)
+            .map(|text| &**text)
+            .ok_or_else(|| wrong(&self.path, "a string id is out of range"))
+    }
+
+    /// The id of a string, if the column has it.
+    pub(crate) fn find(&self, column: TextColumn, text: &str) -> Result<Option<u32>> {
+        let (mut low, mut high) = (0, self.strings[column as usize].len() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let strings = self.strings_piece(column, middle)?;
+            let (Some(first), Some(last)) = (strings.first(), strings.last()) else {
+                return Err(wrong(&self.path, "a piece of strings is empty"));
+            };
+            if text < &**first {
+                high = middle;
+            } else if text > &**last {
+                low = middle + 1;
+            } else {
+                let found = strings.binary_search_by(|probe| (**probe).cmp(text)).ok();
+                return Ok(found.map(|index| middle * STRINGS_PER_PIECE + index as u32 + 1));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Counts and rows of every string of a column from `from` on, until `sink` returns false.
+    pub(crate) fn postings(
+        &self,
+        column: TextColumn,
+        from: u32,
+        lists: bool,
+        sink: &mut dyn FnMut(u32, Posting) -> bool,
+    ) -> Result<()> {
+        let firsts = &self.header.postings[column as usize];
+        let start = firsts
+            .partition_point(|&first| first <= from)
+            .saturating_sub(1);
+        for (number, &first) in firsts.iter().enumerate().skip(start) {
+            let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
+            let mut reader = Reader::new(&bytes);
+            let mut id = first;
+            while reader.position() < bytes.len() {
+                let posting = read_posting(&mut reader, lists && id >= from)?;
+                if id >= from && !sink(id, posting) {
+                    return Ok(());
+                }
+                id += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that hold a string; the column must keep lists.
+    pub(crate) fn posting(&self, column: TextColumn, id: u32) -> Result<Posting> {
+        let mut found = None;
+        self.postings(column, id, true, &mut |_, posting| {
+            found = Some(posting);
+            false
+        })?;
+        found.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))
+    }
+
+    /// Whether an event with this content is here.
+    pub(crate) fn holds(&self, key: &[u8; 16]) -> Result<bool> {
+        let filter = self.once(&self.filter, || self.piece(Piece::Filter, 0, 0))?;
+        if !super::dedup::filter_may_hold(filter, key) {
+            return Ok(false);
+        }
+        let index = self.once(&self.key_index, || self.piece(Piece::KeyIndex, 0, 0))?;
+        let firsts = index.as_chunks::<16>().0;
+        let Some(number) = firsts.partition_point(|first| first <= key).checked_sub(1) else {
+            return Ok(false);
+        };
+        let keys = self.piece(Piece::Keys, 0, number as u32)?;
+        Ok(keys.as_chunks::<16>().0.binary_search(key).is_ok())
+    }
+
+    /// All keys in ascending order.
+    pub(crate) fn keys(&self, out: &mut Vec<[u8; 16]>) -> Result<()> {
+        let pieces = (self.header.rows as usize).div_ceil(KEYS_PER_PIECE);
+        for number in 0..pieces {
+            let keys = self.piece(Piece::Keys, 0, number as u32)?;
+            out.extend_from_slice(keys.as_chunks::<16>().0);
+        }
+        Ok(())
+    }
+
+    /// Rows whose audit id has this key, ascending.
+    pub(crate) fn audit_rows(&self, key: &[u8; 16]) -> Result<Vec<u32>> {
+        let index = self.once(&self.audit_index, || self.piece(Piece::AuditIndex, 0, 0))?;
+        // The index holds the first key of each piece; equal keys may cross pieces.
+        let firsts = index.as_chunks::<16>().0;
+        let mut number = firsts
+            .partition_point(|first| first < key)
+            .saturating_sub(1);
+        let mut rows = Vec::new();
+        while number < firsts.len() && firsts[number] <= *key {
+            let piece = self.piece(Piece::AuditIndex, 1, number as u32)?;
+            let prefix = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+            for entry in piece.as_chunks::<7>().0 {
+                // Four bytes of the key and three of the row are enough to leave out all but
+                // about one false row in 4 billion per segment; the row's own key decides.
+                let entry_prefix = u32::from_be_bytes([entry[0], entry[1], entry[2], entry[3]]);
+                if entry_prefix == prefix {
+                    let row = u32::from_be_bytes([0, entry[4], entry[5], entry[6]]);
+                    let (chunk, offset) = split(row);
+                    let same = self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
+                        Ok(reference.data.get(offset * 16..offset * 16 + 16)
+                            == Some(key.as_slice()))
+                    })?;
+                    if same {
+                        rows.push(row);
+                    }
+                }
+            }
+            number += 1;
+        }
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// The directory of body blocks.
+    pub(crate) fn body_index(&self) -> Result<&[BodyAt]> {
+        let index = self.once(&self.body_index, || {
+            let bytes = self.piece(Piece::BodyIndex, 0, 0)?;
+            let mut reader = Reader::new(&bytes);
+            let mut first_rank = 0;
+            let mut index = Vec::with_capacity(self.header.bodies as usize);
+            while reader.position() < bytes.len() {
+                let (events, size) = (reader.varint()? as u32, reader.varint()? as u32);
+                index.push(BodyAt {
+                    first_rank,
+                    events,
+                    size,
+                });
+                first_rank += events;
+            }
+            if first_rank != self.header.rows || index.len() != self.header.bodies as usize {
+                return Err(wrong(&self.path, "the index of bodies is incomplete"));
+            }
+            Ok(index)
+        })?;
+        Ok(index)
+    }
+
+    /// The number of the body block that holds a rank.
+    pub(crate) fn body_block(&self, rank: u32) -> Result<usize> {
+        Ok(self
+            .body_index()?
+            .partition_point(|at| at.first_rank <= rank)
+            .saturating_sub(1))
+    }
+
+    /// Decompresses a block of bodies.
+    pub(crate) fn frame(&self, number: usize) -> Result<Frame> {
+        let at = *self
+            .body_index()?
+            .get(number)
+            .ok_or_else(|| wrong(&self.path, "a block of bodies is missing"))?;
+        let compressed = self.piece(Piece::Body, 0, number as u32)?;
+        Frame::unpack(&compressed, at.events as usize, at.size as usize)
+    }
+
+    /// Reads and checks everything.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let mut numbers = Vec::new();
+        let mut ids = Vec::new();
+        let mut keys = Vec::new();
+        for chunk in 0..self.chunks() {
+            for &column in IntColumn::ALL {
+                self.ints(column, chunk, &mut numbers)?;
+            }
+            for &column in TextColumn::ALL {
+                self.ids(column, chunk, &mut ids)?;
+            }
+            self.audit_keys(chunk, &mut keys)?;
+        }
+        for &column in TextColumn::ALL {
+            for number in 0..self.strings[column as usize].len() {
+                self.strings_piece(column, number as u32)?;
+            }
+            self.postings(column, 1, true, &mut |_, _| true)?;
+        }
+        keys.clear();
+        self.keys(&mut keys)?;
+        (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
+    }
+}
+
+/// The chunk of a row and its place in it.
+pub(crate) fn split(row: u32) -> (u32, usize) {
+    (
+        row / limits::CHUNK_ROWS as u32,
+        row as usize % limits::CHUNK_ROWS,
+    )
+}
+
+/// The checksum of a column chunk.
+pub(crate) fn chunk_checksum(id: i64, base: i64, width: i64, data: &[u8]) -> i64 {
+    codec::checksum(
+        Piece::Chunk as u64,
+        (id as u64) ^ (base as u64).rotate_left(21) ^ (width as u64).rotate_left(50),
+        data,
+    )
+}
+
+/// The checksum of any other piece.
+pub(crate) fn piece_checksum(id: i64, data: &[u8]) -> i64 {
+    codec::checksum(Piece::Header as u64, id as u64, data)
+}
+
+fn wrong(path: &Path, what: &str) -> StoreError {
+    StoreError::Damaged(format!("{}: {what}", path.display()))
+}
+
+fn read(
+    connection: &Connection,
+    path: &Path,
+    piece: Piece,
+    column: u8,
+    number: u32,
+) -> Result<(Vec<u8>, i64)> {
+    let fails = |error: rusqlite::Error| failed(path, &error);
+    let id = piece_id(piece, column, number);
+    let sql = match table(piece) {
+        "strings" => "select data, checksum from strings where id = ?1",
+        "body" => "select data, checksum from body where id = ?1",
+        _ => "select data, checksum from piece where id = ?1",
+    };
+    let mut select = connection.prepare_cached(sql).map_err(fails)?;
+    let mut rows = select.query([id]).map_err(fails)?;
+    let row = rows.next().map_err(fails)?;
+    let row = row.ok_or_else(|| {
+        wrong(
+            path,
+            &format!("a piece is missing ({piece:?} {column} {number})"),
+        )
+    })?;
+    let data = match row.get_ref(0).map_err(fails)? {
+        rusqlite::types::ValueRef::Blob(bytes) | rusqlite::types::ValueRef::Text(bytes) => bytes,
+        _ => return Err(wrong(path, "a piece is neither text nor blob")),
+    };
+    let checksum: i64 = row.get(1).map_err(fails)?;
+    if checksum != piece_checksum(id, data) {
+        return Err(wrong(
+            path,
+            &format!("a piece has a wrong checksum ({piece:?} {column} {number})"),
+        ));
+    }
+    Ok((data.to_vec(), checksum))
+}
+
+const POSTING_NONE: u8 = 0;
+const POSTING_RANGE: u8 = 1;
+const POSTING_DELTAS: u8 = 2;
+const POSTING_BITS: u8 = 3;
+
+/// Appends the posting of one string: its count, first and last row, and with `lists` its rows in
+/// whichever form is shortest.
+pub(crate) fn put_posting(out: &mut Vec<u8>, rows: &[u32], lists: bool) {
+    let (first, last) = (rows[0], rows[rows.len() - 1]);
+    let span = (last - first) as usize;
+    codec::put_varint(out, rows.len() as u64);
+    codec::put_varint(out, u64::from(first));
+    codec::put_varint(out, span as u64);
+    if !lists {
+        out.push(POSTING_NONE);
+        return;
+    }
+    if rows.len() == span + 1 {
+        out.push(POSTING_RANGE);
+        return;
+    }
+    let mut deltas = Vec::with_capacity(rows.len());
+    for pair in rows.windows(2) {
+        codec::put_varint(&mut deltas, u64::from(pair[1] - pair[0]));
+    }
+    let bits_bytes = span.div_ceil(8);
+    if bits_bytes < deltas.len() {
+        out.push(POSTING_BITS);
+        let start = out.len();
+        out.resize(start + bits_bytes, 0);
+        for &row in &rows[1..] {
+            let bit = (row - first - 1) as usize;
+            out[start + bit / 8] |= 1 << (bit % 8);
+        }
+    } else {
+        out.push(POSTING_DELTAS);
+        codec::put_varint(out, deltas.len() as u64);
+        out.extend_from_slice(&deltas);
+    }
+}
+
+fn read_posting(reader: &mut Reader<'_>, lists: bool) -> Result<Posting> {
+    let count = reader.varint()? as u32;
+    let first = reader.varint()? as u32;
+    let span = reader.varint()? as u32;
+    let last = first.wrapping_add(span);
+    let mut rows = Vec::new();
+    let kind = reader.take(1)?[0];
+    match kind {
+        POSTING_NONE => {}
+        POSTING_RANGE if lists => rows.extend(first..=last),
+        POSTING_RANGE => {}
+        POSTING_BITS => {
+            let bits = reader.take((span as usize).div_ceil(8))?;
+            if lists {
+                rows.reserve(count as usize);
+                rows.push(first);
+                for (index, &byte) in bits.iter().enumerate() {
+                    let mut byte = byte;
+                    while byte != 0 {
+                        rows.push(first + 1 + index as u32 * 8 + byte.trailing_zeros());
+                        byte &= byte - 1;
+                    }
+                }
+            }
+        }
+        POSTING_DELTAS => {
+            let bytes = reader.size()?;
+            let mut deltas = Reader::new(reader.take(bytes)?);
+            if lists {
+                rows.reserve(count as usize);
+                rows.push(first);
+                let mut row = first;
+                while deltas.position() < bytes {
+                    row = row.wrapping_add(deltas.varint()? as u32);
+                    rows.push(row);
+                }
+            }
+        }
+        _ => return Err(codec::damaged("a list of rows has an unknown form")),
+    }
+    Ok(Posting {
+        count,
+        first,
+        last,
+        rows,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn postings_round_trip(rows in prop::collection::btree_set(0u32..5000, 1..400), dense: bool) {
+            let rows: Vec<u32> = if dense { (7..7 + rows.len() as u32).collect() } else { rows.into_iter().collect() };
+            let mut bytes = Vec::new();
+            put_posting(&mut bytes, &rows, true);
+            let posting = read_posting(&mut Reader::new(&bytes), true).unwrap();
+            prop_assert_eq!(posting.count as usize, rows.len());
+            prop_assert_eq!((posting.first, posting.last), (rows[0], rows[rows.len() - 1]));
+            prop_assert_eq!(posting.rows, rows);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The writer thread: group commit. Batches that wait together share one transaction and one sync,
+//! and each is answered only after it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use super::active::{ActiveWriter, BodyReader, NewBlock, QuarantineRow};
+use super::block::{Block, EncodedBlock};
+use super::catalog::SegmentMeta;
+use super::dedup::{LiveKeys, PendingKeys};
+use super::layout::{IntColumn, TextColumn};
+use super::state::{Active, Shared, State};
+use crate::model::time;
+use crate::store::{Receipt, Result, StoreError};
+
+/// Compressed bytes that one transaction takes at most, so that a commit stays short.
+const GROUP_BYTES_MAX: usize = 32 << 20;
+
+/// Full active segments that may wait to be sealed before the writer waits for them.
+const UNSEALED_MAX: usize = 3;
+
+/// A batch on its way to the disk.
+pub(crate) struct Submission {
+    pub(crate) cluster: String,
+    pub(crate) source: String,
+    pub(crate) blocks: Vec<EncodedBlock>,
+    pub(crate) quarantine: Vec<QuarantineRow>,
+    pub(crate) reply: SyncSender<Result<Receipt>>,
+}
+
+impl Submission {
+    fn bytes(&self) -> usize {
+        self.blocks
+            .iter()
+            .map(|block| block.bodies.len() + block.data.len())
+            .sum()
+    }
+}
+
+/// What the writer is asked to do.
+pub(crate) enum Message {
+    Batch(Submission),
+    /// Close the active segment and begin another, if it holds anything.
+    Rotate(SyncSender<Result<()>>),
+    Stop,
+}
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    active: ActiveWriter,
+    name: String,
+    keys: LiveKeys,
+    next_id: i64,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        active: ActiveWriter,
+        name: String,
+        keys: LiveKeys,
+        next_id: i64,
+    ) -> Writer {
+        Writer {
+            shared,
+            active,
+            name,
+            keys,
+            next_id,
+        }
+    }
+
+    /// Works until it is told to stop; what was received before is committed and answered.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>) {
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match messages.recv() {
+                    Ok(message) => waiting.push_back(message),
+                    Err(_) => return,
+                }
+            }
+            waiting.extend(messages.try_iter());
+            match waiting.front() {
+                Some(Message::Batch(_)) => {
+                    let group = take_group(&mut waiting);
+                    self.commit(group);
+                }
+                Some(Message::Rotate(_)) => {
+                    if let Some(Message::Rotate(reply)) = waiting.pop_front() {
+                        // The asker may be gone; the rotation stands all the same.
+                        let _ = reply.send(self.rotate_if_used());
+                    }
+                }
+                Some(Message::Stop) | None => return,
+            }
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Submission>) {
+        self.wait_for_sealing();
+        let state = self.shared.state();
+        self.keys
+            .retain(|name| state.actives.iter().any(|active| active.name == name));
+        let mut replies = Vec::with_capacity(group.len());
+        let result = self.commit_group(group, &state, &mut replies);
+        match result {
+            Ok(receipts) => {
+                for (reply, receipt) in replies.into_iter().zip(receipts) {
+                    // A client that went away has its events stored all the same.
+                    let _ = reply.send(Ok(receipt));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "commit failed; nothing of it was acknowledged");
+                for reply in replies {
+                    let _ = reply.send(Err(StoreError::Unavailable(error.to_string())));
+                }
+            }
+        }
+        let full = self
+            .shared
+            .state()
+            .actives
+            .last()
+            .is_some_and(|active| active.events >= self.shared.options.segment_events as u64);
+        if full && let Err(error) = self.rotate() {
+            tracing::error!(%error, "a new active segment could not be made; the old one goes on");
+        }
+        self.shared.progress().last_commit = Some(Instant::now());
+    }
+
+    /// Commits a group of batches in one transaction. Fills `replies` in any case.
+    fn commit_group(
+        &mut self,
+        group: Vec<Submission>,
+        state: &State,
+        replies: &mut Vec<SyncSender<Result<Receipt>>>,
+    ) -> Result<Vec<Receipt>> {
+        let stored_time = time::now();
+        let mut pending = PendingKeys::default();
+        let mut receipts = Vec::with_capacity(group.len());
+        let mut next_id = self.next_id;
+        let mut blocks = Vec::new();
+        let mut records = Vec::with_capacity(group.len());
+        let mut failure = None;
+        for submission in group {
+            replies.push(submission.reply);
+            let mut receipt = Receipt::default();
+            for encoded in submission.blocks {
+                match self.new_block(encoded, next_id, stored_time, state, &mut pending) {
+                    Ok((block, parsed)) => {
+                        receipt.duplicates += block.dead.len() as u64;
+                        let live = block.encoded.rows - block.dead.len();
+                        receipt.stored += live as u64;
+                        if live > 0 {
+                            next_id += block.encoded.rows as i64;
+                            blocks.push((block, parsed));
+                        }
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+            receipts.push(receipt);
+            records.push((submission.cluster, submission.source, submission.quarantine));
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let ledger = self.shared.ledger();
+        self.active.transaction(|transaction| {
+            for (block, _) in &blocks {
+                transaction.insert_block(block, stored_time)?;
+            }
+            for ((cluster, source, quarantine), receipt) in records.iter().zip(&mut receipts) {
+                for item in quarantine {
+                    if transaction.count_quarantined_again(&item.digest)? {
+                        continue;
+                    }
+                    let known = ledger.holds_quarantined(&item.digest)?;
+                    transaction.insert_quarantine(next_id, stored_time, cluster, source, item)?;
+                    next_id += 1;
+                    receipt.quarantined += u64::from(!known);
+                }
+                transaction.insert_ingest(stored_time, cluster, source, receipt)?;
+            }
+            Ok(())
+        })?;
+        drop(ledger);
+        self.next_id = next_id;
+        pending
+            .drain()
+            .for_each(|key| self.keys.insert(&self.name, key));
+        self.publish(blocks);
+        Ok(receipts)
+    }
+
+    /// Decides which rows of a block are duplicates.
+    fn new_block(
+        &self,
+        encoded: EncodedBlock,
+        first_id: i64,
+        stored_time: i64,
+        state: &State,
+        pending: &mut PendingKeys,
+    ) -> Result<(NewBlock, Block)> {
+        let mut parsed = Block::parse(first_id, stored_time, Vec::new(), encoded.data.clone())?;
+        let mut times = Vec::new();
+        parsed.ints(IntColumn::Time, &mut times)?;
+        let mut untimed = Vec::new();
+        parsed
+            .text_chunk(TextColumn::TimeQuality)
+            .decode_ids(parsed.rows, &mut untimed)?;
+        let covering: Vec<_> = state
+            .sealed
+            .iter()
+            .filter(|meta| {
+                meta.untimed > 0 || (meta.oldest <= parsed.newest && parsed.oldest <= meta.newest)
+            })
+            .collect();
+        let mut dead = Vec::new();
+        for (row, key) in encoded.keys.iter().enumerate() {
+            let known = self.keys.holds(key) || {
+                // The time of an event without one is when it was stored, so its original may be
+                // in any segment that holds such events.
+                let has_no_time = untimed[row] != 0
+                    && parsed.string(TextColumn::TimeQuality, untimed[row])? == "stored";
+                let mut found = false;
+                for meta in &covering {
+                    let may_hold = if has_no_time {
+                        meta.untimed > 0
+                    } else {
+                        (meta.oldest..=meta.newest).contains(&times[row])
+                    };
+                    if may_hold && self.shared.open_sealed(meta)?.holds(key)? {
+                        found = true;
+                        break;
+                    }
+                }
+                found
+            };
+            if known || !pending.insert(*key) {
+                dead.push(row as u32);
+            }
+        }
+        parsed.dead.clone_from(&dead);
+        Ok((
+            NewBlock {
+                encoded,
+                first_id,
+                dead,
+            },
+            parsed,
+        ))
+    }
+
+    /// Shows committed blocks to queries.
+    fn publish(&self, blocks: Vec<(NewBlock, Block)>) {
+        if blocks.is_empty() {
+            return;
+        }
+        self.shared.update(|state| {
+            if let Some(last) = state.actives.last_mut() {
+                let mut active = (**last).clone();
+                for (new, parsed) in blocks {
+                    active.events += parsed.live() as u64;
+                    active.raw_bytes += new.encoded.raw_bytes;
+                    active.truncated += new.encoded.truncated;
+                    active.blocks.push(Arc::new(parsed));
+                }
+                *last = Arc::new(active);
+            }
+        });
+    }
+
+    fn rotate_if_used(&mut self) -> Result<()> {
+        let used = self
+            .shared
+            .state()
+            .actives
+            .last()
+            .is_some_and(|active| !active.blocks.is_empty())
+            || self.active.has_records()?;
+        if used { self.rotate() } else { Ok(()) }
+    }
+
+    /// Begins a new active segment; the old one waits to be sealed.
+    fn rotate(&mut self) -> Result<()> {
+        let number = self.shared.take_number();
+        let name = active_name(number);
+        let path = self.shared.directory.join(&name);
+        let active = ActiveWriter::create(&path)?;
+        let bodies = Arc::new(BodyReader::open(&path, false)?);
+        let generation = self.shared.catalog.replace(
+            &[],
+            &[SegmentMeta::active(&name)],
+            self.shared.last_number(),
+            self.next_id - 1,
+        )?;
+        self.active = active;
+        self.name.clone_from(&name);
+        self.shared.update(|state| {
+            state.generation = generation;
+            state.actives.push(Arc::new(Active {
+                name,
+                bodies,
+                blocks: Vec::new(),
+                events: 0,
+                raw_bytes: 0,
+                truncated: 0,
+            }));
+        });
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Backpressure: ingest waits while sealing is far behind, so memory and disk stay bounded.
+    fn wait_for_sealing(&self) {
+        let mut progress = self.shared.progress();
+        while self.shared.state().actives.len() > UNSEALED_MAX
+            && !progress.stopped
+            && progress.failure.is_none()
+        {
+            progress = self
+                .shared
+                .changed
+                .wait(progress)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
+/// The name of an active segment's file.
+pub(crate) fn active_name(number: u64) -> String {
+    format!("active-{number:08}.db")
+}
+
+/// Takes the batches from the front that go into one transaction.
+fn take_group(waiting: &mut VecDeque<Message>) -> Vec<Submission> {
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    while matches!(waiting.front(), Some(Message::Batch(_)))
+        && (group.is_empty() || bytes < GROUP_BYTES_MAX)
+    {
+        if let Some(Message::Batch(submission)) = waiting.pop_front() {
+            bytes += submission.bytes();
+            group.push(submission);
+        }
+    }
+    group
+}
