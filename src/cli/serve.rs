@@ -163,10 +163,13 @@ pub(crate) fn serve_until_signal(
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         eprintln!("listening on http://{}", listener.local_addr()?);
-        http::serve(listener, App::new(store, settings), shutdown).await?;
+        let app = App::new(Arc::clone(&store), settings);
+        http::serve(listener, app, shutdown).await?;
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_WAIT);
+    // Only now: a store may not be dropped on the runtime.
+    drop(store);
     outcome.map(|()| Exit::Found)
 }
 

@@ -8,6 +8,8 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use tracing::Instrument;
+
 use super::problem::Problem;
 
 /// The outermost layer.
@@ -16,7 +18,9 @@ pub(super) async fn frame(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
 
-    let mut response = bare_errors_as_problems(next.run(request).await);
+    // For lines that are written amid a request, such as of an answer that was broken off.
+    let span = tracing::info_span!("request", request_id = id);
+    let mut response = bare_errors_as_problems(next.run(request).instrument(span).await);
 
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         log(&method, &path, &id, &problem);

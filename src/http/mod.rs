@@ -85,8 +85,14 @@ pub async fn serve(
     if let Some(task) = retention {
         task.abort();
     }
-    let store = Arc::clone(&app.0.store);
-    tokio::task::spawn_blocking(move || store.close())
+    // An engine may own things that must not be dropped on the async runtime, so the last handle of
+    // it that the server has goes in the blocking pool.
+    let close = tokio::task::spawn_blocking(move || {
+        let closed = app.0.store.close();
+        drop(app);
+        closed
+    });
+    close
         .await
         .unwrap_or_else(|panic| Err(StoreError::Io(format!("closing the store: {panic}"))))
 }

@@ -175,7 +175,9 @@ where
         broken: false,
         failed: None,
     };
+    let span = tracing::Span::current();
     let task = tokio::task::spawn_blocking(move || {
+        let _in_request = span.enter();
         let outcome = produce(&budget, &mut pipe);
         // The slot counts running queries: it is kept until this one has ended, even if its client
         // is long gone, and not while a finished answer is read.
