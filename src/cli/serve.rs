@@ -28,6 +28,11 @@ const RUNTIME_SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
 /// The server speaks plaintext HTTP/1.1 and knows no users: whoever reaches it can read and write.
 /// It therefore listens on loopback only, unless --insecure is given.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    auditql serve --data /var/lib/auditql\n  \
+    auditql serve --data /var/lib/auditql --retain 90d\n  \
+    auditql serve --data /var/lib/auditql --listen 10.0.0.5:9770 --insecure \\\n    \
+    --allowed-host auditql.monitoring.svc")]
 pub struct Args {
     /// Directory of the store; made when there is none
     #[arg(long, value_name = "DIR", env = "AUDITQL_DATA")]
@@ -56,7 +61,7 @@ pub struct Args {
     pub retain: Option<Duration>,
 
     /// Events in the active segment before it is sealed
-    #[arg(long, value_name = "N", default_value_t = limits::SEGMENT_EVENTS)]
+    #[arg(long, value_name = "N", default_value_t = limits::SEGMENT_EVENTS, value_parser = parse_count)]
     pub segment_events: usize,
 
     /// Proxies in front of kube-apiserver, whose hops source_ip reads over, from the right
@@ -76,7 +81,7 @@ pub struct Args {
     pub inflight_bytes_max: u64,
 
     /// Connections served at once; more wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_MAX)]
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_MAX, value_parser = parse_count)]
     pub connections_max: usize,
 
     /// How long one query may run unless it asks for another limit
@@ -84,7 +89,7 @@ pub struct Args {
     pub query_time: Duration,
 
     /// Queries that run at once
-    #[arg(long, value_name = "N", default_value_t = limits::QUERIES_MAX)]
+    #[arg(long, value_name = "N", default_value_t = limits::QUERIES_MAX, value_parser = parse_count)]
     pub queries_max: usize,
 
     /// Queries that wait for their turn; more get 503
@@ -232,6 +237,14 @@ fn start_log(format: LogFormat) {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+}
+
+/// A number of at least one.
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("is no number; use 1 or more".to_owned()),
+    }
 }
 
 /// A number of bytes, alone or with `KiB`, `MiB` or `GiB`.
