@@ -36,6 +36,29 @@ pub const ADMISSION_WAIT: Duration = Duration::from_secs(20);
 /// Connections that the server serves at once; more wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 1024;
 
+/// How long a new connection may take to send the header of its first request.
+pub const FIRST_HEADER_WAIT: Duration = Duration::from_secs(15);
+
+/// How long a connection may stay idle between requests, and a later header may take. Longer than
+/// the 90 s after which kube-apiserver's own transport closes an idle connection, so that the
+/// server never closes one just as a batch is being sent on it.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+/// A request body must bring [`BODY_PROGRESS_BYTES`] or its end within this time, again and again.
+pub const BODY_IDLE_WAIT: Duration = Duration::from_secs(30);
+
+/// What counts as progress of a request body.
+pub const BODY_PROGRESS_BYTES: u64 = 64 << 10;
+
+/// How long a client that reads an answer may stand still before the answer is broken off.
+pub const ANSWER_STALL_WAIT: Duration = Duration::from_secs(30);
+
+/// The largest request body of the query endpoints.
+pub const API_BODY_BYTES_MAX: u64 = 1 << 20;
+
+/// How long requests in flight may take to finish once the server was told to stop.
+pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(25);
+
 /// Events in the active segment before it is sealed.
 pub const SEGMENT_EVENTS: usize = 131_072;
 

@@ -11,6 +11,7 @@ mod prune;
 mod quarantine;
 mod query;
 mod seal;
+pub mod serve;
 mod show;
 mod sql;
 mod stats;
@@ -59,6 +60,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Import(import::Args),
     Query(query::Args),
     Show(show::Args),
@@ -73,6 +75,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
+            Command::Serve(args) => serve::run(args),
             Command::Import(args) => import::run(args),
             Command::Query(args) => query::run(args),
             Command::Show(args) => show::run(args),

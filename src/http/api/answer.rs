@@ -1,0 +1,191 @@
+//! Rows as `json`, `rows`, `jsonl`, `csv` or `raw`, into a [`Pipe`].
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use crate::http::problem::Problem;
+use crate::http::stream::Pipe;
+use crate::model::value::Value;
+use crate::query::output::{self, Render};
+use crate::query::wire;
+use crate::store::{Answer, SqlColumn, SqlSink, StoreError};
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Rows,
+    Jsonl,
+    Csv,
+    Raw,
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Rows => "rows",
+            Format::Jsonl => "jsonl",
+            Format::Csv => "csv",
+            Format::Raw => "raw",
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::Rows | Format::Jsonl | Format::Raw => wire::NDJSON,
+            Format::Csv => "text/csv; charset=utf-8",
+        }
+    }
+
+    /// The format with this name, if it is one of `among`; `json` when there is none.
+    pub(super) fn read(name: Option<&str>, among: &[Format]) -> Result<Format, Problem> {
+        let Some(name) = name else {
+            return Ok(Format::Json);
+        };
+        let known = among.iter().find(|format| format.name() == name);
+        known.copied().ok_or_else(|| {
+            let known: Vec<_> = among.iter().map(|format| format.name()).collect();
+            Problem::bad_request(format!(
+                "unknown format {name:?}; this path has {}",
+                known.join(", ")
+            ))
+        })
+    }
+}
+
+/// Writes one answer. The forms that the command line has too come from its renderers.
+pub(super) struct Writer<'a> {
+    format: Format,
+    pipe: &'a mut Pipe,
+    renderer: Option<Box<dyn Render>>,
+    rows: u64,
+    line: Line,
+}
+
+/// What was written and is not in the pipe yet.
+#[derive(Clone, Default)]
+struct Line(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(format: Format, pipe: &'a mut Pipe) -> Writer<'a> {
+        let line = Line::default();
+        let shared = match format {
+            Format::Json | Format::Rows => None,
+            Format::Jsonl => Some(output::Format::Jsonl),
+            Format::Csv => Some(output::Format::Csv),
+            Format::Raw => Some(output::Format::Raw),
+        };
+        Writer {
+            format,
+            pipe,
+            renderer: shared.map(|format| format.renderer(line.clone(), None)),
+            rows: 0,
+            line,
+        }
+    }
+
+    /// Ends the answer, with what came of the query.
+    pub(super) fn finish(mut self, outcome: Result<Answer, StoreError>) -> Result<(), Problem> {
+        // The client went away: whatever the query made of that, nobody reads it.
+        if self.pipe.broken() {
+            return Err(StoreError::Cancelled.into());
+        }
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) if self.format == Format::Rows && self.pipe.started() => {
+                let problem = Problem::from(error);
+                tracing::warn!("an answer was broken off: {}", problem.cause());
+                wire::write_error_line(&mut self.line.0.borrow_mut(), problem.wire());
+                return self.send();
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(renderer) = &mut self.renderer {
+            renderer.end().map_err(unwritten)?;
+        }
+        let mut line = self.line.0.borrow_mut();
+        match self.format {
+            Format::Json => {
+                let end = serde_json::to_vec(&answer).expect("plain data");
+                line.extend_from_slice(b"],");
+                line.extend_from_slice(&end[1..]);
+            }
+            Format::Rows => wire::write_end_line(&mut line, &answer),
+            Format::Jsonl | Format::Csv | Format::Raw => {}
+        }
+        drop(line);
+        self.send()
+    }
+
+    /// Moves the line into the pipe.
+    fn send(&mut self) -> Result<(), Problem> {
+        let mut line = self.line.0.borrow_mut();
+        let sent = self.pipe.write_all(&line);
+        line.clear();
+        sent.map_err(|_| StoreError::Cancelled.into())
+    }
+
+    fn write_row(&mut self, row: &[Value]) -> Result<(), Problem> {
+        if let Some(renderer) = &mut self.renderer {
+            renderer.row(row).map_err(unwritten)?;
+        } else {
+            let mut line = self.line.0.borrow_mut();
+            match self.format {
+                Format::Rows => wire::write_row_line(&mut line, row),
+                _ => {
+                    if self.rows > 0 {
+                        line.push(b',');
+                    }
+                    wire::write_row(&mut line, row);
+                }
+            }
+        }
+        self.rows += 1;
+        self.send()
+    }
+}
+
+fn unwritten(error: io::Error) -> Problem {
+    Problem::internal(format!("writing an answer: {error}"))
+}
+
+impl SqlSink for Writer<'_> {
+    fn columns(&mut self, columns: &[SqlColumn]) {
+        if let Some(renderer) = &mut self.renderer {
+            // A line in memory takes everything.
+            let _ = renderer.begin(columns);
+            return;
+        }
+        let mut line = self.line.0.borrow_mut();
+        match self.format {
+            Format::Rows => wire::write_columns_line(&mut line, columns),
+            _ => {
+                let columns = serde_json::to_vec(columns).expect("plain data");
+                line.extend_from_slice(b"{\"columns\":");
+                line.extend_from_slice(&columns);
+                line.extend_from_slice(b",\"rows\":[");
+            }
+        }
+    }
+
+    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
+        match self.write_row(row) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+}

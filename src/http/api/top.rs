@@ -1,0 +1,38 @@
+//! `GET /api/v1/top/{field}`: the most frequent values of a column.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+
+use super::answer::{Format, Writer};
+use super::question::Question;
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::http::stream::{Hold, stream};
+use crate::query::params::{EventParams, top_column};
+use crate::query::{clock, listing};
+
+pub(in crate::http) async fn top(
+    State(app): State<App>,
+    Path(field): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let column = top_column(&field).map_err(Problem::bad_request)?;
+    let question = Question::read(request.uri())?;
+    let format = question.format(&[Format::Json, Format::Rows])?;
+    let budget = question.budget(&app);
+    let query = EventParams::from_pairs(question.pairs)
+        .and_then(|params| {
+            params.check_top()?;
+            params.into_query(clock::now())
+        })
+        .map_err(Problem::bad_request)?;
+    let store = app.0.store.clone();
+    let hold = Hold::when(format == Format::Json);
+    let content_type = format.content_type();
+    stream(&app, budget, hold, content_type, move |budget, pipe| {
+        let mut writer = Writer::new(format, pipe);
+        let outcome = listing::top(&*store, column, &query, budget, &mut writer);
+        writer.finish(outcome)
+    })
+    .await
+}
