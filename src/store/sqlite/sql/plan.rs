@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 
 use rusqlite::types::ValueRef;
-use rusqlite::vtab::{DistinctMode, IndexConstraintOp, IndexFlags, IndexInfo};
+use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
 
 use super::instant;
 use crate::model::column::{Column, Kind};
@@ -227,6 +227,7 @@ fn selectivity(column: Column, op: Op) -> (f64, f64) {
     match column {
         Column::Id | Column::AuditId if few => (1e-9 * several, 1e-9 * several),
         Column::Time if few => (1e-6, 1e-6),
+        Column::Id if op != Op::Ne => (0.1, 0.1),
         Column::Time if matches!(op, Op::Lt | Op::Le | Op::Gt | Op::Ge) => (0.25, 0.25),
         Column::User
         | Column::EffectiveUser
@@ -250,8 +251,6 @@ fn order(info: &IndexInfo, table: &Planned<'_>) -> Option<ScanOrder> {
         .map(|term| (table.ordered)(term.column()).map(|column| (column, term.is_order_by_desc())))
         .collect::<Option<_>>()?;
     // SQLite offers a term only with its column's own collation.
-    let adjacent_will_do =
-        matches!(info.distinct(), DistinctMode::Grouped | DistinctMode::Distinct);
     let order = match terms[..] {
         [(Column::Time, true)] | [(Column::Time, true), (Column::Id, true), ..] => {
             ScanOrder::NewestFirst
@@ -264,11 +263,9 @@ fn order(info: &IndexInfo, table: &Planned<'_>) -> Option<ScanOrder> {
         | [(Column::ReceivedTime, false), (Column::Time, false), (Column::Id, false), ..] => {
             ScanOrder::ByReceivedTime
         }
-        [(column, descending)]
-            if GROUPED.contains(&column) && (adjacent_will_do || !descending) =>
-        {
-            ScanOrder::GroupedBy(column)
-        }
+        // Even where SQLite says that equal values need only stand together, a descending term
+        // is a promise that it relies on (`group by verb order by verb desc`).
+        [(column, false)] if GROUPED.contains(&column) => ScanOrder::GroupedBy(column),
         _ => return None,
     };
     table.only_order.is_none_or(|only| only == order).then_some(order)
