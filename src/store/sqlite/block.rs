@@ -24,7 +24,6 @@ const FORMAT_VERSION: u8 = 1;
 /// An encoded block, not yet committed.
 pub(crate) struct EncodedBlock {
     pub(crate) rows: usize,
-    pub(crate) raw_bytes: u64,
     pub(crate) truncated: u64,
     /// Columns and dictionaries, see [`Block::parse`].
     pub(crate) data: Vec<u8>,
@@ -107,7 +106,6 @@ pub(crate) struct BlockBuilder {
     bodies: [Vec<u8>; BODY_CLASSES],
     lengths: [Vec<u32>; BODY_CLASSES],
     raw_lengths: Vec<u32>,
-    raw_bytes: u64,
     body_bytes: usize,
     truncated: u64,
     /// Scratch space.
@@ -127,7 +125,6 @@ impl BlockBuilder {
             bodies: Default::default(),
             lengths: Default::default(),
             raw_lengths: Vec::new(),
-            raw_bytes: 0,
             body_bytes: 0,
             truncated: 0,
             uri: String::new(),
@@ -240,7 +237,6 @@ impl BlockBuilder {
         self.lengths[class].push(length as u32);
         self.classes.push(class as u8);
         self.raw_lengths.push(raw.len() as u32);
-        self.raw_bytes += raw.len() as u64;
         self.body_bytes += length;
     }
 
@@ -327,7 +323,6 @@ impl BlockBuilder {
             .collect();
         Ok(EncodedBlock {
             rows,
-            raw_bytes: self.raw_bytes,
             truncated: self.truncated,
             data,
             keys,

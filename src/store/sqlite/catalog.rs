@@ -83,7 +83,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(
 impl Catalog {
     /// Opens the catalog; with `create` a missing one is made and an older one is migrated.
     pub(crate) fn open(path: &Path, create: bool) -> Result<Catalog> {
-        super::sql::install();
+        super::sql::install()?;
         let fails =
             |error: &dyn std::fmt::Display| StoreError::Io(format!("{}: {error}", path.display()));
         let runtime = tokio::runtime::Builder::new_current_thread()

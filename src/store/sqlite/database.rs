@@ -29,7 +29,7 @@ pub(crate) enum Access {
 
 /// Opens a file of the store. On `Create` the caller sets the page size and then calls [`stamp`].
 pub(crate) fn open(path: &Path, kind: FileKind, access: Access) -> Result<Connection> {
-    super::sql::install();
+    super::sql::install()?;
     let flags = match access {
         Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,

@@ -1,0 +1,94 @@
+//! The table `events`: one row per event, read from the segments.
+
+use std::sync::Arc;
+
+use rusqlite::vtab::{Filters, IndexInfo};
+
+use super::plan::{self, Plan, Planned};
+use super::pushdown;
+use super::session::{Scan, Session};
+use super::vtab::{Table, TableCursor};
+use crate::model::column::{Column, Kind};
+use crate::store::sqlite::scan::Cell;
+use crate::store::{Result, StoreError};
+
+pub(super) struct Events {
+    pub(super) session: Arc<Session>,
+}
+
+/// A column's declaration in `create table`.
+pub(super) fn declaration(name: &str, kind: Kind) -> String {
+    let kind = match kind {
+        Kind::Int | Kind::Bool => "INTEGER",
+        Kind::Time => "TEXT COLLATE instant",
+        Kind::Text | Kind::Json => "TEXT",
+        Kind::Bytes => "BLOB",
+    };
+    format!("\"{name}\" {kind}")
+}
+
+/// The event column at a position of `events`; -1 is the row's id.
+fn column(at: i32) -> Option<Column> {
+    match at {
+        -1 => Some(Column::Id),
+        at => Column::ALL.get(usize::try_from(at).ok()?).copied(),
+    }
+}
+
+impl Table for Events {
+    fn columns(&self) -> String {
+        let columns = Column::ALL.iter().map(|column| declaration(column.name(), column.kind()));
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
+        let events = self.session.backing.event_count();
+        plan::choose(info, &Planned { column: &column, ordered: &column, only_order: None, events })
+    }
+
+    fn cursor(&self) -> Box<dyn TableCursor> {
+        Box::new(EventsCursor { session: Arc::clone(&self.session), scan: None })
+    }
+}
+
+struct EventsCursor {
+    session: Arc<Session>,
+    scan: Option<Scan>,
+}
+
+/// A plan's text, which only [`plan::choose`] writes.
+pub(super) fn read_plan(text: &str) -> Result<Plan> {
+    Plan::parse(text).ok_or_else(|| StoreError::Io(format!("cannot read the query plan '{text}'")))
+}
+
+impl TableCursor for EventsCursor {
+    fn start(&mut self, _used: i32, plan: &str, arguments: &Filters<'_>) -> Result<bool> {
+        self.scan = None;
+        let plan = read_plan(plan)?;
+        let Some(filter) = pushdown::filter(&plan, arguments)? else { return Ok(false) };
+        self.scan.insert(self.session.scan(&filter, plan.order)?).advance()
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<bool> {
+        match &mut self.scan {
+            Some(scan) => scan.advance(),
+            None => Ok(false),
+        }
+    }
+
+    #[inline]
+    fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
+        match (&mut self.scan, Column::ALL.get(column)) {
+            (Some(scan), Some(&column)) => scan.cell(column),
+            _ => Ok(Cell::Null),
+        }
+    }
+
+    fn rowid(&mut self) -> Result<i64> {
+        match self.cell(Column::Id as usize)? {
+            Cell::Int(id) => Ok(id),
+            _ => Err(StoreError::Io("an event has no id".into())),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Query plans: which conditions go down to the scan and in which order its rows come back.
+//!
+//! SQLite asks for a plan while it compiles a statement and hands the plan's text back with the
+//! conditions' values when it runs it. The text is what `explain query plan` shows.
+//!
+//! Every condition is a superset of SQLite's own test, which runs again on each row unless it is
+//! known to mean the same (`omit`). SQL's NULL semantics differ from a filter's: `<>` excludes
+//! NULL, and so does the condition built from it.
+
+use std::fmt::Write as _;
+
+use rusqlite::types::ValueRef;
+use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
+
+use super::instant;
+use crate::model::column::{Column, Kind};
+use crate::store::sqlite::scan::ScanOrder;
+
+/// How a condition compares its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op {
+    Eq,
+    In,
+    Ne,
+    Is,
+    IsNot,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Like,
+    Glob,
+    IsNull,
+    NotNull,
+}
+
+const OPS: [(Op, &str); 13] = [
+    (Op::Eq, "="),
+    (Op::In, "in"),
+    (Op::Ne, "<>"),
+    (Op::Is, "is"),
+    (Op::IsNot, "isnot"),
+    (Op::Lt, "<"),
+    (Op::Le, "<="),
+    (Op::Gt, ">"),
+    (Op::Ge, ">="),
+    (Op::Like, "like"),
+    (Op::Glob, "glob"),
+    (Op::IsNull, "isnull"),
+    (Op::NotNull, "notnull"),
+];
+
+/// A scan's conditions, in the order of their values, and its order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Plan {
+    pub(super) conditions: Vec<(Column, Op)>,
+    pub(super) order: ScanOrder,
+}
+
+impl Plan {
+    /// The text of the plan.
+    fn to_text(&self) -> String {
+        let mut text = match self.order {
+            ScanOrder::Any => "any".to_owned(),
+            ScanOrder::NewestFirst => "newest".to_owned(),
+            ScanOrder::OldestFirst => "oldest".to_owned(),
+            ScanOrder::ByReceivedTime => "received".to_owned(),
+            ScanOrder::GroupedBy(column) => format!("grouped:{}", column.name()),
+        };
+        for (column, op) in &self.conditions {
+            let sign = OPS.iter().find(|(known, _)| known == op).map_or("", |(_, sign)| sign);
+            let _ = write!(text, " {}:{sign}", column.name());
+        }
+        text
+    }
+
+    /// Reads the text of a plan; `None` when it is none.
+    pub(super) fn parse(text: &str) -> Option<Plan> {
+        let mut words = text.split(' ');
+        let order = match words.next()? {
+            "any" => ScanOrder::Any,
+            "newest" => ScanOrder::NewestFirst,
+            "oldest" => ScanOrder::OldestFirst,
+            "received" => ScanOrder::ByReceivedTime,
+            other => ScanOrder::GroupedBy(Column::by_name(other.strip_prefix("grouped:")?)?),
+        };
+        let condition = |word: &str| {
+            let (column, sign) = word.split_once(':')?;
+            let op = OPS.iter().find(|(_, known)| *known == sign)?.0;
+            Some((Column::by_name(column)?, op))
+        };
+        let conditions = words.map(condition).collect::<Option<_>>()?;
+        Some(Plan { conditions, order })
+    }
+}
+
+/// What a table says about itself for planning.
+pub(super) struct Planned<'a> {
+    /// The event column behind a column of the table (-1 is the row's id) whose conditions may go
+    /// down.
+    pub(super) column: &'a dyn Fn(i32) -> Option<Column>,
+    /// The event column behind a column of the table by which rows can be ordered.
+    pub(super) ordered: &'a dyn Fn(i32) -> Option<Column>,
+    /// The order in which rows come unless another one is chosen; `None` if any can be had.
+    pub(super) only_order: Option<ScanOrder>,
+    /// Events in the snapshot.
+    pub(super) events: u64,
+}
+
+/// Columns with few distinct values, by which a scan can group cheaply.
+const GROUPED: &[Column] = &[
+    Column::TimeQuality,
+    Column::Cluster,
+    Column::Source,
+    Column::Stage,
+    Column::Level,
+    Column::Verb,
+    Column::User,
+    Column::UserUid,
+    Column::ImpersonatedUser,
+    Column::EffectiveUser,
+    Column::SourceIp,
+    Column::ClientIp,
+    Column::UserAgent,
+    Column::ApiGroup,
+    Column::ApiVersion,
+    Column::Resource,
+    Column::Subresource,
+    Column::Namespace,
+    Column::Name,
+    Column::Reason,
+    Column::Outcome,
+    Column::Decision,
+    Column::DecisionReason,
+    Column::FieldManager,
+    Column::BodyQuality,
+];
+
+/// Chooses a plan and tells SQLite what it costs.
+pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Result<()> {
+    let offered: Vec<_> = info
+        .constraints()
+        .map(|constraint| (constraint.column(), constraint.operator(), constraint.is_usable()))
+        .collect();
+    let mut plan = Plan { conditions: Vec::new(), order: ScanOrder::Any };
+    let (mut rows, mut visited) = (table.events.max(1) as f64, table.events.max(1) as f64);
+    let mut unique = false;
+    for (at, (column, operator, usable)) in offered.into_iter().enumerate() {
+        let (Some(column), true) = ((table.column)(column), usable) else { continue };
+        let Some(op) = op(info, at, &operator)? else { continue };
+        let Some(exact) = takes(info, at, column, op)? else { continue };
+        if op == Op::In && !info.set_in_constraint(at, true)? {
+            continue;
+        }
+        plan.conditions.push((column, op));
+        let mut usage = info.constraint_usage(at);
+        usage.set_argv_index(plan.conditions.len() as i32);
+        usage.set_omit(exact);
+        let (kept, read) = selectivity(column, op);
+        rows = (rows * kept).max(1.0);
+        visited = (visited * read).max(1.0);
+        unique |= column == Column::Id && op == Op::Eq;
+    }
+    if let Some(order) = order(info, table) {
+        plan.order = order;
+        info.set_order_by_consumed(true);
+    } else if let Some(order) = table.only_order {
+        plan.order = order;
+    }
+    info.set_estimated_rows(rows as i64);
+    info.set_estimated_cost(20.0 + visited);
+    if unique && table.only_order.is_none() {
+        info.set_idx_flags(IndexFlags::SQLITE_INDEX_SCAN_UNIQUE);
+    }
+    info.set_idx_str(&plan.to_text());
+    Ok(())
+}
+
+fn op(info: &IndexInfo, at: usize, op: &IndexConstraintOp) -> rusqlite::Result<Option<Op>> {
+    Ok(Some(match op {
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ if info.is_in_constraint(at)? => Op::In,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Op::Eq,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_NE => Op::Ne,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_IS => Op::Is,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOT => Op::IsNot,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT => Op::Lt,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT => Op::Gt,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIKE => Op::Like,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNULL => Op::IsNull,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOTNULL => Op::NotNull,
+        _ => return Ok(None),
+    }))
+}
+
+/// Whether a condition goes down, and then whether the scan decides it exactly.
+fn takes(info: &IndexInfo, at: usize, column: Column, op: Op) -> rusqlite::Result<Option<bool>> {
+    // `sha256` is computed and `source_ips` matches any address: SQLite tests those.
+    if matches!(column.kind(), Kind::Json | Kind::Bytes) || column == Column::Sha256 {
+        return Ok(None);
+    }
+    if matches!(op, Op::IsNull | Op::NotNull) {
+        return Ok(Some(true));
+    }
+    let collation = info.collation(at)?;
+    Ok(match (column.kind(), op) {
+        (Kind::Time, Op::Like | Op::Glob) => None,
+        // What a comparison with a time means is ours to say.
+        (Kind::Time, _) => collation.eq_ignore_ascii_case(instant::COLLATION).then_some(true),
+        (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
+        (Kind::Int | Kind::Bool, _) => Some(false),
+        (_, Op::Like | Op::Glob) => Some(false),
+        // Another type than text is converted by affinities that the table is not told.
+        (_, Op::Eq | Op::Ne | Op::Is | Op::IsNot) => collation
+            .eq_ignore_ascii_case("binary")
+            .then(|| matches!(info.rhs_value(at), Ok(Some(ValueRef::Text(_))))),
+        _ => collation.eq_ignore_ascii_case("binary").then_some(false),
+    })
+}
+
+/// Guesses the share of rows that a condition keeps, and the share that the scan must look at.
+fn selectivity(column: Column, op: Op) -> (f64, f64) {
+    let few = matches!(op, Op::Eq | Op::In | Op::Is);
+    let several = if op == Op::In { 4.0 } else { 1.0 };
+    match column {
+        Column::Id | Column::AuditId if few => (1e-9 * several, 1e-9 * several),
+        Column::Time if few => (1e-6, 1e-6),
+        Column::Id if op != Op::Ne => (0.1, 0.1),
+        Column::Time if matches!(op, Op::Lt | Op::Le | Op::Gt | Op::Ge) => (0.25, 0.25),
+        Column::User
+        | Column::EffectiveUser
+        | Column::Name
+        | Column::Namespace
+        | Column::SourceIp
+            if few =>
+        {
+            (0.02 * several, 0.1 * several)
+        }
+        _ if few => (0.1 * several, 0.5),
+        _ if matches!(op, Op::NotNull | Op::Ne | Op::IsNot) => (0.9, 1.0),
+        _ => (0.3, 0.9),
+    }
+}
+
+/// The scan order that satisfies the query's `order by`, `group by` or `distinct`.
+fn order(info: &IndexInfo, table: &Planned<'_>) -> Option<ScanOrder> {
+    let terms: Vec<(Column, bool)> = info
+        .order_bys()
+        .map(|term| (table.ordered)(term.column()).map(|column| (column, term.is_order_by_desc())))
+        .collect::<Option<_>>()?;
+    // SQLite offers a term only with its column's own collation.
+    let order = match terms[..] {
+        [(Column::Time, true)] | [(Column::Time, true), (Column::Id, true), ..] => {
+            ScanOrder::NewestFirst
+        }
+        [(Column::Time, false)] | [(Column::Time, false), (Column::Id, false), ..] => {
+            ScanOrder::OldestFirst
+        }
+        [(Column::ReceivedTime, false)]
+        | [(Column::ReceivedTime, false), (Column::Time, false)]
+        | [(Column::ReceivedTime, false), (Column::Time, false), (Column::Id, false), ..] => {
+            ScanOrder::ByReceivedTime
+        }
+        // Even where SQLite says that equal values need only stand together, a descending term
+        // is a promise that it relies on (`group by verb order by verb desc`).
+        [(column, false)] if GROUPED.contains(&column) => ScanOrder::GroupedBy(column),
+        _ => return None,
+    };
+    table.only_order.is_none_or(|only| only == order).then_some(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plans_text_reads_back() {
+        let conditions: Vec<_> = OPS
+            .iter()
+            .zip(Column::ALL)
+            .map(|((op, _), column)| (*column, *op))
+            .collect();
+        for order in [
+            ScanOrder::Any,
+            ScanOrder::NewestFirst,
+            ScanOrder::OldestFirst,
+            ScanOrder::ByReceivedTime,
+            ScanOrder::GroupedBy(Column::Verb),
+        ] {
+            let plan = Plan { conditions: conditions.clone(), order };
+            assert_eq!(Plan::parse(&plan.to_text()), Some(plan));
+        }
+        assert_eq!(Plan::parse("any verb:~"), None);
+        assert_eq!(Plan::parse(""), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! From a plan and its values to a filter.
+
+use rusqlite::types::ValueRef;
+use rusqlite::vtab::Filters;
+
+use super::instant;
+use super::plan::{Op, Plan};
+use crate::model::column::{Column, Kind};
+use crate::store::filter::{Filter, Pattern, Test};
+use crate::store::{Result, StoreError};
+
+/// The filter that a plan and its values make; `None` when no row can match.
+pub(super) fn filter(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Filter>> {
+    let mut building = Building::default();
+    for (at, (&(column, op), value)) in plan.conditions.iter().zip(arguments.iter()).enumerate() {
+        if op == Op::In {
+            building.is_in(column, arguments, at)?;
+        } else {
+            building.condition(column, op, value)?;
+        }
+    }
+    Ok((!building.empty).then_some(building.filter))
+}
+
+#[derive(Default)]
+struct Building {
+    filter: Filter,
+    empty: bool,
+}
+
+impl Building {
+    fn condition(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
+        let null = matches!(value, ValueRef::Null);
+        match op {
+            Op::IsNull => self.filter.push(Test::Absent { column }),
+            Op::NotNull => self.filter.push_not(Test::Absent { column }),
+            Op::Is if null => self.filter.push(Test::Absent { column }),
+            Op::IsNot if null => self.filter.push_not(Test::Absent { column }),
+            _ if null => self.empty = true,
+            _ => match column.kind() {
+                Kind::Time => self.time(column, op, value)?,
+                Kind::Int | Kind::Bool => self.number(column, op, value),
+                _ => self.text(column, op, value),
+            },
+        }
+        Ok(())
+    }
+
+    fn time(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
+        let Some(at) = instant::from_value(value)? else {
+            self.empty = true;
+            return Ok(());
+        };
+        let range = match op {
+            Op::Eq | Op::Is => (at, at),
+            Op::Lt => (i64::MIN, at.saturating_sub(1)),
+            Op::Le => (i64::MIN, at),
+            Op::Gt => (at.saturating_add(1), i64::MAX),
+            Op::Ge => (at, i64::MAX),
+            _ => {
+                self.exclude(Test::Number { column, any: vec![(at, at)] }, column, op);
+                return Ok(());
+            }
+        };
+        if column == Column::Time {
+            self.time_range(range);
+        } else {
+            self.filter.push(Test::Number { column, any: vec![range] });
+        }
+        Ok(())
+    }
+
+    /// Narrows the filter's own time range, which prunes whole segments.
+    fn time_range(&mut self, (first, last): (i64, i64)) {
+        let filter = &mut self.filter;
+        if first > i64::MIN {
+            filter.since = Some(filter.since.map_or(first, |since| since.max(first)));
+        }
+        if let (true, Some(until)) = (last < i64::MAX, last.checked_add(1)) {
+            filter.until = Some(filter.until.map_or(until, |known| known.min(until)));
+        }
+        if let (Some(since), Some(until)) = (filter.since, filter.until) {
+            self.empty |= since >= until;
+        }
+    }
+
+    /// Numbers are tested again by SQLite, so a range may be too wide, and another type than a
+    /// number, which SQLite may convert, narrows nothing.
+    fn number(&mut self, column: Column, op: Op, value: ValueRef<'_>) {
+        // Floats saturate into integers.
+        let (low, high) = match value {
+            ValueRef::Integer(number) => (number, number),
+            ValueRef::Real(number) => (number.floor() as i64, number.ceil() as i64),
+            _ => return,
+        };
+        let range = match op {
+            Op::Eq | Op::Is => (low, high),
+            Op::Lt | Op::Le => (i64::MIN, high),
+            Op::Gt | Op::Ge => (low, i64::MAX),
+            _ if matches!(value, ValueRef::Integer(_)) => {
+                return self.exclude(Test::Number { column, any: vec![(low, low)] }, column, op);
+            }
+            _ => return,
+        };
+        self.filter.push(Test::Number { column, any: vec![range] });
+    }
+
+    fn text(&mut self, column: Column, op: Op, value: ValueRef<'_>) {
+        let Some(text) = utf8(value) else { return };
+        let pattern = match op {
+            Op::Eq | Op::Is => Pattern::Is(text.to_owned()),
+            Op::Lt => Pattern::Range(None, Some((text.to_owned(), false))),
+            Op::Le => Pattern::Range(None, Some((text.to_owned(), true))),
+            Op::Gt => Pattern::Range(Some((text.to_owned(), false)), None),
+            Op::Ge => Pattern::Range(Some((text.to_owned(), true)), None),
+            Op::Like => match like_prefix(text) {
+                "" => return,
+                prefix => Pattern::Prefix(prefix.to_owned()),
+            },
+            Op::Glob => match glob(text) {
+                Some(pattern) => pattern,
+                None => return,
+            },
+            _ => {
+                let any = vec![Pattern::Is(text.to_owned())];
+                return self.exclude(Test::Text { column, any }, column, op);
+            }
+        };
+        self.filter.push(Test::Text { column, any: vec![pattern] });
+    }
+
+    /// `<>` excludes NULL as well, `is not` does not.
+    fn exclude(&mut self, test: Test, column: Column, op: Op) {
+        self.filter.push_not(test);
+        if op == Op::Ne {
+            self.filter.push_not(Test::Absent { column });
+        }
+    }
+
+    fn is_in(&mut self, column: Column, arguments: &Filters<'_>, at: usize) -> Result<()> {
+        use rusqlite::fallible_iterator::FallibleIterator as _;
+        let failed = |error: rusqlite::Error| StoreError::Io(error.to_string());
+        let mut values = arguments.in_values(at).map_err(failed)?;
+        let (mut numbers, mut texts) = (Vec::new(), Vec::new());
+        while let Some(value) = values.next().map_err(failed)? {
+            match (column.kind(), value) {
+                (_, ValueRef::Null) => {}
+                (Kind::Time, value) => {
+                    numbers.extend(instant::from_value(value)?.map(|at| (at, at)));
+                }
+                (Kind::Int | Kind::Bool, ValueRef::Integer(number)) => {
+                    numbers.push((number, number));
+                }
+                (Kind::Text, value) if utf8(value).is_some() => {
+                    texts.extend(utf8(value).map(|text| Pattern::Is(text.to_owned())));
+                }
+                // A value that SQLite may convert: leave all of the list to SQLite.
+                _ => return Ok(()),
+            }
+        }
+        if numbers.is_empty() && texts.is_empty() {
+            self.empty = true;
+        } else if column.kind() == Kind::Text {
+            self.filter.push(Test::Text { column, any: texts });
+        } else {
+            if column == Column::Time {
+                let first = numbers.iter().map(|range| range.0).min().unwrap_or(i64::MIN);
+                let last = numbers.iter().map(|range| range.1).max().unwrap_or(i64::MAX);
+                self.time_range((first, last));
+            }
+            self.filter.push(Test::Number { column, any: numbers });
+        }
+        Ok(())
+    }
+}
+
+fn utf8(value: ValueRef<'_>) -> Option<&str> {
+    match value {
+        ValueRef::Text(text) => std::str::from_utf8(text).ok(),
+        _ => None,
+    }
+}
+
+/// What every text that matches a `like` pattern begins with: `like` ignores the case of ASCII
+/// letters, so only what stands before the first letter or wildcard is certain.
+fn like_prefix(pattern: &str) -> &str {
+    let end = pattern.find(|c: char| matches!(c, '%' | '_' | '\0') || c.is_ascii_alphabetic());
+    &pattern[..end.unwrap_or(pattern.len())]
+}
+
+/// A superset of a `glob` pattern.
+fn glob(pattern: &str) -> Option<Pattern> {
+    match pattern.find(['*', '?', '[', '\0']) {
+        None => Some(Pattern::Is(pattern.to_owned())),
+        Some(_) if !pattern.contains(['?', '[', '\0']) => {
+            Some(Pattern::Wildcard(pattern.to_owned()))
+        }
+        Some(0) => None,
+        Some(end) => Some(Pattern::Prefix(pattern[..end].to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_is_certain_up_to_the_first_letter_or_wildcard() {
+        for (pattern, prefix) in
+            [("10.0.%", "10.0."), ("system:%", ""), ("42_7", "42"), ("7", "7"), ("ä%", "ä")]
+        {
+            assert_eq!(like_prefix(pattern), prefix, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn glob_becomes_the_closest_pattern() {
+        assert_eq!(glob("abc"), Some(Pattern::Is("abc".into())));
+        assert_eq!(glob("a*c*"), Some(Pattern::Wildcard("a*c*".into())));
+        assert_eq!(glob("ab[cd]*"), Some(Pattern::Prefix("ab".into())));
+        assert_eq!(glob("?b"), None);
+    }
+}
