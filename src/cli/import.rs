@@ -63,8 +63,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             };
             let store = store::open_write(&dir, &options)?;
             let imported = import(&args.paths, &LocalSink::new(&*store, cluster));
+            // What an import brought is sealed and indexed when it ends, also one cut short.
+            let sealed = store.seal(false);
             let closed = store.close();
             let exit = report(imported)?;
+            sealed?;
             closed?;
             Ok(exit)
         }

@@ -177,7 +177,7 @@ impl Store for Fake {
         Ok(false)
     }
 
-    fn seal(&self) -> Result<Sealed> {
+    fn seal(&self, _merge: bool) -> Result<Sealed> {
         Ok(Sealed::default())
     }
 

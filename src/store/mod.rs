@@ -361,8 +361,8 @@ pub trait Store: Send + Sync {
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<bool>;
 
-    /// Seals the active segment now and merges what is worth merging.
-    fn seal(&self) -> Result<Sealed>;
+    /// Seals the active segment now; with `merge`, also merges small segments into larger ones.
+    fn seal(&self, merge: bool) -> Result<Sealed>;
 
     /// Removes events before `cutoff` (microseconds).
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned>;

@@ -27,7 +27,7 @@ pub(in crate::http) async fn seal(
     request: Request,
 ) -> Result<Response, Problem> {
     Question::none(request.uri())?;
-    upkeep(&app, |store| store.seal()).await
+    upkeep(&app, |store| store.seal(true)).await
 }
 
 async fn upkeep<T, F>(app: &App, run: F) -> Result<Response, Problem>

@@ -244,7 +244,7 @@ impl Store for FakeStore {
         Ok(id == 1)
     }
 
-    fn seal(&self) -> Result<Sealed> {
+    fn seal(&self, _merge: bool) -> Result<Sealed> {
         Ok(Sealed {
             events: 5,
             segments: 1,

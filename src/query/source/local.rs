@@ -76,7 +76,7 @@ impl Source for Local {
     }
 
     fn seal(&self) -> Result<Sealed> {
-        self.0.seal()
+        self.0.seal(true)
     }
 
     fn prune(&self, request: &PruneRequest) -> Result<Pruned> {

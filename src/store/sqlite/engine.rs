@@ -153,8 +153,8 @@ impl Store for Engine {
             .any(|item| item.id == id))
     }
 
-    fn seal(&self) -> Result<Sealed> {
-        maintenance::seal_now(&self.shared, self.writer()?, true)
+    fn seal(&self, merge: bool) -> Result<Sealed> {
+        maintenance::seal_now(&self.shared, self.writer()?, merge)
     }
 
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {
