@@ -2,6 +2,7 @@
 
 mod questions;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use anyhow::{Context, bail};
 use tokio::sync::oneshot;
 
 use super::Exit;
-use super::print::{count, say};
+use super::print::{self, count, say};
 use super::serve::{self, LogFormat};
 use crate::generate::{self, EVENTS_MIN, Generator, Incident, Options};
 use crate::http::{Hosts, Limits, Settings};
@@ -18,6 +19,9 @@ use crate::model::normalise::{Reject, normalise};
 use crate::query::clock;
 use crate::store::{self, OpenOptions, Store};
 use questions::Question;
+
+/// Where a server usually listens.
+const LISTEN: &str = "127.0.0.1:9770";
 
 /// Events per batch.
 const BATCH: usize = 2000;
@@ -32,9 +36,9 @@ pub struct Args {
     /// How many events; 1000 or more
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = events)]
     events: u64,
-    /// Loopback address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9770")]
-    listen: String,
+    /// Loopback address and port to listen on [default: 127.0.0.1:9770, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
     /// Run the commands, check what they find, and end
     #[arg(long)]
     once: bool,
@@ -50,7 +54,11 @@ fn events(text: &str) -> Result<u64, String> {
 /// Serves until Ctrl-C, or with `--once` until every command was run; the store goes then.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     serve::start_log(LogFormat::Text, "warn");
-    let listener = serve::listen(&args.listen, false)?;
+    let listener = match &args.listen {
+        Some(address) => serve::listen(address, false)?,
+        // The usual port, unless a server runs there already.
+        None => serve::listen(LISTEN, false).or_else(|_| serve::listen("127.0.0.1:0", false))?,
+    };
     let address = listener.local_addr()?;
     let directory = tempfile::Builder::new()
         .prefix("auditql-demo-")
@@ -85,7 +93,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     if args.once {
         return once(listener, store, settings, questions);
     }
-    introduce(&incident, &questions);
+    introduce(&incident, &questions, &program())?;
     serve::serve_until_signal(listener, store, settings)
 }
 
@@ -116,19 +124,31 @@ fn fill(store: &dyn Store, options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn introduce(incident: &Incident, questions: &[Question]) {
-    println!(
+/// This program as it was called, so that the commands can be pasted.
+fn program() -> String {
+    match std::env::args().next() {
+        Some(name) if name.contains('/') => name,
+        _ => "auditql".to_owned(),
+    }
+}
+
+fn introduce(incident: &Incident, questions: &[Question], program: &str) -> anyhow::Result<()> {
+    let mut out = print::stdout();
+    writeln!(
+        out,
         "\nThe story: around {} someone used the token of {} from outside.\n\
          Try, in another terminal:\n",
         clock::to_text(incident.steps[0].time),
         incident.actor
-    );
+    )?;
     for (at, question) in questions.iter().enumerate() {
-        println!("{}. {}", at + 1, question.asks);
-        println!("   {}", question.command_line("auditql"));
-        println!("   -> {}\n", question.finds);
+        writeln!(out, "{}. {}", at + 1, question.asks)?;
+        writeln!(out, "   {}", question.command_line(program))?;
+        writeln!(out, "   -> {}\n", question.finds)?;
     }
-    println!("Ctrl-C ends the demo and removes its store.");
+    writeln!(out, "Ctrl-C ends the demo and removes its store.")?;
+    out.flush()?;
+    Ok(())
 }
 
 /// Serves while the commands run as processes of their own, as a person would run them.
@@ -161,20 +181,22 @@ fn once(
 fn ask(program: &Path, questions: &[Question]) -> anyhow::Result<Exit> {
     let mut missed = 0;
     for question in questions {
-        println!("\n$ {}", question.command_line("auditql"));
+        let mut out = print::stdout();
+        writeln!(out, "\n$ {}", question.command_line("auditql"))?;
         let output = command(program.to_owned(), question)
             .output()
             .with_context(|| format!("running {}", program.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        print!("{text}");
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        out.write_all(&output.stdout)?;
         match question.check(output.status.code(), &text) {
-            Ok(()) => println!("-> found: {}", question.finds),
+            Ok(()) => writeln!(out, "-> found: {}", question.finds)?,
             Err(error) => {
                 missed += 1;
-                println!("-> MISSED: {}: {error}", question.finds);
+                writeln!(out, "-> MISSED: {}: {error}", question.finds)?;
+                say(&String::from_utf8_lossy(&output.stderr));
             }
         }
+        out.flush()?;
     }
     match missed {
         0 => Ok(Exit::Found),

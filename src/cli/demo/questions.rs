@@ -26,14 +26,7 @@ impl Question {
         let mut line = program.to_owned();
         for argument in &self.arguments {
             line.push(' ');
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,".contains(c);
-            if argument.chars().all(plain) && !argument.is_empty() {
-                line.push_str(argument);
-            } else {
-                line.push('\'');
-                line.push_str(&argument.replace('\'', r"'\''"));
-                line.push('\'');
-            }
+            line.push_str(&quoted(argument));
         }
         line
     }
@@ -52,6 +45,18 @@ impl Question {
             lines if lines == self.lines => Ok(()),
             lines => Err(format!("{lines} lines instead of {}", self.lines)),
         }
+    }
+}
+
+/// For a POSIX shell, as one would write it by hand.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else if word.contains('\'') && !word.contains(['"', '`', '\\', '!']) {
+        format!("\"{}\"", word.replace('$', "\\$"))
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -166,4 +171,23 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
 /// When a call ended, as events say it: by the second, as tables show it.
 fn time(step: &Step) -> String {
     clock::to_text(step.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, text) in [
+            ("a-b/c", "a-b/c"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("a = 'b'", "\"a = 'b'\""),
+            ("'$.x'", "\"'\\$.x'\""),
+            ("it's \"", "'it'\\''s \"'"),
+        ] {
+            assert_eq!(quoted(word), text);
+        }
+    }
 }
