@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use super::block::Frame;
 use super::codec::{self, ChunkRef, Reader};
@@ -519,9 +520,8 @@ fn read(
             &format!("a piece is missing ({piece:?} {column} {number})"),
         )
     })?;
-    let data = match row.get_ref(0).map_err(fails)? {
-        rusqlite::types::ValueRef::Blob(bytes) | rusqlite::types::ValueRef::Text(bytes) => bytes,
-        _ => return Err(wrong(path, "a piece is neither text nor blob")),
+    let (ValueRef::Blob(data) | ValueRef::Text(data)) = row.get_ref(0).map_err(fails)? else {
+        return Err(wrong(path, "a piece is neither text nor blob"));
     };
     let checksum: i64 = row.get(1).map_err(fails)?;
     if checksum != piece_checksum(id, data) {
