@@ -287,7 +287,7 @@ fn refusal(action: &AuthAction<'_>) -> Option<String> {
         } => (!may_read(table_name, column_name)).then(|| format!("reading table {table_name}")),
         AuthAction::Function { function_name } => {
             let known = |name: &&str| name.eq_ignore_ascii_case(function_name);
-            (!FUNCTIONS.iter().any(|name| known(name))).then(|| format!("function {function_name}"))
+            (!FUNCTIONS.iter().any(known)).then(|| format!("function {function_name}"))
         }
         AuthAction::Pragma { pragma_name, .. } => {
             let known = PRAGMAS
