@@ -24,6 +24,8 @@ mod escape_tests;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
