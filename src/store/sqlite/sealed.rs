@@ -71,10 +71,10 @@ pub(crate) struct Header {
 pub(crate) const STRINGS_PER_PIECE: u32 = 128;
 
 /// Keys per piece.
-pub(crate) const KEYS_PER_PIECE: usize = 256;
+pub(crate) const KEYS_PER_PIECE: usize = 250;
 
 /// Rows per piece of the audit id index.
-pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 1024;
+pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 800;
 
 /// Where a block of bodies begins.
 #[derive(Debug, Clone, Copy)]
@@ -374,13 +374,13 @@ impl Sealed {
         let mut rows = Vec::new();
         while number < firsts.len() && firsts[number] <= *key {
             let piece = self.piece(Piece::AuditIndex, 1, number as u32)?;
-            let prefix = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
-            for entry in piece.as_chunks::<7>().0 {
-                // Four bytes of the key and three of the row are enough to leave out all but
-                // about one false row in 4 billion per segment; the row's own key decides.
-                let entry_prefix = u32::from_be_bytes([entry[0], entry[1], entry[2], entry[3]]);
+            for entry in piece.as_chunks::<5>().0 {
+                // Two bytes of the key and three of the row leave out nearly all other rows; the
+                // row's own key decides.
+                let entry_prefix = [entry[0], entry[1]];
+                let prefix = audit_prefix(key);
                 if entry_prefix == prefix {
-                    let row = u32::from_be_bytes([0, entry[4], entry[5], entry[6]]);
+                    let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
                     let (chunk, offset) = split(row);
                     let same = self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
                         Ok(reference.data.get(offset * 16..offset * 16 + 16)
@@ -468,6 +468,11 @@ impl Sealed {
         self.keys(&mut keys)?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
     }
+}
+
+/// The bytes of a key that the audit id index holds: those that differ within a piece.
+pub(crate) fn audit_prefix(key: &[u8; 16]) -> [u8; 2] {
+    [key[2], key[3]]
 }
 
 /// The chunk of a row and its place in it.

@@ -16,10 +16,10 @@ use crate::model::time;
 use crate::store::{Receipt, Result, StoreError};
 
 /// Compressed bytes that one transaction takes at most, so that a commit stays short.
-const GROUP_BYTES_MAX: usize = 32 << 20;
+const GROUP_BYTES_MAX: usize = 16 << 20;
 
 /// Full active segments that may wait to be sealed before the writer waits for them.
-const UNSEALED_MAX: usize = 3;
+const UNSEALED_MAX: usize = 2;
 
 /// A batch on its way to the disk.
 pub(crate) struct Submission {
