@@ -18,6 +18,7 @@ use super::sealed::{
     AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, audit_prefix,
     chunk_checksum, piece_checksum, piece_id, put_posting, table,
 };
+use super::views;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -142,6 +143,9 @@ impl Writer {
             .map_err(fails)?;
         connection
             .execute_batch(include_str!("../../../migrations/segment.sql"))
+            .map_err(fails)?;
+        connection
+            .execute_batch(&views::events_view())
             .map_err(fails)?;
         database::stamp(&connection, path, FileKind::Sealed)?;
         connection.execute_batch("begin").map_err(fails)?;
