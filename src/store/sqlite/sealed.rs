@@ -2,6 +2,7 @@
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::Connection;
@@ -67,6 +68,9 @@ pub(crate) struct Header {
     pub(crate) components: Vec<(String, u64)>,
 }
 
+/// Memory of an open file, about: SQLite's connection and page cache.
+const OPEN_BYTES: usize = 256 << 10;
+
 /// Strings per piece of a dictionary.
 pub(crate) const STRINGS_PER_PIECE: u32 = 128;
 
@@ -104,6 +108,8 @@ pub(crate) struct Sealed {
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
     audit_index: OnceLock<Vec<u8>>,
+    /// Bytes of what was loaded and stays.
+    kept: AtomicUsize,
 }
 
 impl Sealed {
@@ -144,6 +150,7 @@ impl Sealed {
             filter: OnceLock::new(),
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
+            kept: AtomicUsize::new(OPEN_BYTES),
         })
     }
 
@@ -152,10 +159,22 @@ impl Sealed {
         Ok(read(&self.lock(), &self.path, Piece::Header, 0, 0)?.1)
     }
 
+    /// Bytes of memory that it holds, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A piece that is kept.
+    fn kept_piece(&self, piece: Piece, column: u8, number: u32) -> Result<Vec<u8>> {
+        let bytes = self.piece(piece, column, number)?;
+        self.kept.fetch_add(bytes.len(), Ordering::Relaxed);
+        Ok(bytes)
     }
 
     fn piece(&self, piece: Piece, column: u8, number: u32) -> Result<Vec<u8>> {
@@ -265,6 +284,9 @@ impl Sealed {
             let bytes = self.piece(Piece::Strings, column as u8, number)?;
             let strings: Vec<Box<str>> = serde_json::from_slice(&bytes)
                 .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))?;
+            // Each string also takes a pointer and a length, and its allocation's overhead.
+            self.kept
+                .fetch_add(bytes.len() + strings.len() * 32, Ordering::Relaxed);
             Ok(Arc::new(strings))
         })
     }
@@ -340,11 +362,11 @@ impl Sealed {
 
     /// Whether an event with this content is here.
     pub(crate) fn holds(&self, key: &[u8; 16]) -> Result<bool> {
-        let filter = self.once(&self.filter, || self.piece(Piece::Filter, 0, 0))?;
+        let filter = self.once(&self.filter, || self.kept_piece(Piece::Filter, 0, 0))?;
         if !super::dedup::filter_may_hold(filter, key) {
             return Ok(false);
         }
-        let index = self.once(&self.key_index, || self.piece(Piece::KeyIndex, 0, 0))?;
+        let index = self.once(&self.key_index, || self.kept_piece(Piece::KeyIndex, 0, 0))?;
         let firsts = index.as_chunks::<16>().0;
         let Some(number) = firsts.partition_point(|first| first <= key).checked_sub(1) else {
             return Ok(false);
@@ -365,7 +387,9 @@ impl Sealed {
 
     /// Rows whose audit id has this key, ascending.
     pub(crate) fn audit_rows(&self, key: &[u8; 16]) -> Result<Vec<u32>> {
-        let index = self.once(&self.audit_index, || self.piece(Piece::AuditIndex, 0, 0))?;
+        let index = self.once(&self.audit_index, || {
+            self.kept_piece(Piece::AuditIndex, 0, 0)
+        })?;
         // The index holds the first key of each piece; equal keys may cross pieces.
         let firsts = index.as_chunks::<16>().0;
         let mut number = firsts
@@ -400,7 +424,7 @@ impl Sealed {
     /// The directory of body blocks.
     pub(crate) fn body_index(&self) -> Result<&[BodyAt]> {
         let index = self.once(&self.body_index, || {
-            let bytes = self.piece(Piece::BodyIndex, 0, 0)?;
+            let bytes = self.kept_piece(Piece::BodyIndex, 0, 0)?;
             let mut reader = Reader::new(&bytes);
             let mut first_rank = 0;
             let mut index = Vec::with_capacity(self.header.bodies as usize);
