@@ -203,5 +203,9 @@ pub(crate) fn prune(
             merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
         }
     }
+    if !dry_run {
+        let total = shared.ledger().pruned()?;
+        shared.change_facts(|facts| facts.pruned = total);
+    }
     Ok(pruned)
 }
