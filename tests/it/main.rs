@@ -1,1 +1,7 @@
-fn main() {}
+//! Tests of the real binary through its command line and its port.
+
+// Each module uses another part of it.
+#[allow(dead_code)]
+mod support;
+
+mod durability;

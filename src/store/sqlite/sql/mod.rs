@@ -96,11 +96,17 @@ fn run_on(
 ) -> Result<Answer> {
     install()?;
     if query.sql.contains('\0') {
-        return Err(StoreError::BadRequest("the statement holds a NUL byte; remove it".into()));
+        return Err(StoreError::BadRequest(
+            "the statement holds a NUL byte; remove it".into(),
+        ));
     }
     let session = Arc::new(Session::new(backing, budget.clone(), query.skip_damaged));
     let denied = Denied::default();
-    let _armed = quota::Armed::new(limits.memory_bytes, limits.temp_bytes, limits.temp_dir.clone());
+    let _armed = quota::Armed::new(
+        limits.memory_bytes,
+        limits.temp_bytes,
+        limits.temp_dir.clone(),
+    );
     let done = execute(&session, &denied, query, limits, sink);
     let truncated = done.map_err(|error| match (session.take_failure(), error) {
         (Some(first), _) => first,
@@ -112,7 +118,11 @@ fn run_on(
     })?;
     let (work, coverage) = session.report();
     let elapsed_us = u64::try_from(budget.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Answer { truncated, coverage, stats: Work { elapsed_us, ..work } })
+    Ok(Answer {
+        truncated,
+        coverage,
+        stats: Work { elapsed_us, ..work },
+    })
 }
 
 enum Failure {
@@ -205,9 +215,14 @@ fn columns(connection: &Connection, statement: &Statement<'_>) -> Vec<SqlColumn>
         if kind.is_null() {
             return String::new();
         }
-        std::ffi::CStr::from_ptr(kind).to_string_lossy().into_owned()
+        std::ffi::CStr::from_ptr(kind)
+            .to_string_lossy()
+            .into_owned()
     };
-    let column = |(at, name): (usize, &&str)| SqlColumn { name: (*name).to_owned(), kind: kind(at) };
+    let column = |(at, name): (usize, &&str)| SqlColumn {
+        name: (*name).to_owned(),
+        kind: kind(at),
+    };
     names.iter().enumerate().map(column).collect()
 }
 

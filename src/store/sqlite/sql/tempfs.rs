@@ -103,8 +103,14 @@ unsafe extern "C" fn open(
         let Some(Ok(file)) = quota::temp_dir().map(tempfile::tempfile_in) else {
             return ffi::SQLITE_CANTOPEN;
         };
-        let base = ffi::sqlite3_file { pMethods: &raw const METHODS };
-        out.cast::<TempFile>().write(TempFile { base, file, bytes: 0 });
+        let base = ffi::sqlite3_file {
+            pMethods: &raw const METHODS,
+        };
+        out.cast::<TempFile>().write(TempFile {
+            base,
+            file,
+            bytes: 0,
+        });
         if !out_flags.is_null() {
             *out_flags = flags;
         }
@@ -144,7 +150,10 @@ unsafe extern "C" fn read(
     };
     let mut done = 0;
     while done < to.len() {
-        match file.file.read_at(&mut to[done..], offset as u64 + done as u64) {
+        match file
+            .file
+            .read_at(&mut to[done..], offset as u64 + done as u64)
+        {
             Ok(0) => {
                 to[done..].fill(0);
                 return ffi::SQLITE_IOERR_SHORT_READ;

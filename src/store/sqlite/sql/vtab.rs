@@ -82,7 +82,14 @@ unsafe impl<'vtab> VTab<'vtab> for Glue {
         let (session, table) = aux.expect("every module is registered with its table");
         let schema = format!("create table x({})", table.columns());
         let (session, table) = (Arc::clone(session), Arc::clone(table));
-        Ok((schema, Glue { base: sqlite3_vtab::default(), session, table }))
+        Ok((
+            schema,
+            Glue {
+                base: sqlite3_vtab::default(),
+                session,
+                table,
+            },
+        ))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
