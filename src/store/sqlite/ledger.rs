@@ -66,8 +66,12 @@ impl Ledger {
                 database::sync_directory(directory)?;
             }
         }
-        let access = if write { Access::Write } else { Access::Read };
-        let connection = database::open(path, FileKind::Ledger, access)?;
+        // Readers too: after a crash the first one to come rolls the journal back, which needs
+        // write access. SQLite opens what is write-protected for reading.
+        let connection = database::open(path, FileKind::Ledger, Access::Write)?;
+        connection
+            .pragma_update(None, "query_only", !write)
+            .map_err(fails)?;
         connection
             .pragma_update(None, "synchronous", "full")
             .map_err(fails)?;
