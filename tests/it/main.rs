@@ -5,3 +5,5 @@
 mod support;
 
 mod durability;
+mod recovery;
+mod syscalls;

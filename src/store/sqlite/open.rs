@@ -414,14 +414,19 @@ fn rebuild_catalog(directory: &Path, catalog: &Catalog, ledger: &Ledger) -> Resu
         }
     }
     metas.retain(|meta| !replaced.contains(&meta.name));
+    // The ledger knows of files and of quarantined items that no segment here speaks of any more;
+    // neither their numbers nor their ids may come again.
+    let known = ledger.segments()?;
     let last_number = names
         .iter()
+        .chain(&known)
         .filter_map(|name| number_of(name))
         .max()
         .unwrap_or_default();
     let last_id = metas
         .iter()
         .map(|meta| meta.last_id)
+        .chain([ledger.last_quarantine_id()?])
         .max()
         .unwrap_or_default();
     catalog.replace(&[], &metas, last_number, last_id)?;
