@@ -5,5 +5,6 @@
 mod support;
 
 mod durability;
+mod full_disk;
 mod recovery;
 mod syscalls;

@@ -61,7 +61,7 @@ fn file_of(call: &Call<'_>) -> String {
 }
 
 fn result_of(call: &Call<'_>) -> i64 {
-    let result = call.text.rsplit_once(") = ").map_or("-1", |(_, end)| end);
+    let result = call.text.rsplit_once(" = ").map_or("-1", |(_, end)| end);
     result.split(' ').next().unwrap_or("").parse().unwrap_or(-1)
 }
 
