@@ -1,1 +1,19 @@
+//! Tests of the real binary through its command line and its port, and of what the repository says.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report; outside #[test] functions clippy does not see that"
+)]
+#![allow(unsafe_code, reason = "tests send signals and ask who they run as")]
+
+#[allow(dead_code, reason = "each module uses another part of it")]
+mod support;
+
 mod demo;
+mod docs;
+mod durability;
+mod full_disk;
+mod licences;
+mod readme;
+mod recovery;
+mod syscalls;

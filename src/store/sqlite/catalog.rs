@@ -93,7 +93,9 @@ impl Catalog {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
-            .read_only(!create)
+            // Readers too: after a crash the first one to come rolls the journal back, which needs
+            // write access. SQLite opens what is write-protected for reading.
+            .pragma("query_only", if create { "off" } else { "on" })
             .busy_timeout(std::time::Duration::from_secs(10));
         // A rollback journal can be read from a directory without write permission, a log cannot.
         let options = if create {
@@ -318,7 +320,7 @@ fn classify(path: &Path, error: &sqlx::Error) -> StoreError {
     let text = format!("{}: {error}", path.display());
     let code = error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .and_then(|code| code.parse::<i32>().ok());
     match code.map(|code| code & 0xff) {
         Some(libsqlite3_sys::SQLITE_FULL) => StoreError::Unavailable(text),
