@@ -1,1 +1,3 @@
-fn main() {}
+//! Tests of the real binary through its command line and its port.
+
+mod tidy;
