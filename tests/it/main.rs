@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 mod support;
 
+mod badinput;
 mod both;
 mod corpus;
 mod tidy;
