@@ -7,4 +7,5 @@ mod support;
 mod badinput;
 mod both;
 mod corpus;
+mod sql;
 mod tidy;
