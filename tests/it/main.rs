@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 mod support;
 
+mod corruption;
 mod durability;
 mod full_disk;
 mod recovery;
