@@ -446,3 +446,16 @@ impl Client {
         })
     }
 }
+
+/// Whether system calls can be traced here; says on stderr when a test is skipped for want of it.
+pub fn strace_works(test: &str) -> bool {
+    let works = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !works {
+        eprintln!("skipped: {test} needs strace, and the right to trace");
+    }
+    works
+}

@@ -318,7 +318,7 @@ fn classify(path: &Path, error: &sqlx::Error) -> StoreError {
     let text = format!("{}: {error}", path.display());
     let code = error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .and_then(|code| code.parse::<i32>().ok());
     match code.map(|code| code & 0xff) {
         Some(libsqlite3_sys::SQLITE_FULL) => StoreError::Unavailable(text),

@@ -15,17 +15,27 @@ pub(super) fn explain(error: Error, denied: Option<String>, limits: &Limits) -> 
         Error::MultipleStatement => StoreError::BadRequest(
             "not allowed: more than one statement; send them one by one".into(),
         ),
-        Error::SqlInputError { error, msg, sql, offset } => match error.code {
+        Error::SqlInputError {
+            error,
+            msg,
+            sql,
+            offset,
+        } => match error.code {
             ErrorCode::OutOfMemory => out_of_memory(limits),
             _ => StoreError::BadRequest(with_place(&msg, &sql, offset)),
         },
         Error::SqliteFailure(failure, message) => match failure.code {
             ErrorCode::OutOfMemory => out_of_memory(limits),
-            ErrorCode::DiskFull if quota::hit() == Some(Hit::TempFiles) => {
+            ErrorCode::DiskFull | ErrorCode::OperationInterrupted
+                if quota::hit() == Some(Hit::TempFiles) =>
+            {
                 StoreError::LimitReached(format!(
                     "the statement needs more than {} MiB of temporary files to sort or group; narrow it with a time range",
                     limits.temp_bytes >> 20
                 ))
+            }
+            ErrorCode::OperationInterrupted if quota::hit() == Some(Hit::Memory) => {
+                out_of_memory(limits)
             }
             ErrorCode::DiskFull => StoreError::LimitReached(
                 "the disk is full: no room for the temporary files of the statement".into(),
@@ -65,7 +75,9 @@ pub(super) fn memory_limit(bytes: usize) -> StoreError {
 
 /// SQLite's message with the line and column that it points to.
 fn with_place(message: &str, sql: &str, offset: i32) -> String {
-    let before = usize::try_from(offset).ok().and_then(|offset| sql.get(..offset));
+    let before = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| sql.get(..offset));
     match before {
         Some(before) if sql.contains('\n') => {
             let line = before.matches('\n').count() + 1;
@@ -84,7 +96,10 @@ mod tests {
     #[test]
     fn the_place_is_counted_in_characters_and_lines() {
         assert_eq!(with_place("bad", "select ä x", 10), "bad (column 10)");
-        assert_eq!(with_place("bad", "select\n  x", 9), "bad (line 2, column 3)");
+        assert_eq!(
+            with_place("bad", "select\n  x", 9),
+            "bad (line 2, column 3)"
+        );
         assert_eq!(with_place("bad", "select", -1), "bad");
     }
 }

@@ -13,14 +13,25 @@ const FOREVER: &str = "with recursive n(i) as (select 1 union all select i + 1 f
 
 fn store() -> Arc<Fake> {
     let events = (0..2000).map(|id| {
-        event(id, "2026-11-20T14:00:00Z", &[("verb", "get"), ("user", "alice"), ("audit_id", "a")])
+        event(
+            id,
+            "2026-11-20T14:00:00Z",
+            &[("verb", "get"), ("user", "alice"), ("audit_id", "a")],
+        )
     });
-    Arc::new(Fake { events: Arc::new(events.collect()), ..Fake::default() })
+    Arc::new(Fake {
+        events: Arc::new(events.collect()),
+        ..Fake::default()
+    })
 }
 
 /// Small limits, so that attacks end soon.
 fn small() -> Limits {
-    Limits { memory_bytes: 48 << 20, temp_bytes: 8 << 20, ..Limits::default() }
+    Limits {
+        memory_bytes: 48 << 20,
+        temp_bytes: 8 << 20,
+        ..Limits::default()
+    }
 }
 
 fn attempt(fake: &Arc<Fake>, sql: &str, limits: &Limits, time: Duration) -> Result<(Kept, Answer)> {
@@ -135,12 +146,18 @@ fn pragmas_are_refused_but_for_those_that_describe_tables() {
         "select * from pragma_query_only(0)",
     ] {
         let text = refused(&fake, sql);
-        assert!(text.starts_with("not allowed") || text.contains("no such table"), "{sql}: {text}");
+        assert!(
+            text.starts_with("not allowed") || text.contains("no such table"),
+            "{sql}: {text}"
+        );
     }
     let names = "select group_concat(name) from pragma_table_info('users')";
     for (sql, expected) in [
         (names, "user,first_seen,last_seen,events"),
-        ("select count(*) > 40 from pragma_table_xinfo('events')", "1"),
+        (
+            "select count(*) > 40 from pragma_table_xinfo('events')",
+            "1",
+        ),
         ("select count(*) from sqlite_schema", "0"),
     ] {
         let (kept, _) = attempt(&fake, sql, &small(), Duration::from_secs(20)).unwrap();
@@ -208,8 +225,37 @@ fn what_never_ends_is_stopped_at_the_deadline() {
     ] {
         let began = Instant::now();
         let error = attempt(&fake, &sql, &Limits::default(), limit).unwrap_err();
-        assert!(matches!(error, StoreError::TimedOut { .. }), "{sql}: {error:?}");
-        assert!(began.elapsed() < Duration::from_secs(15), "{sql}: {:?}", began.elapsed());
+        assert!(
+            matches!(error, StoreError::TimedOut { .. }),
+            "{sql}: {error:?}"
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{sql}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_single_step_does_not_outlast_its_deadline() {
+    let fake = store();
+    for sql in [
+        "select instr(zeroblob(20000000), zeroblob(10000000) || x'01')",
+        "select length(replace(hex(zeroblob(10000000)), hex(zeroblob(5000000)) || '1', ''))",
+        "select length(trim(hex(zeroblob(10000000)), 'x' || hex(randomblob(5000000))))",
+    ] {
+        let began = Instant::now();
+        let limits = Limits {
+            memory_bytes: 128 << 20,
+            ..small()
+        };
+        attempt(&fake, sql, &limits, Duration::from_secs(20)).unwrap();
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{sql}: {:?}",
+            began.elapsed()
+        );
     }
 }
 
@@ -234,11 +280,8 @@ fn what_grows_without_end_runs_into_a_limit() {
         "select zeroblob(1000000000)".into(),
         "select length(zeroblob(2000000000))".into(),
         "select hex(zeroblob(60000000))".into(),
-        "select printf('%*c', 1000000000, 'x')".into(),
-        "select length(printf('%.*c', 1000000000, 'x'))".into(),
         "select replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000)))".into(),
-        "select length(replace(replace(replace(replace('xxxxxxxxxx', 'x', 'yyyyyyyyyyyyyyyyyyyy'), 'y', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz'), 'z', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), 'a', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'))".into(),
-        "select unhex(printf('%0100000000d', 0))".into(),
+        "select length(replace(replace(replace(replace('xxxxxxxxxx', 'x', 'yyyyyyyyyyyyyyyyyyyy'), 'y', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz'), 'z', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), 'a', hex(zeroblob(1000))))".into(),
         format!("select group_concat(a.user || hex(zeroblob(1000)), ',') from {events}"),
         format!("select json_group_array(hex(zeroblob(1000))) from {events}"),
         format!("select json_group_object(a.id, hex(zeroblob(1000))) from {events}"),
@@ -263,29 +306,79 @@ fn what_grows_without_end_runs_into_a_limit() {
 }
 
 #[test]
+fn printf_beyond_the_limit_never_builds_the_text() {
+    let fake = store();
+    for sql in [
+        "select printf('%*c', 1000000000, 'x')",
+        "select printf('%1000000000d', 1)",
+        "select length(printf('%.*c', 1000000000, 'x'))",
+        "select unhex(printf('%0100000000d', 0))",
+    ] {
+        match attempt(&fake, sql, &small(), Duration::from_secs(20)) {
+            Ok((kept, _)) => assert_eq!(show(&kept.rows), ["NULL"], "{sql}"),
+            Err(error) => assert!(
+                matches!(error, StoreError::LimitReached(_)),
+                "{sql}: {error}"
+            ),
+        }
+    }
+}
+
+#[test]
 fn the_limit_that_was_reached_is_named() {
     let fake = store();
     let text = |sql: &str, limits: &Limits| {
-        attempt(&fake, sql, limits, Duration::from_secs(60)).unwrap_err().to_string()
+        attempt(&fake, sql, limits, Duration::from_secs(60))
+            .unwrap_err()
+            .to_string()
     };
     let sort = "select a.id, b.id from events a, events b order by random()";
     assert!(text(sort, &small()).contains("8 MiB of temporary files"));
     let hold = "select hex(zeroblob(12000000)) || hex(zeroblob(12000000))";
-    assert!(text(hold, &small()).contains("48 MiB of memory"), "{}", text(hold, &small()));
+    assert!(
+        text(hold, &small()).contains("48 MiB of memory"),
+        "{}",
+        text(hold, &small())
+    );
     assert!(text("select zeroblob(100000000)", &small()).contains("longer than 64 MiB"));
-    let limits = Limits { result_bytes: Some(1000), ..small() };
+    let limits = Limits {
+        result_bytes: Some(1000),
+        ..small()
+    };
     assert!(text("select id from events", &limits).contains("result is larger"));
-    let no_limit = Limits { result_bytes: None, ..small() };
-    assert!(attempt(&fake, "select id from events", &no_limit, Duration::from_secs(9)).is_ok());
-    let nowhere = Limits { temp_dir: "/nonexistent".into(), ..small() };
-    assert!(text(sort, &nowhere).contains("/nonexistent"), "{}", text(sort, &nowhere));
+    let no_limit = Limits {
+        result_bytes: None,
+        ..small()
+    };
+    assert!(
+        attempt(
+            &fake,
+            "select id from events",
+            &no_limit,
+            Duration::from_secs(9)
+        )
+        .is_ok()
+    );
+    let nowhere = Limits {
+        temp_dir: "/nonexistent".into(),
+        ..small()
+    };
+    assert!(
+        text(sort, &nowhere).contains("/nonexistent"),
+        "{}",
+        text(sort, &nowhere)
+    );
 }
 
 #[test]
 fn deep_and_long_statements_are_refused() {
     let fake = store();
     let deep = |open: &str, inner: &str, close: &str, times: usize| {
-        format!("select {}{inner}{}", open.repeat(times), close.repeat(times))
+        format!(
+            "select {}{inner}{}",
+            open.repeat(times),
+            close.repeat(times)
+        )
     };
     let unions = vec!["select 1"; 5000].join(" union all ");
     let columns = vec!["1"; 5000].join(", ");
@@ -313,7 +406,10 @@ fn deep_and_long_statements_are_refused() {
         format!("{doubling} select count(*) from a39"),
         format!("{crossing} select count(*) from a29"),
         format!("select 1 from {}", vec!["events"; 100].join(", ")),
-        format!("select id from events where user like '{}'", "%a".repeat(10_000)),
+        format!(
+            "select id from events where user like '{}'",
+            "%a".repeat(10_000)
+        ),
     ] {
         let shown: String = sql.chars().take(60).collect();
         let outcome = attempt(&fake, &sql, &small(), Duration::from_secs(5));
@@ -328,7 +424,10 @@ fn deep_and_long_statements_are_refused() {
             "{shown}: {error:?}"
         );
     }
-    for json in ["[".repeat(100_000), format!("{}{}", "[".repeat(2000), "]".repeat(2000))] {
+    for json in [
+        "[".repeat(100_000),
+        format!("{}{}", "[".repeat(2000), "]".repeat(2000)),
+    ] {
         refused(&fake, &format!("select json('{json}')"));
         refused(&fake, &format!("select count(*) from json_tree('{json}')"));
     }
@@ -338,15 +437,33 @@ fn deep_and_long_statements_are_refused() {
 fn harmless_statements_are_allowed() {
     let fake = store();
     for (sql, rows) in [
-        ("explain query plan select id from events where time > '2026-11-20'", 1),
+        (
+            "explain query plan select id from events where time > '2026-11-20'",
+            1,
+        ),
         ("values (1), (2)", 2),
         ("select value from json_each('[1, 2, 3]')", 3),
         ("select key from json_tree('{\"a\": {\"b\": 1}}')", 3),
-        ("with recursive n(i) as (values (1) union all select i + 1 from n where i < 9) select i from n", 9),
-        ("select substr(hex(randomblob(4)), 1, 2), upper('x'), datetime('now', '-1 day'), random() is null", 1),
-        ("select 'a' like 'A', 'a' glob '*', iif(1, 2, 3), format('%d', 1), concat('a', 'b')", 1),
-        ("select count(*) filter (where verb = 'get'), sum(1), avg(2), total(3) from events", 1),
-        ("select json_object('a', json_array(1)), json('{}') -> '$', '[1]' ->> 0", 1),
+        (
+            "with recursive n(i) as (values (1) union all select i + 1 from n where i < 9) select i from n",
+            9,
+        ),
+        (
+            "select substr(hex(randomblob(4)), 1, 2), upper('x'), datetime('now', '-1 day'), random() is null",
+            1,
+        ),
+        (
+            "select 'a' like 'A', 'a' glob '*', iif(1, 2, 3), format('%d', 1), concat('a', 'b')",
+            1,
+        ),
+        (
+            "select count(*) filter (where verb = 'get'), sum(1), avg(2), total(3) from events",
+            1,
+        ),
+        (
+            "select json_object('a', json_array(1)), json('{}') -> '$', '[1]' ->> 0",
+            1,
+        ),
         ("select count(*) from (select 1 union select 2)", 1),
         ("explain select 1", 1),
     ] {
@@ -356,7 +473,11 @@ fn harmless_statements_are_allowed() {
     let plan = query("explain query plan select id from events where verb = 'get' order by time");
     let budget = Budget::new(None);
     let (kept, _) = run_query(&fake, &plan, &small(), &budget).unwrap();
-    assert!(show(&kept.rows)[0].contains("oldest verb:="), "{:?}", show(&kept.rows));
+    assert!(
+        show(&kept.rows)[0].contains("oldest verb:="),
+        "{:?}",
+        show(&kept.rows)
+    );
 }
 
 #[test]
@@ -366,20 +487,35 @@ fn another_thread_allocates_while_a_statement_is_out_of_memory() {
     let seen = Arc::clone(&stop);
     let ingest = std::thread::spawn(move || {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection.execute_batch("create table t(a); pragma cache_size = -100000").unwrap();
+        connection
+            .execute_batch("create table t(a); pragma cache_size = -100000")
+            .unwrap();
         let mut inserted = 0;
         while !seen.load(Ordering::Relaxed) || inserted < 20 {
-            connection.execute("insert into t values (randomblob(4000000))", []).unwrap();
+            connection
+                .execute("insert into t values (randomblob(4000000))", [])
+                .unwrap();
             connection.execute("delete from t", []).unwrap();
             inserted += 1;
         }
         inserted
     });
     let fake = store();
-    let limits = Limits { memory_bytes: 2 << 20, ..small() };
+    let limits = Limits {
+        memory_bytes: 2 << 20,
+        ..small()
+    };
     for _ in 0..20 {
-        let error = attempt(&fake, "select randomblob(3000000)", &limits, Duration::from_secs(9));
-        assert!(matches!(error, Err(StoreError::LimitReached(_))), "{error:?}");
+        let error = attempt(
+            &fake,
+            "select randomblob(3000000)",
+            &limits,
+            Duration::from_secs(9),
+        );
+        assert!(
+            matches!(error, Err(StoreError::LimitReached(_))),
+            "{error:?}"
+        );
     }
     stop.store(true, Ordering::Relaxed);
     assert!(ingest.join().unwrap() >= 20);
@@ -388,7 +524,13 @@ fn another_thread_allocates_while_a_statement_is_out_of_memory() {
 #[test]
 fn a_statement_gives_its_memory_back() {
     let fake = store();
-    attempt(&fake, "select max(hex(randomblob(1000000))) from events", &small(), Duration::from_secs(60)).unwrap();
+    attempt(
+        &fake,
+        "select max(hex(randomblob(1000000))) from events",
+        &small(),
+        Duration::from_secs(60),
+    )
+    .unwrap();
     let left = super::quota::memory_used();
     assert!(left.abs() < 1 << 20, "{left} bytes are still counted");
 }
@@ -399,7 +541,10 @@ fn any_tiny_memory_limit_fails_the_statement_and_not_the_process() {
     let sql = "select a.verb, count(*) from events a join events b on a.id = b.id where a.id < 3 and a.time > '2026-11-20' group by 1 order by 2, hex(zeroblob(1000))";
     let mut outcomes = [0, 0];
     for memory_bytes in (0..120_000).step_by(499) {
-        let limits = Limits { memory_bytes, ..small() };
+        let limits = Limits {
+            memory_bytes,
+            ..small()
+        };
         let budget = Budget::new(Some(Duration::from_secs(60)));
         match run_query(&fake, &query(sql), &limits, &budget) {
             Ok(_) => outcomes[0] += 1,

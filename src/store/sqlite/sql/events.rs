@@ -37,17 +37,30 @@ fn column(at: i32) -> Option<Column> {
 
 impl Table for Events {
     fn columns(&self) -> String {
-        let columns = Column::ALL.iter().map(|column| declaration(column.name(), column.kind()));
+        let columns = Column::ALL
+            .iter()
+            .map(|column| declaration(column.name(), column.kind()));
         columns.collect::<Vec<_>>().join(", ")
     }
 
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
         let events = self.session.backing.event_count();
-        plan::choose(info, &Planned { column: &column, ordered: &column, only_order: None, events })
+        plan::choose(
+            info,
+            &Planned {
+                column: &column,
+                ordered: &column,
+                only_order: None,
+                events,
+            },
+        )
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {
-        Box::new(EventsCursor { session: Arc::clone(&self.session), scan: None })
+        Box::new(EventsCursor {
+            session: Arc::clone(&self.session),
+            scan: None,
+        })
     }
 }
 
@@ -65,8 +78,12 @@ impl TableCursor for EventsCursor {
     fn start(&mut self, _used: i32, plan: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.scan = None;
         let plan = read_plan(plan)?;
-        let Some(filter) = pushdown::filter(&plan, arguments)? else { return Ok(false) };
-        self.scan.insert(self.session.scan(&filter, plan.order)?).advance()
+        let Some(filter) = pushdown::filter(&plan, arguments)? else {
+            return Ok(false);
+        };
+        self.scan
+            .insert(self.session.scan(&filter, plan.order)?)
+            .advance()
     }
 
     #[inline]

@@ -44,8 +44,10 @@ fn holds(test: &Test, row: &Row) -> bool {
             assert_eq!(column.kind(), Kind::Text, "{column:?}");
             any_matches(any, column)
         }
-        Test::Number { column, any } => micros(row.get(column))
-            .is_some_and(|number| any.iter().any(|&(low, high)| low <= number && number <= high)),
+        Test::Number { column, any } => micros(row.get(column)).is_some_and(|number| {
+            any.iter()
+                .any(|&(low, high)| low <= number && number <= high)
+        }),
         Test::Absent { column } => !row.contains_key(column),
         Test::Resource { .. } | Test::Contains { .. } => panic!("SQL never asks for {test:?}"),
     }
@@ -55,7 +57,10 @@ fn matches(filter: &Filter, row: &Row) -> bool {
     let time = micros(row.get(&Column::Time));
     filter.since.is_none_or(|since| time >= Some(since))
         && filter.until.is_none_or(|until| time < Some(until))
-        && filter.terms.iter().all(|term| holds(&term.test, row) != term.negate)
+        && filter
+            .terms
+            .iter()
+            .all(|term| holds(&term.test, row) != term.negate)
 }
 
 impl Backing for Fake {
@@ -68,8 +73,9 @@ impl Backing for Fake {
     ) -> Result<Box<dyn Rows>> {
         self.scans.lock().unwrap().push((filter.clone(), order));
         let events = Arc::clone(&self.events);
-        let mut picked: Vec<usize> =
-            (0..events.len()).filter(|&at| matches(filter, &events[at])).collect();
+        let mut picked: Vec<usize> = (0..events.len())
+            .filter(|&at| matches(filter, &events[at]))
+            .collect();
         let key = |at: &usize, column| micros(events[*at].get(&column));
         let by_time = |at: &usize| (key(at, Column::Time), key(at, Column::Id));
         match order {
@@ -86,13 +92,21 @@ impl Backing for Fake {
                 picked.sort_by_key(|at| (key(at, Column::ReceivedTime), by_time(at)));
             }
         }
-        Ok(Box::new(FakeRows { events, picked: picked.into_iter(), at: None, budget, visited: 0 }))
+        Ok(Box::new(FakeRows {
+            events,
+            picked: picked.into_iter(),
+            at: None,
+            budget,
+            visited: 0,
+        }))
     }
 
     fn seen(&self, column: Column, _budget: &Budget) -> Result<Vec<Seen>> {
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         for row in self.events.iter() {
-            let Some(value) = text(row.get(&column)) else { continue };
+            let Some(value) = text(row.get(&column)) else {
+                continue;
+            };
             let time = micros(row.get(&Column::Time)).unwrap();
             let entry = seen.entry(value.to_owned()).or_insert(Seen {
                 value: Value::text(value),
@@ -128,7 +142,11 @@ impl Backing for Fake {
 
     fn coverage(&self, since: Option<i64>, until: Option<i64>) -> Coverage {
         let text = |micros: i64| crate::model::time::to_text(micros);
-        Coverage { oldest: since.map(text), newest: until.map(text), ..Coverage::default() }
+        Coverage {
+            oldest: since.map(text),
+            newest: until.map(text),
+            ..Coverage::default()
+        }
     }
 }
 
@@ -161,7 +179,11 @@ impl Rows for FakeRows {
     }
 
     fn work(&self) -> Work {
-        Work { rows_visited: self.visited, segments_opened: 1, ..Work::default() }
+        Work {
+            rows_visited: self.visited,
+            segments_opened: 1,
+            ..Work::default()
+        }
     }
 }
 
@@ -221,7 +243,12 @@ pub(super) fn run_query(
 
 /// A statement without parameters.
 pub(super) fn query(sql: &str) -> SqlQuery {
-    SqlQuery { sql: sql.to_owned(), params: Vec::new(), limit: 0, skip_damaged: false }
+    SqlQuery {
+        sql: sql.to_owned(),
+        params: Vec::new(),
+        limit: 0,
+        skip_damaged: false,
+    }
 }
 
 /// Rows as text, cells joined by `|`.
@@ -234,5 +261,7 @@ pub(super) fn show(rows: &[Vec<Value>]) -> Vec<String> {
         Value::Text(text) | Value::Json(text) => text.to_string(),
         Value::Bytes(bytes) => format!("{bytes:?}"),
     };
-    rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join("|")).collect()
+    rows.iter()
+        .map(|row| row.iter().map(cell).collect::<Vec<_>>().join("|"))
+        .collect()
 }

@@ -41,10 +41,13 @@ fn is_canonical(text: &str) -> bool {
     let text = text.as_bytes();
     let two = |at: usize| u32::from(text[at] - b'0') * 10 + u32::from(text[at + 1] - b'0');
     text.len() == 27
-        && text.iter().zip(b"0000-00-00T00:00:00.000000Z").all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            mark => byte == mark,
-        })
+        && text
+            .iter()
+            .zip(b"0000-00-00T00:00:00.000000Z")
+            .all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                mark => byte == mark,
+            })
         && (1..=12).contains(&two(5))
         && (1..=28).contains(&two(8))
         && two(11) < 24
@@ -58,7 +61,9 @@ pub(super) fn from_value(value: ValueRef<'_>) -> Result<Option<i64>, StoreError>
         ValueRef::Null => Ok(None),
         ValueRef::Text(text) => {
             let text = String::from_utf8_lossy(text);
-            time::parse_instant(&text).map(Some).ok_or_else(|| not_a_time(&text))
+            time::parse_instant(&text)
+                .map(Some)
+                .ok_or_else(|| not_a_time(&text))
         }
         ValueRef::Integer(number) => Err(not_a_time(&number.to_string())),
         ValueRef::Real(number) => Err(not_a_time(&number.to_string())),

@@ -2,6 +2,8 @@
 //!
 //! SQLite's own heap limit holds for the whole process and would fail ingest instead.
 
+#![expect(unsafe_code, reason = "SQLite's allocator is a table of C functions")]
+
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
@@ -37,12 +39,20 @@ pub(super) fn install() -> bool {
             {
                 return false;
             }
-            let (Some(malloc), Some(free), Some(realloc), Some(size)) =
-                (methods.xMalloc, methods.xFree, methods.xRealloc, methods.xSize)
-            else {
+            let (Some(malloc), Some(free), Some(realloc), Some(size)) = (
+                methods.xMalloc,
+                methods.xFree,
+                methods.xRealloc,
+                methods.xSize,
+            ) else {
                 return false;
             };
-            INNER.get_or_init(|| Inner { malloc, free, realloc, size });
+            INNER.get_or_init(|| Inner {
+                malloc,
+                free,
+                realloc,
+                size,
+            });
             methods.xMalloc = Some(counted_malloc);
             methods.xFree = Some(counted_free);
             methods.xRealloc = Some(counted_realloc);
@@ -54,7 +64,9 @@ pub(super) fn install() -> bool {
 }
 
 fn inner() -> &'static Inner {
-    INNER.get().expect("set before SQLite learns of the wrapper")
+    INNER
+        .get()
+        .expect("set before SQLite learns of the wrapper")
 }
 
 unsafe extern "C" fn counted_malloc(bytes: c_int) -> *mut c_void {

@@ -1,8 +1,8 @@
 //! User SQL in a sandbox: one in-memory connection whose tables read the segments.
 //!
 //! A statement gets a connection of its own, opened for it and thrown away, so that nothing it
-//! does outlives it. The tables are virtual: SQLite hands down conditions and order ([`plan`],
-//! [`pushdown`]), the scan gives rows, SQLite computes the rest.
+//! does outlives it. The tables are virtual: SQLite hands down conditions and order (`plan`,
+//! `pushdown`), the scan gives rows, SQLite computes the rest.
 
 mod errors;
 mod events;
@@ -23,6 +23,8 @@ mod vtab;
 mod escape_tests;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 
@@ -96,11 +98,17 @@ fn run_on(
 ) -> Result<Answer> {
     install()?;
     if query.sql.contains('\0') {
-        return Err(StoreError::BadRequest("the statement holds a NUL byte; remove it".into()));
+        return Err(StoreError::BadRequest(
+            "the statement holds a NUL byte; remove it".into(),
+        ));
     }
     let session = Arc::new(Session::new(backing, budget.clone(), query.skip_damaged));
     let denied = Denied::default();
-    let _armed = quota::Armed::new(limits.memory_bytes, limits.temp_bytes, limits.temp_dir.clone());
+    let _armed = quota::Armed::new(
+        limits.memory_bytes,
+        limits.temp_bytes,
+        limits.temp_dir.clone(),
+    );
     let done = execute(&session, &denied, query, limits, sink);
     let truncated = done.map_err(|error| match (session.take_failure(), error) {
         (Some(first), _) => first,
@@ -112,7 +120,11 @@ fn run_on(
     })?;
     let (work, coverage) = session.report();
     let elapsed_us = u64::try_from(budget.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Answer { truncated, coverage, stats: Work { elapsed_us, ..work } })
+    Ok(Answer {
+        truncated,
+        coverage,
+        stats: Work { elapsed_us, ..work },
+    })
 }
 
 enum Failure {
@@ -197,6 +209,10 @@ fn too_large(most: usize) -> StoreError {
 /// Names and declared types of the result's columns.
 fn columns(connection: &Connection, statement: &Statement<'_>) -> Vec<SqlColumn> {
     let names = statement.column_names();
+    #[expect(
+        unsafe_code,
+        reason = "rusqlite does not give declared types of a statement's columns"
+    )]
     // SAFETY: the connection is open, its only statement is `statement`, which is borrowed here
     // and so not finalised, and a declared type is a C string that lives as long as it does.
     let kind = |column: usize| unsafe {
@@ -205,9 +221,14 @@ fn columns(connection: &Connection, statement: &Statement<'_>) -> Vec<SqlColumn>
         if kind.is_null() {
             return String::new();
         }
-        std::ffi::CStr::from_ptr(kind).to_string_lossy().into_owned()
+        std::ffi::CStr::from_ptr(kind)
+            .to_string_lossy()
+            .into_owned()
     };
-    let column = |(at, name): (usize, &&str)| SqlColumn { name: (*name).to_owned(), kind: kind(at) };
+    let column = |(at, name): (usize, &&str)| SqlColumn {
+        name: (*name).to_owned(),
+        kind: kind(at),
+    };
     names.iter().enumerate().map(column).collect()
 }
 

@@ -68,7 +68,10 @@ impl Plan {
             ScanOrder::GroupedBy(column) => format!("grouped:{}", column.name()),
         };
         for (column, op) in &self.conditions {
-            let sign = OPS.iter().find(|(known, _)| known == op).map_or("", |(_, sign)| sign);
+            let sign = OPS
+                .iter()
+                .find(|(known, _)| known == op)
+                .map_or("", |(_, sign)| sign);
             let _ = write!(text, " {}:{sign}", column.name());
         }
         text
@@ -118,9 +121,6 @@ const GROUPED: &[Column] = &[
     Column::User,
     Column::UserUid,
     Column::ImpersonatedUser,
-    Column::EffectiveUser,
-    Column::SourceIp,
-    Column::ClientIp,
     Column::UserAgent,
     Column::ApiGroup,
     Column::ApiVersion,
@@ -140,15 +140,30 @@ const GROUPED: &[Column] = &[
 pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Result<()> {
     let offered: Vec<_> = info
         .constraints()
-        .map(|constraint| (constraint.column(), constraint.operator(), constraint.is_usable()))
+        .map(|constraint| {
+            (
+                constraint.column(),
+                constraint.operator(),
+                constraint.is_usable(),
+            )
+        })
         .collect();
-    let mut plan = Plan { conditions: Vec::new(), order: ScanOrder::Any };
+    let mut plan = Plan {
+        conditions: Vec::new(),
+        order: ScanOrder::Any,
+    };
     let (mut rows, mut visited) = (table.events.max(1) as f64, table.events.max(1) as f64);
     let mut unique = false;
     for (at, (column, operator, usable)) in offered.into_iter().enumerate() {
-        let (Some(column), true) = ((table.column)(column), usable) else { continue };
-        let Some(op) = op(info, at, &operator)? else { continue };
-        let Some(exact) = takes(info, at, column, op)? else { continue };
+        let (Some(column), true) = ((table.column)(column), usable) else {
+            continue;
+        };
+        let Some(op) = op(info, at, &operator)? else {
+            continue;
+        };
+        let Some(exact) = takes(info, at, column, op)? else {
+            continue;
+        };
         if op == Op::In && !info.set_in_constraint(at, true)? {
             continue;
         }
@@ -208,7 +223,9 @@ fn takes(info: &IndexInfo, at: usize, column: Column, op: Op) -> rusqlite::Resul
     Ok(match (column.kind(), op) {
         (Kind::Time, Op::Like | Op::Glob) => None,
         // What a comparison with a time means is ours to say.
-        (Kind::Time, _) => collation.eq_ignore_ascii_case(instant::COLLATION).then_some(true),
+        (Kind::Time, _) => collation
+            .eq_ignore_ascii_case(instant::COLLATION)
+            .then_some(true),
         (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
         (Kind::Int | Kind::Bool, _) => Some(false),
         (_, Op::Like | Op::Glob) => Some(false),
@@ -260,15 +277,21 @@ fn order(info: &IndexInfo, table: &Planned<'_>) -> Option<ScanOrder> {
         }
         [(Column::ReceivedTime, false)]
         | [(Column::ReceivedTime, false), (Column::Time, false)]
-        | [(Column::ReceivedTime, false), (Column::Time, false), (Column::Id, false), ..] => {
-            ScanOrder::ByReceivedTime
-        }
+        | [
+            (Column::ReceivedTime, false),
+            (Column::Time, false),
+            (Column::Id, false),
+            ..,
+        ] => ScanOrder::ByReceivedTime,
         // Even where SQLite says that equal values need only stand together, a descending term
         // is a promise that it relies on (`group by verb order by verb desc`).
         [(column, false)] if GROUPED.contains(&column) => ScanOrder::GroupedBy(column),
         _ => return None,
     };
-    table.only_order.is_none_or(|only| only == order).then_some(order)
+    table
+        .only_order
+        .is_none_or(|only| only == order)
+        .then_some(order)
 }
 
 #[cfg(test)]
@@ -289,7 +312,10 @@ mod tests {
             ScanOrder::ByReceivedTime,
             ScanOrder::GroupedBy(Column::Verb),
         ] {
-            let plan = Plan { conditions: conditions.clone(), order };
+            let plan = Plan {
+                conditions: conditions.clone(),
+                order,
+            };
             assert_eq!(Plan::parse(&plan.to_text()), Some(plan));
         }
         assert_eq!(Plan::parse("any verb:~"), None);

@@ -58,14 +58,24 @@ impl Building {
             Op::Gt => (at.saturating_add(1), i64::MAX),
             Op::Ge => (at, i64::MAX),
             _ => {
-                self.exclude(Test::Number { column, any: vec![(at, at)] }, column, op);
+                self.exclude(
+                    Test::Number {
+                        column,
+                        any: vec![(at, at)],
+                    },
+                    column,
+                    op,
+                );
                 return Ok(());
             }
         };
         if column == Column::Time {
             self.time_range(range);
         } else {
-            self.filter.push(Test::Number { column, any: vec![range] });
+            self.filter.push(Test::Number {
+                column,
+                any: vec![range],
+            });
         }
         Ok(())
     }
@@ -98,11 +108,21 @@ impl Building {
             Op::Lt | Op::Le => (i64::MIN, high),
             Op::Gt | Op::Ge => (low, i64::MAX),
             _ if matches!(value, ValueRef::Integer(_)) => {
-                return self.exclude(Test::Number { column, any: vec![(low, low)] }, column, op);
+                return self.exclude(
+                    Test::Number {
+                        column,
+                        any: vec![(low, low)],
+                    },
+                    column,
+                    op,
+                );
             }
             _ => return,
         };
-        self.filter.push(Test::Number { column, any: vec![range] });
+        self.filter.push(Test::Number {
+            column,
+            any: vec![range],
+        });
     }
 
     fn text(&mut self, column: Column, op: Op, value: ValueRef<'_>) {
@@ -126,7 +146,10 @@ impl Building {
                 return self.exclude(Test::Text { column, any }, column, op);
             }
         };
-        self.filter.push(Test::Text { column, any: vec![pattern] });
+        self.filter.push(Test::Text {
+            column,
+            any: vec![pattern],
+        });
     }
 
     /// `<>` excludes NULL as well, `is not` does not.
@@ -164,11 +187,22 @@ impl Building {
             self.filter.push(Test::Text { column, any: texts });
         } else {
             if column == Column::Time {
-                let first = numbers.iter().map(|range| range.0).min().unwrap_or(i64::MIN);
-                let last = numbers.iter().map(|range| range.1).max().unwrap_or(i64::MAX);
+                let first = numbers
+                    .iter()
+                    .map(|range| range.0)
+                    .min()
+                    .unwrap_or(i64::MIN);
+                let last = numbers
+                    .iter()
+                    .map(|range| range.1)
+                    .max()
+                    .unwrap_or(i64::MAX);
                 self.time_range((first, last));
             }
-            self.filter.push(Test::Number { column, any: numbers });
+            self.filter.push(Test::Number {
+                column,
+                any: numbers,
+            });
         }
         Ok(())
     }
@@ -206,9 +240,13 @@ mod tests {
 
     #[test]
     fn like_is_certain_up_to_the_first_letter_or_wildcard() {
-        for (pattern, prefix) in
-            [("10.0.%", "10.0."), ("system:%", ""), ("42_7", "42"), ("7", "7"), ("ä%", "ä")]
-        {
+        for (pattern, prefix) in [
+            ("10.0.%", "10.0."),
+            ("system:%", ""),
+            ("42_7", "42"),
+            ("7", "7"),
+            ("ä%", "ä"),
+        ] {
             assert_eq!(like_prefix(pattern), prefix, "{pattern}");
         }
     }

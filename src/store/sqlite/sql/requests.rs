@@ -43,15 +43,27 @@ const COLUMNS: [(&str, Kind, Output); 28] = [
     ("audit_id", Kind::Text, Output::Last(Column::AuditId)),
     ("first_time", Kind::Time, Output::FirstTime),
     ("time", Kind::Time, Output::Last(Column::Time)),
-    ("received_time", Kind::Time, Output::Last(Column::ReceivedTime)),
+    (
+        "received_time",
+        Kind::Time,
+        Output::Last(Column::ReceivedTime),
+    ),
     ("stages", Kind::Json, Output::Stages),
     ("open", Kind::Bool, Output::Open),
     ("ambiguous", Kind::Bool, Output::Ambiguous),
     ("last_event_id", Kind::Int, Output::Last(Column::Id)),
     ("verb", Kind::Text, Output::Last(Column::Verb)),
     ("user", Kind::Text, Output::Last(Column::User)),
-    ("impersonated_user", Kind::Text, Output::Last(Column::ImpersonatedUser)),
-    ("effective_user", Kind::Text, Output::Last(Column::EffectiveUser)),
+    (
+        "impersonated_user",
+        Kind::Text,
+        Output::Last(Column::ImpersonatedUser),
+    ),
+    (
+        "effective_user",
+        Kind::Text,
+        Output::Last(Column::EffectiveUser),
+    ),
     ("source_ip", Kind::Text, Output::Last(Column::SourceIp)),
     ("user_agent", Kind::Text, Output::Last(Column::UserAgent)),
     ("request_uri", Kind::Text, Output::Last(Column::RequestUri)),
@@ -64,13 +76,22 @@ const COLUMNS: [(&str, Kind, Output); 28] = [
     ("reason", Kind::Text, Output::Last(Column::Reason)),
     ("outcome", Kind::Text, Output::Last(Column::Outcome)),
     ("decision", Kind::Text, Output::Last(Column::Decision)),
-    ("decision_reason", Kind::Text, Output::Last(Column::DecisionReason)),
+    (
+        "decision_reason",
+        Kind::Text,
+        Output::Last(Column::DecisionReason),
+    ),
     ("dry_run", Kind::Bool, Output::Last(Column::DryRun)),
     ("latency_us", Kind::Int, Output::Last(Column::LatencyUs)),
 ];
 
 /// The event columns that are read for every event, because they group and order the stages.
-const KEY: [Column; 4] = [Column::Cluster, Column::AuditId, Column::User, Column::RequestUri];
+const KEY: [Column; 4] = [
+    Column::Cluster,
+    Column::AuditId,
+    Column::User,
+    Column::RequestUri,
+];
 const ALWAYS: [Column; 9] = [
     Column::Id,
     Column::Time,
@@ -101,7 +122,9 @@ fn pushed(at: i32) -> Option<Column> {
 
 impl Table for Requests {
     fn columns(&self) -> String {
-        COLUMNS.map(|(name, kind, _)| declaration(name, kind)).join(", ")
+        COLUMNS
+            .map(|(name, kind, _)| declaration(name, kind))
+            .join(", ")
     }
 
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
@@ -109,7 +132,15 @@ impl Table for Requests {
         let only_order = Some(ScanOrder::ByReceivedTime);
         let events = self.session.backing.event_count();
         info.set_idx_num((info.col_used() & ((1 << COLUMNS.len()) - 1)) as i32);
-        plan::choose(info, &Planned { column: &pushed, ordered: &ordered, only_order, events })
+        plan::choose(
+            info,
+            &Planned {
+                column: &pushed,
+                ordered: &ordered,
+                only_order,
+                events,
+            },
+        )
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {
@@ -206,7 +237,9 @@ impl Batch {
             Slot::Int(number) | Slot::Time(number) => Some(number),
             _ => None,
         };
-        let keys = KEY.iter().map(|&column| text(a, column).cmp(&text(b, column)));
+        let keys = KEY
+            .iter()
+            .map(|&column| text(a, column).cmp(&text(b, column)));
         keys.fold(Ordering::Equal, Ordering::then)
             .then_with(|| rank(text(a, Column::Stage)).cmp(&rank(text(b, Column::Stage))))
             .then_with(|| text(a, Column::Stage).cmp(&text(b, Column::Stage)))
@@ -232,14 +265,27 @@ impl Batch {
         let mut start = 0;
         while start < order.len() {
             let same = |&other: &usize| self.belong_together(order[start], other);
-            let end = start + 1 + order[start + 1..].iter().take_while(|other| same(other)).count();
+            let end = start
+                + 1
+                + order[start + 1..]
+                    .iter()
+                    .take_while(|other| same(other))
+                    .count();
             let stage = |event: usize| self.text(self.key(event, Column::Stage));
             let mut pairs = order[start..end].windows(2);
             if pairs.any(|pair| stage(pair[0]) == stage(pair[1])) {
-                let alone = |at| Request { start: at, end: at + 1, ambiguous: true };
+                let alone = |at| Request {
+                    start: at,
+                    end: at + 1,
+                    ambiguous: true,
+                };
                 self.requests.extend((start..end).map(alone));
             } else {
-                self.requests.push(Request { start, end, ambiguous: false });
+                self.requests.push(Request {
+                    start,
+                    end,
+                    ambiguous: false,
+                });
             }
             start = end;
         }
@@ -278,7 +324,14 @@ struct RequestsCursor {
 impl RequestsCursor {
     /// Reads the next batch; false at the end.
     fn load(&mut self) -> Result<bool> {
-        let RequestsCursor { scan: Some(scan), columns, batch, read_ahead, .. } = self else {
+        let RequestsCursor {
+            scan: Some(scan),
+            columns,
+            batch,
+            read_ahead,
+            ..
+        } = self
+        else {
             return Ok(false);
         };
         batch.clear();
@@ -339,7 +392,9 @@ impl RequestsCursor {
     /// `ResponseComplete` or `Panic`. A request that is rejected before authentication also stops
     /// at `ResponseStarted`, with a 4xx.
     fn is_open(&self, events: &[usize]) -> bool {
-        let Some(&last) = events.last() else { return false };
+        let Some(&last) = events.last() else {
+            return false;
+        };
         let failed = matches!(self.slot(last, Column::Code), Slot::Int(code) if code >= 400);
         self.stage(last) == Some("ResponseStarted") && !failed
     }
@@ -360,7 +415,9 @@ impl TableCursor for RequestsCursor {
             }
         }
         let plan = read_plan(plan)?;
-        let Some(filter) = pushdown::filter(&plan, arguments)? else { return Ok(false) };
+        let Some(filter) = pushdown::filter(&plan, arguments)? else {
+            return Ok(false);
+        };
         self.scan = Some(self.session.scan(&filter, plan.order)?);
         self.load()
     }
@@ -371,8 +428,12 @@ impl TableCursor for RequestsCursor {
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
-        let Some(&(_, _, output)) = COLUMNS.get(column) else { return Ok(Cell::Null) };
-        let Some((request, events)) = self.current() else { return Ok(Cell::Null) };
+        let Some(&(_, _, output)) = COLUMNS.get(column) else {
+            return Ok(Cell::Null);
+        };
+        let Some((request, events)) = self.current() else {
+            return Ok(Cell::Null);
+        };
         let (Some(&first), Some(&last)) = (events.first(), events.last()) else {
             return Ok(Cell::Null);
         };
@@ -380,7 +441,10 @@ impl TableCursor for RequestsCursor {
             Output::Last(column) => self.slot(last, column),
             Output::Found(column) => {
                 let slots = events.iter().rev().map(|&event| self.slot(event, column));
-                slots.into_iter().find(|slot| *slot != Slot::Null).unwrap_or(Slot::Null)
+                slots
+                    .into_iter()
+                    .find(|slot| *slot != Slot::Null)
+                    .unwrap_or(Slot::Null)
             }
             Output::FirstTime => self.slot(first, Column::Time),
             Output::Open => Slot::Int(self.is_open(events).into()),
@@ -401,7 +465,9 @@ impl TableCursor for RequestsCursor {
     }
 
     fn rowid(&mut self) -> Result<i64> {
-        let first = self.current().and_then(|(_, events)| events.first().copied());
+        let first = self
+            .current()
+            .and_then(|(_, events)| events.first().copied());
         match first.map(|event| self.slot(event, Column::Id)) {
             Some(Slot::Int(id)) => Ok(id),
             _ => Err(StoreError::Io("an event has no id".into())),

@@ -15,7 +15,7 @@ use super::events::Events;
 use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
-use super::{functions, instant, memory, tempfs, vtab};
+use super::{functions, instant, memory, quota, tempfs, vtab};
 use crate::limits::SQL_LENGTH_BYTES_MAX;
 use crate::store::{Result, StoreError};
 
@@ -34,7 +34,9 @@ pub fn install() -> Result<()> {
         ));
     }
     if !tempfs::register() {
-        return Err(StoreError::Io("sqlite refused the file system for temporary files".into()));
+        return Err(StoreError::Io(
+            "sqlite refused the file system for temporary files".into(),
+        ));
     }
     Ok(())
 }
@@ -75,7 +77,7 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         (Limit::SQLITE_LIMIT_VDBE_OP, 250_000),
         (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
         (Limit::SQLITE_LIMIT_ATTACHED, 0),
-        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
         (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 1000),
         (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
         // The quotas are counted on the statement's own thread.
@@ -84,18 +86,32 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         connection.set_limit(limit, most)?;
     }
     instant::register(&connection, session)?;
-    functions::register(&connection, session)?;
+    functions::register(&connection)?;
     let shared = || Arc::clone(session);
     vtab::register(&connection, "events", session, Events { session: shared() })?;
-    vtab::register(&connection, "requests", session, Requests { session: shared() })?;
+    vtab::register(
+        &connection,
+        "requests",
+        session,
+        Requests { session: shared() },
+    )?;
     for (name, source) in tables::ALL {
-        vtab::register(&connection, name, session, Small { session: shared(), source })?;
+        vtab::register(
+            &connection,
+            name,
+            session,
+            Small {
+                session: shared(),
+                source,
+            },
+        )?;
     }
     let watched = shared();
     connection.progress_handler(
         PROGRESS_OPS,
         Some(move || match watched.budget.check() {
-            Ok(()) => watched.failed(),
+            // Some aggregates go on without memory and only fail at their end.
+            Ok(()) => watched.failed() || quota::hit().is_some(),
             Err(error) => {
                 watched.fail(error);
                 true
@@ -107,7 +123,10 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         match refusal(&context.action) {
             None => Authorization::Allow,
             Some(what) => {
-                denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+                denied
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(what);
                 Authorization::Deny
             }
         }
@@ -116,28 +135,145 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
 }
 
 /// Pragmas that tell about tables and change nothing.
-const PRAGMAS: [&str; 5] =
-    ["data_version", "table_info", "table_xinfo", "table_list", "function_list"];
+const PRAGMAS: [&str; 5] = [
+    "data_version",
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "function_list",
+];
 
 /// SQLite's functions that compute from their arguments alone, in bounded steps. Left out beside
 /// what reaches outside: `json_patch`, whose single step takes quadratic time.
 const FUNCTIONS: &[&str] = &[
-    "->", "->>", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "avg", "ceil",
-    "ceiling", "changes", "char", "coalesce", "concat", "concat_ws", "cos", "cosh", "count",
-    "cume_dist", "current_date", "current_time", "current_timestamp", "date", "datetime",
-    "degrees", "dense_rank", "exp", "first_value", "floor", "format", "glob", "group_concat",
-    "hex", "if", "ifnull", "iif", "instr", "json", "json_array", "json_array_length",
-    "json_error_position", "json_extract", "json_group_array", "json_group_object", "json_insert",
-    "json_object", "json_pretty", "json_quote", "json_remove", "json_replace", "json_set",
-    "json_type", "json_valid", "jsonb", "jsonb_array", "jsonb_extract", "jsonb_group_array",
-    "jsonb_group_object", "jsonb_insert", "jsonb_object", "jsonb_remove", "jsonb_replace",
-    "jsonb_set", "julianday", "lag", "last_value", "lead", "length", "like", "likelihood",
-    "likely", "ln", "log", "log10", "log2", "lower", "ltrim", "max", "min", "mod", "nth_value",
-    "ntile", "nullif", "octet_length", "percent_rank", "pi", "pow", "power", "printf", "quote",
-    "radians", "random", "randomblob", "rank", "replace", "round", "row_number", "rtrim", "sign",
-    "sin", "sinh", "soundex", "sqlite_version", "sqrt", "strftime", "string_agg", "substr",
-    "substring", "subtype", "sum", "tan", "tanh", "time", "timediff", "total", "trim", "trunc",
-    "typeof", "unhex", "unicode", "unistr", "unistr_quote", "unixepoch", "unlikely", "upper",
+    "->",
+    "->>",
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "avg",
+    "ceil",
+    "ceiling",
+    "changes",
+    "char",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "cos",
+    "cosh",
+    "count",
+    "cume_dist",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "date",
+    "datetime",
+    "degrees",
+    "dense_rank",
+    "exp",
+    "first_value",
+    "floor",
+    "format",
+    "glob",
+    "group_concat",
+    "hex",
+    "if",
+    "ifnull",
+    "iif",
+    "instr",
+    "json",
+    "json_array",
+    "json_array_length",
+    "json_error_position",
+    "json_extract",
+    "json_group_array",
+    "json_group_object",
+    "json_insert",
+    "json_object",
+    "json_pretty",
+    "json_quote",
+    "json_remove",
+    "json_replace",
+    "json_set",
+    "json_type",
+    "json_valid",
+    "jsonb",
+    "jsonb_array",
+    "jsonb_extract",
+    "jsonb_group_array",
+    "jsonb_group_object",
+    "jsonb_insert",
+    "jsonb_object",
+    "jsonb_remove",
+    "jsonb_replace",
+    "jsonb_set",
+    "julianday",
+    "lag",
+    "last_value",
+    "lead",
+    "length",
+    "like",
+    "likelihood",
+    "likely",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "lower",
+    "ltrim",
+    "max",
+    "min",
+    "mod",
+    "nth_value",
+    "ntile",
+    "nullif",
+    "octet_length",
+    "percent_rank",
+    "pi",
+    "pow",
+    "power",
+    "printf",
+    "quote",
+    "radians",
+    "random",
+    "randomblob",
+    "rank",
+    "replace",
+    "round",
+    "row_number",
+    "rtrim",
+    "sign",
+    "sin",
+    "sinh",
+    "soundex",
+    "sqlite_version",
+    "sqrt",
+    "strftime",
+    "string_agg",
+    "substr",
+    "substring",
+    "subtype",
+    "sum",
+    "tan",
+    "tanh",
+    "time",
+    "timediff",
+    "total",
+    "trim",
+    "trunc",
+    "typeof",
+    "unhex",
+    "unicode",
+    "unistr",
+    "unistr_quote",
+    "unixepoch",
+    "unlikely",
+    "upper",
     "zeroblob",
 ];
 
@@ -145,16 +281,18 @@ const FUNCTIONS: &[&str] = &[
 fn refusal(action: &AuthAction<'_>) -> Option<String> {
     match *action {
         AuthAction::Select | AuthAction::Recursive => None,
-        AuthAction::Read { table_name, column_name } => {
-            (!may_read(table_name, column_name)).then(|| format!("reading table {table_name}"))
-        }
+        AuthAction::Read {
+            table_name,
+            column_name,
+        } => (!may_read(table_name, column_name)).then(|| format!("reading table {table_name}")),
         AuthAction::Function { function_name } => {
             let known = |name: &&str| name.eq_ignore_ascii_case(function_name);
-            (!FUNCTIONS.iter().any(|name| known(name)))
-                .then(|| format!("function {function_name}"))
+            (!FUNCTIONS.iter().any(known)).then(|| format!("function {function_name}"))
         }
         AuthAction::Pragma { pragma_name, .. } => {
-            let known = PRAGMAS.iter().any(|name| name.eq_ignore_ascii_case(pragma_name));
+            let known = PRAGMAS
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(pragma_name));
             (!known).then(|| format!("pragma {pragma_name}"))
         }
         AuthAction::Attach { .. } => Some("attach".into()),
@@ -177,11 +315,26 @@ fn may_read(table: &str, column: &str) -> bool {
     let pragma = table
         .get(..7)
         .filter(|start| start.eq_ignore_ascii_case("pragma_"))
-        .map(|_| PRAGMAS.iter().any(|name| name.eq_ignore_ascii_case(&table[7..])));
-    let shut = ["dbstat", "sqlite_dbpage", "sqlite_stmt", "sqlite_temp_schema", "bytecode"]
-        .into_iter()
-        .chain(["tables_used", "fts3tokenize", "sqlite_temp_master", "completion", "fsdir"])
-        .any(is);
-    ours || useful.into_iter().any(is)
-        || pragma.unwrap_or(column.is_empty() && !shut)
+        .map(|_| {
+            PRAGMAS
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&table[7..]))
+        });
+    let shut = [
+        "dbstat",
+        "sqlite_dbpage",
+        "sqlite_stmt",
+        "sqlite_temp_schema",
+        "bytecode",
+    ]
+    .into_iter()
+    .chain([
+        "tables_used",
+        "fts3tokenize",
+        "sqlite_temp_master",
+        "completion",
+        "fsdir",
+    ])
+    .any(is);
+    ours || useful.into_iter().any(is) || pragma.unwrap_or(column.is_empty() && !shut)
 }

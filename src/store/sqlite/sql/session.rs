@@ -47,7 +47,12 @@ impl Backing for Snapshot {
         skip_damaged: bool,
         budget: Budget,
     ) -> Result<Box<dyn Rows>> {
-        Ok(Box::new(self.cursor(filter, order, skip_damaged, budget)?))
+        Ok(Box::new(self.cursor(
+            filter,
+            order,
+            skip_damaged,
+            budget,
+        )?))
     }
 
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
@@ -131,7 +136,10 @@ impl Session {
 
     /// The first failure, once.
     pub(super) fn take_failure(&self) -> Option<StoreError> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Starts a scan.
@@ -148,14 +156,20 @@ impl Session {
                 until.zip(filter.until).map(|(a, b)| a.max(b)),
             ),
         });
-        Ok(Scan { rows: Some(rows), session: Arc::clone(self) })
+        Ok(Scan {
+            rows: Some(rows),
+            session: Arc::clone(self),
+        })
     }
 
     /// The work of all scans that ended, and what they could not see.
     pub(super) fn report(&self) -> (Work, Coverage) {
         let scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, until) = scanned.range.unwrap_or_default();
-        (scanned.work, quota::exempt(|| self.backing.coverage(since, until)))
+        (
+            scanned.work,
+            quota::exempt(|| self.backing.coverage(since, until)),
+        )
     }
 }
 
@@ -188,7 +202,11 @@ impl Drop for Scan {
         let Some(rows) = self.rows.take() else { return };
         let done = rows.work();
         quota::exempt(|| drop(rows));
-        let mut scanned = self.session.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scanned = self
+            .session
+            .scanned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let work = &mut scanned.work;
         work.segments_opened += done.segments_opened;
         work.segments_pruned += done.segments_pruned;

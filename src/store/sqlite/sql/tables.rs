@@ -77,7 +77,12 @@ impl Table for Small {
 
     fn cursor(&self) -> Box<dyn TableCursor> {
         let session = Arc::clone(&self.session);
-        Box::new(SmallCursor { session, source: self.source, rows: None, at: 0 })
+        Box::new(SmallCursor {
+            session,
+            source: self.source,
+            rows: None,
+            at: 0,
+        })
     }
 }
 
@@ -90,7 +95,9 @@ struct SmallCursor {
 
 impl SmallCursor {
     fn load(&self) -> Result<Vec<Vec<Value>>> {
-        let Session { backing, budget, .. } = &*self.session;
+        let Session {
+            backing, budget, ..
+        } = &*self.session;
         quota::exempt(|| match self.source {
             Source::System(table) => backing.rows(table, budget),
             Source::Seen(column, _) => {

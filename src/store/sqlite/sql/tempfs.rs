@@ -3,6 +3,8 @@
 //! Sorting and grouping spill here. A file with a name cannot be opened, whatever SQL got past
 //! the authorizer; what is written counts against the statement's quota.
 
+#![expect(unsafe_code, reason = "an SQLite VFS is a table of C functions")]
+
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -103,8 +105,14 @@ unsafe extern "C" fn open(
         let Some(Ok(file)) = quota::temp_dir().map(tempfile::tempfile_in) else {
             return ffi::SQLITE_CANTOPEN;
         };
-        let base = ffi::sqlite3_file { pMethods: &raw const METHODS };
-        out.cast::<TempFile>().write(TempFile { base, file, bytes: 0 });
+        let base = ffi::sqlite3_file {
+            pMethods: &raw const METHODS,
+        };
+        out.cast::<TempFile>().write(TempFile {
+            base,
+            file,
+            bytes: 0,
+        });
         if !out_flags.is_null() {
             *out_flags = flags;
         }
@@ -144,7 +152,10 @@ unsafe extern "C" fn read(
     };
     let mut done = 0;
     while done < to.len() {
-        match file.file.read_at(&mut to[done..], offset as u64 + done as u64) {
+        match file
+            .file
+            .read_at(&mut to[done..], offset as u64 + done as u64)
+        {
             Ok(0) => {
                 to[done..].fill(0);
                 return ffi::SQLITE_IOERR_SHORT_READ;

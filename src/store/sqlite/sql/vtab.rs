@@ -1,5 +1,10 @@
 //! The glue between SQLite's virtual table interface and our tables; the tables stay safe code.
 
+#![expect(
+    unsafe_code,
+    reason = "rusqlite's virtual table traits are unsafe to implement"
+)]
+
 use std::cell::RefCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,7 +87,14 @@ unsafe impl<'vtab> VTab<'vtab> for Glue {
         let (session, table) = aux.expect("every module is registered with its table");
         let schema = format!("create table x({})", table.columns());
         let (session, table) = (Arc::clone(session), Arc::clone(table));
-        Ok((schema, Glue { base: sqlite3_vtab::default(), session, table }))
+        Ok((
+            schema,
+            Glue {
+                base: sqlite3_vtab::default(),
+                session,
+                table,
+            },
+        ))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
