@@ -18,6 +18,7 @@ mod both;
 mod corpus;
 mod docs;
 mod licences;
+mod output;
 mod readme;
 mod sql;
 mod tidy;
