@@ -22,6 +22,7 @@ mod docs;
 mod durability;
 mod full_disk;
 mod licences;
+mod output;
 mod readme;
 mod recovery;
 mod sql;
