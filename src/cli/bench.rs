@@ -42,7 +42,7 @@ const MIB: f64 = (1 << 20) as f64;
     auditql bench --file audit.log -o json\n  \
     auditql bench --only bodies\n  \
     auditql bench --only growth --events 10000000")]
-pub struct Args {
+pub(super) struct Args {
     /// How many events are generated
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(generate::EVENTS_MIN..))]
     events: u64,
@@ -107,7 +107,7 @@ enum Format {
     Json,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let temporary = tempfile::Builder::new()
         .prefix("auditql-bench-")
         .tempdir()
@@ -311,13 +311,12 @@ impl Bench {
 
     fn ask(&mut self, server: SocketAddr, targets: &Targets, truth: &Truth) -> anyhow::Result<()> {
         for asked in questions::ask(server, targets, truth, self.args.repeat)? {
-            self.report.add("query", asked.name, asked.median_ms, "ms");
-            let rows = format!("{}: rows", asked.name);
-            self.report.add("query", &rows, asked.rows as f64, "");
+            let mut note = print::count(asked.rows, "row");
             if let Some(segments) = asked.segments_opened {
-                let what = format!("{}: segments opened", asked.name);
-                self.report.add("query", &what, segments as f64, "");
+                note = format!("{note}, {} opened", print::count(segments, "segment"));
             }
+            self.report
+                .add_noted("query", asked.name, asked.median_ms, "ms", note);
         }
         Ok(())
     }
@@ -348,7 +347,7 @@ impl Bench {
             Some(file) => Lines::open(file)?,
             None => Lines::generated(self.options()),
         });
-        let mut post = |events: u64| -> anyhow::Result<f64> {
+        let post = |events: u64| -> anyhow::Result<f64> {
             let connections = usize::from(self.args.connections);
             let load = load::webhook(server.address, &lines, events, self.args.batch, connections)?;
             anyhow::ensure!(

@@ -14,6 +14,7 @@
 mod support;
 
 mod badinput;
+mod bench;
 mod both;
 mod corpus;
 mod corruption;

@@ -319,3 +319,42 @@ fn lines(expected: Export) -> Check<'static> {
         Ok(found.lines)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(rows: &str) -> Vec<u8> {
+        format!(r#"{{"columns":[],"rows":{rows},"truncated":false}}"#).into_bytes()
+    }
+
+    #[test]
+    fn wrong_answers_are_noticed() {
+        let expected = BTreeMap::from([("get".to_owned(), 2), ("list".to_owned(), 1)]);
+        assert_eq!(
+            counts(&expected)(&answer(r#"[["get",2],["list",1]]"#)).unwrap(),
+            2
+        );
+        for wrong in [r#"[["get",2]]"#, r#"[["get",2],["list",2]]"#, "[]"] {
+            assert!(counts(&expected)(&answer(wrong)).is_err(), "{wrong}");
+        }
+        assert!(most(&expected, 20)(&answer(r#"[["list",1],["get",2]]"#)).is_err());
+        let all = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(ids(&all)(&answer(r#"[["t","b"],["t","a"]]"#)).unwrap(), 2);
+        assert!(ids(&all)(&answer(r#"[["t","a"],["t","a"]]"#)).is_err());
+        let cut = br#"{"rows":[["t","a"],["t","b"]],"truncated":true}"#;
+        assert!(ids(&all)(cut).is_err());
+    }
+
+    #[test]
+    fn exports_are_compared_line_by_line_whatever_their_order_and_kind() {
+        let mut expected = Export::default();
+        expected.add(br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request"}"#);
+        expected.add(br#"{"level":"Metadata"}"#);
+        let export = b"{\"level\":\"Metadata\"}\n{\"level\":\"Request\"}\n";
+        assert_eq!(lines(expected)(export).unwrap(), 2);
+        assert!(lines(expected)(b"{\"level\":\"Metadata\"}\n").is_err());
+        let other = b"{\"level\":\"Metadata\"}\n{\"level\":\"request\"}\n";
+        assert!(lines(expected)(other).is_err());
+    }
+}

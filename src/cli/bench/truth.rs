@@ -152,7 +152,7 @@ impl Truth {
             self.deleted.push(audit_id());
         }
         if ours {
-            if targets.hour.contains(&*event.time) {
+            if targets.hour.contains(&event.time) {
                 self.user_in_hour.push(audit_id());
             }
             if let Some(address) = event.source_ips.last() {
@@ -179,7 +179,7 @@ impl Truth {
             let hour = event.time.get(..13).context("a short time")?;
             *entry(&mut self.writes_by_hour, hour) += 1;
         }
-        if targets.minute.contains(&*event.time) {
+        if targets.minute.contains(&event.time) {
             self.in_minute += 1;
         }
         if *event.audit_id == *targets.audit_id {
