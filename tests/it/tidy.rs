@@ -10,11 +10,15 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
+    ("generate", &["model", "limits"]),
     ("store", &["model", "limits"]),
     ("intake", &["store", "model", "limits"]),
     ("query", &["store", "model", "limits"]),
     ("http", &["intake", "query", "store", "model", "limits"]),
-    ("cli", &["intake", "query", "store", "model", "limits"]),
+    (
+        "cli",
+        &["generate", "intake", "query", "store", "model", "limits"],
+    ),
 ];
 
 /// Commands that start the server, and those that measure or show the whole.
