@@ -10,6 +10,7 @@ mod bodies;
 mod build;
 mod bytes;
 mod catalog;
+mod chunkcache;
 mod codec;
 mod contains;
 mod database;

@@ -5,13 +5,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::bytes;
+use super::chunkcache::CachedChunk;
 use super::groups::Groups;
-use super::layout::{IntColumn, Origin, TextColumn, origin};
+use super::layout::{self, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
 use super::partscan::{self, Direction, PartScan, UriColumns};
 use super::predicate::{self, Deriver};
+use super::sealed::split;
 use super::state::{Shared, State};
-use crate::limits;
 use crate::model::column::{Column, Kind};
 use crate::model::time;
 use crate::model::value::Value;
@@ -263,10 +264,8 @@ pub(crate) struct Stream {
     ahead: VecDeque<Batch>,
     ended: bool,
     buffer: Vec<i64>,
-    columns: HashMap<u8, (u32, Vec<u32>)>,
-    numbers: HashMap<u8, (u32, Vec<i64>)>,
-    audit: Option<(u32, Vec<[u8; 16]>)>,
-    uris: Option<(u32, UriColumns)>,
+    /// Per column, the chunk that was looked into last.
+    columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
     uri: String,
     raw: HashMap<u32, Vec<u8>>,
     raw_rows: usize,
@@ -630,10 +629,7 @@ impl Stream {
             ahead: VecDeque::new(),
             ended: false,
             buffer: Vec::new(),
-            columns: HashMap::new(),
-            numbers: HashMap::new(),
-            audit: None,
-            uris: None,
+            columns: vec![None; layout::AUDIT_COLUMN as usize],
             uri: String::new(),
             raw: HashMap::new(),
             raw_rows: 0,
@@ -700,66 +696,48 @@ impl Stream {
         self.position = 0;
     }
 
-    fn split(&self, row: u32) -> (u32, usize) {
-        match self.scan.part {
-            Part::Block(..) => (0, row as usize),
-            Part::Sealed(_) => (
-                row / limits::CHUNK_ROWS as u32,
-                row as usize % limits::CHUNK_ROWS,
-            ),
-        }
-    }
-
     fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
-        let (chunk, offset) = self.split(row);
-        let (held, ids) = self
-            .columns
-            .entry(column as u8)
-            .or_insert_with(|| (u32::MAX, Vec::new()));
-        if *held != chunk {
-            self.scan.part.ids(column, chunk, ids)?;
-            *held = chunk;
+        match &self.scan.part {
+            Part::Block(block, _) => Ok(block.text_chunk(column).get(row as usize)? as u32),
+            Part::Sealed(_) => Ok(self.stored(column as u8, row)? as u32),
         }
-        Ok(ids[offset])
     }
 
     fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
-        let (chunk, offset) = self.split(row);
-        let (held, values) = self
-            .numbers
-            .entry(column as u8)
-            .or_insert_with(|| (u32::MAX, Vec::new()));
-        if *held != chunk {
-            self.scan.part.ints(column, chunk, values)?;
-            *held = chunk;
+        match &self.scan.part {
+            Part::Block(block, _) if column == IntColumn::StoredTime => Ok(block.stored_time),
+            Part::Block(block, _) => block.int(column, row as usize),
+            Part::Sealed(_) => self.stored(column as u8, row),
         }
-        Ok(values[offset])
     }
 
-    fn audit_key(&mut self, row: u32) -> Result<[u8; 16]> {
-        let (chunk, offset) = self.split(row);
-        if self.audit.as_ref().is_none_or(|(held, _)| *held != chunk) {
-            let mut keys = Vec::new();
-            self.scan.part.audit_keys(chunk, &mut keys)?;
-            self.audit = Some((chunk, keys));
+    /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
+    fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
+        let Part::Sealed(sealed) = &self.scan.part else {
+            return Ok(0);
+        };
+        let (chunk, offset) = split(row);
+        let held = &mut self.columns[column as usize];
+        if held.as_ref().is_none_or(|(number, _)| *number != chunk) {
+            *held = Some((chunk, sealed.chunk(column, chunk)?));
         }
-        self.audit
-            .as_ref()
-            .map(|(_, keys)| keys[offset])
-            .ok_or_else(|| super::codec::damaged("no audit ids"))
+        held.as_ref()
+            .map_or(Ok(0), |(_, held)| held.chunk().get(offset))
+    }
+
+    fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
+        match &self.scan.part {
+            Part::Block(block, _) => Ok(block.audit_key(row as usize)),
+            Part::Sealed(sealed) => sealed.audit_key(row),
+        }
     }
 
     fn uri(&mut self, row: u32) -> Result<Option<&str>> {
-        let (chunk, offset) = self.split(row);
-        if self.uris.as_ref().is_none_or(|(held, _)| *held != chunk) {
-            let mut uris = UriColumns::default();
-            uris.load(&self.scan.part, chunk)?;
-            self.uris = Some((chunk, uris));
+        let mut ids = [0; UriColumns::ORDER.len()];
+        for (column, id) in UriColumns::ORDER.into_iter().zip(&mut ids) {
+            *id = self.id(column, row)?;
         }
-        let Some((_, uris)) = &self.uris else {
-            return Ok(None);
-        };
-        let there = uris.restore(&self.scan.part, offset, &mut self.uri)?;
+        let there = UriColumns::restore_from(&self.scan.part, ids, &mut self.uri)?;
         Ok(there.then_some(self.uri.as_str()))
     }
 

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::block::Frame;
+use super::chunkcache::{CachedChunk, ChunkCache};
 use super::codec::{self, ChunkRef, Reader};
 use super::database::{self, Access, FileKind, failed};
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
@@ -111,6 +112,8 @@ pub(crate) struct Sealed {
     audit_index: OnceLock<Vec<u8>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
+    /// Where chunks are kept for the next query, and this segment's number there.
+    cache: Option<(Arc<ChunkCache>, u64)>,
 }
 
 impl Sealed {
@@ -154,7 +157,36 @@ impl Sealed {
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
             kept: AtomicUsize::new(OPEN_BYTES),
+            cache: None,
         })
+    }
+
+    /// Keeps chunks that queries look into.
+    pub(crate) fn with_cache(mut self, cache: &Arc<ChunkCache>) -> Sealed {
+        self.cache = Some((Arc::clone(cache), cache.number()));
+        self
+    }
+
+    /// A chunk for looking up few of its rows.
+    pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let key = self
+            .cache
+            .as_ref()
+            .map(|(cache, number)| (cache, (*number, column, chunk)));
+        if let Some(found) = key.and_then(|(cache, key)| cache.get(key)) {
+            return Ok(found);
+        }
+        let found = self.with_chunk(column, chunk, |reference| {
+            Ok(Arc::new(CachedChunk {
+                base: reference.base,
+                width: reference.width,
+                data: reference.data.into(),
+            }))
+        })?;
+        if let Some((cache, key)) = key {
+            cache.put(key, Arc::clone(&found));
+        }
+        Ok(found)
     }
 
     /// The checksum of the header, as the catalog keeps it.
@@ -250,7 +282,7 @@ impl Sealed {
 
     pub(crate) fn int(&self, column: IntColumn, row: u32) -> Result<i64> {
         let (chunk, offset) = split(row);
-        self.with_chunk(column as u8, chunk, |reference| reference.get(offset))
+        self.chunk(column as u8, chunk)?.chunk().get(offset)
     }
 
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
@@ -267,11 +299,10 @@ impl Sealed {
 
     pub(crate) fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
         let (chunk, offset) = split(row);
-        self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
-            let bytes = reference.data.get(offset * 16..offset * 16 + 16);
-            let bytes = bytes.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))?;
-            Ok(bytes.try_into().expect("the slice has 16 bytes"))
-        })
+        let chunk = self.chunk(AUDIT_COLUMN, chunk)?;
+        let bytes = chunk.data.get(offset * 16..offset * 16 + 16);
+        let bytes = bytes.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))?;
+        Ok(bytes.try_into().expect("the slice has 16 bytes"))
     }
 
     /// The strings of a column, sorted, `STRINGS_PER_PIECE` at a time; ids count from 1.
@@ -408,11 +439,7 @@ impl Sealed {
                 let prefix = audit_prefix(key);
                 if entry_prefix == prefix {
                     let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
-                    let (chunk, offset) = split(row);
-                    let same = self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
-                        Ok(reference.data.get(offset * 16..offset * 16 + 16)
-                            == Some(key.as_slice()))
-                    })?;
+                    let same = self.audit_key(row)? == *key;
                     if same {
                         rows.push(row);
                     }

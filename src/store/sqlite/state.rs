@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use super::active::BodyReader;
 use super::block::Block;
 use super::catalog::{Catalog, SegmentMeta};
+use super::chunkcache::ChunkCache;
 use super::layout::TextColumn;
 use super::ledger::{Ledger, PrunedTotal};
 use super::predicate::Deriver;
@@ -75,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Mutex<()>,
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
+    chunks: Arc<ChunkCache>,
     facts: Mutex<Facts>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
@@ -140,6 +142,7 @@ impl Shared {
             maintenance: Mutex::new(()),
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
+            chunks: Arc::default(),
             facts: Mutex::default(),
             retired: Mutex::default(),
             readers,
@@ -215,7 +218,7 @@ impl Shared {
                 return Ok(Arc::clone(sealed));
             }
         }
-        let sealed = Arc::new(self.open_apart(meta)?);
+        let sealed = Arc::new(self.open_apart(meta)?.with_cache(&self.chunks));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let clock = open.clock;
         open.segments
