@@ -4,21 +4,26 @@
     clippy::unwrap_used,
     reason = "in a test a panic is the report; outside #[test] functions clippy does not see that"
 )]
-
-#[allow(
-    dead_code,
+#![allow(
     unreachable_pub,
-    unsafe_code,
-    reason = "each module uses another part of it; a signal to a child has no safe form in std"
+    reason = "nothing outside this binary reaches anything in it"
 )]
+#![allow(unsafe_code, reason = "tests send signals and ask who they run as")]
+
+#[allow(dead_code, reason = "each module uses another part of it")]
 mod support;
 
 mod badinput;
 mod both;
 mod corpus;
+mod demo;
 mod docs;
+mod durability;
+mod full_disk;
 mod licences;
 mod output;
 mod readme;
+mod recovery;
 mod sql;
+mod syscalls;
 mod tidy;

@@ -45,10 +45,17 @@ pub(crate) struct ActiveWriter {
 }
 
 impl ActiveWriter {
-    /// Creates an empty active segment; it is durable when this returns.
+    /// Creates an empty active segment; it is durable when this returns. Made aside and renamed, so
+    /// that a crash leaves none or a whole one.
     pub(crate) fn create(path: &Path) -> Result<ActiveWriter> {
-        let connection = database::open(path, FileKind::Active, Access::Create)?;
-        let fails = |error: rusqlite::Error| failed(path, &error);
+        let temporary = path.with_extension("new");
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = temporary.clone().into_os_string();
+            name.push(suffix);
+            let _ = std::fs::remove_file(name);
+        }
+        let connection = database::open(&temporary, FileKind::Active, Access::Create)?;
+        let fails = |error: rusqlite::Error| failed(&temporary, &error);
         connection
             .pragma_update(None, "page_size", 16384)
             .map_err(fails)?;
@@ -58,21 +65,17 @@ impl ActiveWriter {
         connection
             .execute_batch(include_str!("../../../migrations/active.sql"))
             .map_err(fails)?;
-        database::stamp(&connection, path, FileKind::Active)?;
-        connection
-            .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
-            .map_err(fails)?;
-        let writer = ActiveWriter {
-            connection,
-            path: path.to_owned(),
-        };
-        writer.configure()?;
-        let file = std::fs::File::open(path).and_then(|file| file.sync_all());
-        file.map_err(|error| database::io_failed(path, &error))?;
+        database::stamp(&connection, &temporary, FileKind::Active)?;
+        // Closing moves the log into the file and removes it.
+        connection.close().map_err(|(_, error)| fails(error))?;
+        std::fs::File::open(&temporary)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .map_err(|error| database::io_failed(path, &error))?;
         if let Some(directory) = path.parent() {
             database::sync_directory(directory)?;
         }
-        Ok(writer)
+        ActiveWriter::open(path)
     }
 
     /// Opens an active segment that exists, recovering what a crash left in its log.

@@ -93,7 +93,9 @@ impl Catalog {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
-            .read_only(!create)
+            // Readers too: after a crash the first one to come rolls the journal back, which needs
+            // write access. SQLite opens what is write-protected for reading.
+            .pragma("query_only", if create { "off" } else { "on" })
             .busy_timeout(std::time::Duration::from_secs(10));
         // A rollback journal can be read from a directory without write permission, a log cannot.
         let options = if create {

@@ -66,8 +66,12 @@ impl Ledger {
                 database::sync_directory(directory)?;
             }
         }
-        let access = if write { Access::Write } else { Access::Read };
-        let connection = database::open(path, FileKind::Ledger, access)?;
+        // Readers too: after a crash the first one to come rolls the journal back, which needs
+        // write access. SQLite opens what is write-protected for reading.
+        let connection = database::open(path, FileKind::Ledger, Access::Write)?;
+        connection
+            .pragma_update(None, "query_only", !write)
+            .map_err(fails)?;
         connection
             .pragma_update(None, "synchronous", "full")
             .map_err(fails)?;
@@ -165,6 +169,23 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// The names of all segments that it has a record of.
+    pub(crate) fn segments(&self) -> Result<Vec<String>> {
+        self.connection
+            .prepare("select segment from transferred union select segment from pruned")
+            .and_then(|mut select| select.query_map([], |row| row.get(0))?.collect())
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// The largest id of a quarantined item, 0 without any.
+    pub(crate) fn last_quarantine_id(&self) -> Result<i64> {
+        self.connection
+            .query_row("select coalesce(max(id), 0) from quarantine", [], |row| {
+                row.get(0)
+            })
+            .map_err(|error| failed(&self.path, &error))
+    }
+
     /// Whether these bytes are in quarantine already.
     pub(crate) fn holds_quarantined(&self, digest: &[u8; 32]) -> Result<bool> {
         self.connection
@@ -173,7 +194,8 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
-    /// Records that events of a segment were pruned; a second record of the same one is ignored.
+    /// Records that events of a segment were pruned. A second record of the same one replaces the
+    /// first: the segment is there still, so what was recorded then did not happen.
     pub(crate) fn record_pruned(
         &mut self,
         segment: &str,
@@ -184,7 +206,7 @@ impl Ledger {
     ) -> Result<()> {
         self.connection
             .execute(
-                "insert or ignore into pruned values (?1, ?2, ?3, ?4, ?5, ?6)",
+                "insert or replace into pruned values (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![segment, time::now(), before, events as i64, oldest, newest],
             )
             .map(drop)

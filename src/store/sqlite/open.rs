@@ -37,7 +37,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
     let lock = lock(directory)?;
     remove_unfinished(directory)?;
     let catalog_path = directory.join(CATALOG);
-    let rebuild = !catalog_path.exists();
+    let rebuild = !is_there(&catalog_path)?;
     let ledger = Ledger::open(&directory.join(LEDGER), true)?;
     let catalog = Catalog::open(&catalog_path, true)?;
     if rebuild {
@@ -239,6 +239,11 @@ fn number_of(name: &str) -> Option<u64> {
         .ok()
 }
 
+/// Whether a file is there; an error when that cannot be told.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| io_failed(path, &error))
+}
+
 /// Removes what a crash left half written.
 fn remove_unfinished(directory: &Path) -> Result<()> {
     for name in files(directory)?
@@ -284,11 +289,43 @@ fn adopt_or_remove_unlisted(
             }
             continue;
         }
-        let (meta, header) = inspect(&path, &name)?;
-        if header.replaces.iter().any(|input| listed.contains(input)) {
+        let (meta, header) = match inspect(&path, &name) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "a file that is not in the catalog cannot be read and is left out");
+                continue;
+            }
+        };
+        let inputs = header
+            .replaces
+            .iter()
+            .filter(|&input| listed.contains(input));
+        if let Some(input) = inputs
+            .clone()
+            .find(|&input| !directory.join(input).exists())
+        {
+            return Err(StoreError::Damaged(format!(
+                "{}: the catalog lists {input}, which was replaced by {name}: it is older than the segments; remove it to have it rebuilt from them",
+                directory.join(CATALOG).display()
+            )));
+        }
+        if inputs.count() > 0 {
             remove_segment(directory, &name)?;
-        } else {
-            adopted.push(meta);
+            continue;
+        }
+        match events_elsewhere(directory, &path, &meta, &listing.segments) {
+            Ok(0) => adopted.push(meta),
+            Ok(known) if known == meta.events => remove_segment(directory, &name)?,
+            Ok(known) => tracing::warn!(
+                file = name,
+                "a segment is not in the catalog and is left out: {known} of its {} events are in other segments",
+                meta.events
+            ),
+            Err(error) => tracing::warn!(
+                file = name,
+                %error,
+                "a segment is not in the catalog and is left out: its events may be in other segments"
+            ),
         }
     }
     if !adopted.is_empty() {
@@ -314,6 +351,34 @@ fn adopt_or_remove_unlisted(
     Ok(())
 }
 
+/// How many of a segment's events are in the listed segments too.
+fn events_elsewhere(
+    directory: &Path,
+    path: &Path,
+    meta: &SegmentMeta,
+    listed: &[SegmentMeta],
+) -> Result<u64> {
+    let mut keys = Vec::new();
+    Sealed::open(path, None)?.keys(&mut keys)?;
+    let mut known = 0;
+    for other in listed {
+        let path = directory.join(&other.name);
+        if other.kind == SegmentKind::Active {
+            let mut live = HashSet::new();
+            for block_keys in ActiveWriter::open(&path)?.load()?.keys {
+                live.extend(block_keys.as_chunks::<16>().0.iter().copied());
+            }
+            known += keys.iter().filter(|key| live.contains(*key)).count() as u64;
+        } else if other.oldest <= meta.newest && meta.oldest <= other.newest {
+            let sealed = Sealed::open(&path, Some(other.header_checksum))?;
+            for key in &keys {
+                known += u64::from(sealed.holds(key)?);
+            }
+        }
+    }
+    Ok(known)
+}
+
 fn remove_segment(directory: &Path, name: &str) -> Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let path = directory.join(format!("{name}{suffix}"));
@@ -330,7 +395,10 @@ fn remove_segment(directory: &Path, name: &str) -> Result<()> {
 /// What a sealed file says of itself.
 fn inspect(path: &Path, name: &str) -> Result<(SegmentMeta, super::sealed::Header)> {
     let sealed = Sealed::open(path, None)?;
-    sealed.verify()?;
+    if let Err(error) = sealed.verify() {
+        // It costs only itself: whoever reads what is damaged gets the error.
+        tracing::error!(%error, "a segment is damaged");
+    }
     let header = sealed.header.clone();
     let (file_bytes, sha256) = super::build::size_and_hash(path)?;
     let built = super::build::Built {
@@ -405,14 +473,19 @@ fn rebuild_catalog(directory: &Path, catalog: &Catalog, ledger: &Ledger) -> Resu
         }
     }
     metas.retain(|meta| !replaced.contains(&meta.name));
+    // The ledger knows of files and of quarantined items that no segment here speaks of any more;
+    // neither their numbers nor their ids may come again.
+    let known = ledger.segments()?;
     let last_number = names
         .iter()
+        .chain(&known)
         .filter_map(|name| number_of(name))
         .max()
         .unwrap_or_default();
     let last_id = metas
         .iter()
         .map(|meta| meta.last_id)
+        .chain([ledger.last_quarantine_id()?])
         .max()
         .unwrap_or_default();
     catalog.replace(&[], &metas, last_number, last_id)?;
@@ -427,7 +500,7 @@ fn rebuild_catalog(directory: &Path, catalog: &Catalog, ledger: &Ledger) -> Resu
 pub(crate) fn open_read(directory: &Path) -> Result<Shared> {
     const TRIES: usize = 20;
     let catalog_path = directory.join(CATALOG);
-    if !catalog_path.exists() {
+    if !is_there(&catalog_path)? {
         let what = if directory.exists() {
             "holds no store"
         } else {

@@ -49,45 +49,62 @@ pub(crate) fn seal(shared: &Shared, active: &Active) -> Result<Sealed> {
     for (block, lengths) in active.blocks.iter().zip(&mut raw_lengths) {
         block.raw_lengths(lengths)?;
     }
-    let mut metas = Vec::with_capacity(names.len());
     let mut sealed = Sealed::default();
-    for (order, name) in partitions.into_values().zip(&names) {
-        let mut part_keys = Vec::with_capacity(order.len());
-        for at in &order {
-            let block_keys = keys
-                .get(&active.blocks[at.part as usize].first_id)
-                .ok_or_else(|| damaged("a block's keys are missing"))?;
-            let key = block_keys
-                .get(at.row as usize * 16..at.row as usize * 16 + 16)
-                .ok_or_else(|| damaged("a block's keys are short"))?;
-            part_keys.push(<[u8; 16]>::try_from(key).expect("the slice has 16 bytes"));
+    let build = || {
+        let mut metas = Vec::with_capacity(names.len());
+        for (order, name) in partitions.into_values().zip(&names) {
+            let mut part_keys = Vec::with_capacity(order.len());
+            for at in &order {
+                let block_keys = keys
+                    .get(&active.blocks[at.part as usize].first_id)
+                    .ok_or_else(|| damaged("a block's keys are missing"))?;
+                let key = block_keys
+                    .get(at.row as usize * 16..at.row as usize * 16 + 16)
+                    .ok_or_else(|| damaged("a block's keys are short"))?;
+                part_keys.push(<[u8; 16]>::try_from(key).expect("the slice has 16 bytes"));
+            }
+            part_keys.sort_unstable();
+            let raw_bytes = order
+                .iter()
+                .map(|at| raw_lengths[at.part as usize][at.row as usize])
+                .sum::<i64>() as u64;
+            let plan = Plan {
+                parts: &parts,
+                order: &order,
+                keys: part_keys,
+                raw_bytes,
+                siblings: names.clone(),
+                replaces: vec![active.name.clone()],
+                zstd_level: limits::SEALED_ZSTD_LEVEL,
+            };
+            let built = build::build(&shared.directory, name, plan)?;
+            metas.push(meta_of(name, &built));
+            sealed.events += order.len() as u64;
+            sealed.segments += 1;
         }
-        part_keys.sort_unstable();
-        let raw_bytes = order
-            .iter()
-            .map(|at| raw_lengths[at.part as usize][at.row as usize])
-            .sum::<i64>() as u64;
-        let events = order.len() as u64;
-        let plan = Plan {
-            parts: &parts,
-            order: &order,
-            keys: part_keys,
-            raw_bytes,
-            siblings: names.clone(),
-            replaces: vec![active.name.clone()],
-            zstd_level: limits::SEALED_ZSTD_LEVEL,
-        };
-        let built = build::build(&shared.directory, name, plan)?;
-        metas.push(meta_of(name, &built));
-        sealed.events += events;
-        sealed.segments += 1;
-    }
-    let records = ledger::active_records(&active.bodies)?;
-    shared
-        .ledger()
-        .transfer(&active.name, &records, &active.bodies)?;
+        let records = ledger::active_records(&active.bodies)?;
+        shared
+            .ledger()
+            .transfer(&active.name, &records, &active.bodies)?;
+        Ok(metas)
+    };
+    let metas = build().inspect_err(|_| discard(shared, &names))?;
     replace(shared, std::slice::from_ref(&active.name), metas)?;
     Ok(sealed)
+}
+
+/// Removes what a failed attempt wrote: the next one takes other names, and a complete file that
+/// nobody lists would be taken for a segment at the next start.
+fn discard(shared: &Shared, names: &[String]) {
+    let Ok(listing) = shared.catalog.list() else {
+        return;
+    };
+    for name in names {
+        // An error does not prove that the catalog did not take them.
+        if listing.segments.iter().all(|meta| meta.name != *name) {
+            let _ = std::fs::remove_file(shared.directory.join(name));
+        }
+    }
 }
 
 /// Swaps files in the catalog and in the state, then removes the old ones.
@@ -99,7 +116,11 @@ pub(crate) fn replace(shared: &Shared, remove: &[String], add: Vec<SegmentMeta>)
         .unwrap_or_default();
     let generation = shared
         .catalog
-        .replace(remove, &add, shared.last_number(), last_id)?;
+        .replace(remove, &add, shared.last_number(), last_id)
+        .inspect_err(|_| {
+            let names: Vec<String> = add.iter().map(|meta| meta.name.clone()).collect();
+            discard(shared, &names);
+        })?;
     let state = shared.state();
     let needed = |name: &String| {
         let meta = state.sealed.iter().find(|meta| meta.name == *name);

@@ -1,0 +1,255 @@
+//! A crash at any step, a lost catalog, other versions, other writers, and directories that cannot
+//! be written: the store comes back whole, or says what is wrong.
+
+use std::path::Path;
+
+use crate::support::{self, Server};
+
+/// Copies a store's files.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Runs `auditql ARGS...` and kills it when one of its threads enters the `when`-th of `calls`;
+/// false when it ended before that.
+fn killed_at(calls: &str, when: u32, args: &[&str]) -> bool {
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-o", "/dev/null", "-e"]);
+    command.arg(format!("trace={calls}"));
+    command.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={when}")]);
+    command.arg(support::AUDITQL).args(args);
+    let run = support::finish(&mut command, b"");
+    match run.code {
+        Some(0) => false,
+        None | Some(137) => true,
+        Some(code) => panic!("exit {code}: {}", run.stderr),
+    }
+}
+
+/// Kills `auditql ARGS... --data COPY` at each step of `store`; afterwards readers, a writer, and a
+/// writer that lost its catalog see `expected`.
+fn crash_at_each_step(store: &Path, args: &[&str], expected: &dyn Fn(&[String], bool)) {
+    let mut steps = 0;
+    // The number of each kind of call is counted per thread, so each kind has its own loop.
+    for (calls, stride) in [
+        ("rename", 1),
+        ("unlink", 1),
+        ("fsync,fdatasync", 1),
+        ("ftruncate", 1),
+        ("pwrite64", 17),
+    ] {
+        for when in (1..).step_by(stride) {
+            let dir = support::temp_dir();
+            let data = dir.path().join("data");
+            copy(store, &data);
+            let mut all = args.to_vec();
+            all.extend(["--data", data.to_str().unwrap()]);
+            let killed = killed_at(calls, when, &all);
+            steps += u32::from(killed);
+            expected(&support::raw_lines(&data), killed);
+            let lost = dir.path().join("lost");
+            copy(&data, &lost);
+            std::fs::remove_file(lost.join("catalog.db")).unwrap();
+            let _ = std::fs::remove_file(lost.join("catalog.db-journal"));
+            for data in [&data, &lost] {
+                support::local(data, "seal", &[]).expect(0);
+                expected(&support::raw_lines(data), killed);
+                let unfinished = std::fs::read_dir(data).unwrap().any(|entry| {
+                    let name = entry.unwrap().file_name();
+                    name.to_str().unwrap().contains(".new")
+                });
+                assert!(
+                    !unfinished,
+                    "half-written files are left in {}",
+                    data.display()
+                );
+            }
+            if !killed {
+                break;
+            }
+        }
+    }
+    assert!(steps > 10, "only {steps} steps were tried");
+}
+
+/// A store of several sealed segments, and some events in the active one.
+fn small_store(data: &Path, events: &[String]) {
+    let (sealed, active) = events.split_at(events.len() * 3 / 4);
+    for part in sealed.chunks(sealed.len() / 4) {
+        let import = ["import", "--data", data.to_str().unwrap(), "-"];
+        support::cli_with(&import, part.join("\n").as_bytes()).expect(0);
+    }
+    let server = Server::start(data, &[]);
+    server.post("/webhook", active.join("\n")).expect(200);
+    server.post("/webhook", "broken {").expect(200);
+    assert!(server.stop().success());
+}
+
+fn two_days(count: u64) -> Vec<String> {
+    let time = |n| format!("2026-11-{:02}T10:00:{:02}.{n:06}Z", 3 + n % 2, n % 60);
+    let mut events: Vec<String> = (0..count).map(|n| support::event_at(n, &time(n))).collect();
+    events.sort_unstable();
+    events
+}
+
+#[test]
+fn a_crash_at_any_step_of_sealing_and_merging_changes_nothing() {
+    if !support::strace_works("a_crash_at_any_step_of_sealing_and_merging_changes_nothing") {
+        return;
+    }
+    let dir = support::temp_dir();
+    let store = dir.path().join("store");
+    let events = two_days(80);
+    small_store(&store, &events);
+    crash_at_each_step(&store, &["seal"], &|stored, _| assert_eq!(stored, events));
+}
+
+#[test]
+fn a_crash_at_any_step_of_pruning_takes_only_what_is_old() {
+    if !support::strace_works("a_crash_at_any_step_of_pruning_takes_only_what_is_old") {
+        return;
+    }
+    let dir = support::temp_dir();
+    let store = dir.path().join("store");
+    let events = two_days(80);
+    small_store(&store, &events);
+    let cutoff = "2026-11-03T10:00:30Z";
+    let is_old = |event: &str| {
+        event.contains("2026-11-03T10:00:0")
+            || event.contains("2026-11-03T10:00:1")
+            || event.contains("2026-11-03T10:00:2")
+    };
+    let kept: Vec<&String> = events.iter().filter(|event| !is_old(event)).collect();
+    assert!(kept.len() > 50 && kept.len() < events.len() - 10);
+    crash_at_each_step(&store, &["prune", "--before", cutoff], &|stored, killed| {
+        let young: Vec<&String> = stored.iter().filter(|event| !is_old(event)).collect();
+        assert_eq!(young, kept);
+        assert!(
+            stored.windows(2).all(|pair| pair[0] != pair[1]),
+            "an event is there twice"
+        );
+        assert!(killed || stored.len() == kept.len());
+    });
+}
+
+#[test]
+fn a_lost_catalog_is_rebuilt_and_ids_go_on() {
+    let dir = support::temp_dir();
+    let data = dir.path().join("data");
+    let events = two_days(40);
+    small_store(&data, &events);
+    support::local(&data, "seal", &[]).expect(0);
+    // The last ids that were given are those of quarantined items, which the ledger holds.
+    let server = Server::start(&data, &[]);
+    for item in 0..5 {
+        server
+            .post("/webhook", format!("no event {item}"))
+            .expect(200);
+    }
+    server.post("/api/v1/seal", "").expect(200);
+    assert!(server.stop().success());
+    let listing = ["--limit", "0", "-o", "jsonl"];
+    let before = support::local(&data, "query", &listing).expect(0);
+    let stats_before = support::local(&data, "stats", &["-o", "json"]).expect(0);
+
+    std::fs::remove_file(data.join("catalog.db")).unwrap();
+    let server = Server::start(&data, &[]);
+    let after = support::local(&data, "query", &listing).expect(0);
+    assert_eq!(before.text(), after.text());
+    let counts = |stats: &str| {
+        let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+        [
+            "events",
+            "received",
+            "duplicates",
+            "quarantined",
+            "pruned",
+            "raw_bytes",
+        ]
+        .map(|key| stats[key].clone())
+    };
+    let stats_after = support::local(&data, "stats", &["-o", "json"]).expect(0);
+    assert_eq!(counts(stats_before.text()), counts(stats_after.text()));
+    // New items get ids that nothing had, so that sealing them works.
+    for item in 5..9 {
+        server
+            .post("/webhook", format!("no event {item}"))
+            .expect(200);
+    }
+    server.post("/webhook", support::event(77_777)).expect(200);
+    server.post("/api/v1/seal", "").expect(200);
+    let stats: serde_json::Value = server.get("/api/v1/stats").json();
+    assert_eq!(stats["quarantined"], 10);
+    assert_eq!(stats["events"], 41);
+}
+
+#[test]
+fn files_of_a_newer_version_are_refused() {
+    let dir = support::temp_dir();
+    let store = dir.path().join("store");
+    let events = two_days(40);
+    small_store(&store, &events);
+    let names: Vec<String> = std::fs::read_dir(&store)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".db"))
+        .collect();
+    assert!(names.len() >= 4, "{names:?}");
+    for name in names {
+        let data = dir.path().join(format!("newer-{name}"));
+        copy(&store, &data);
+        let newer = rusqlite::Connection::open(data.join(&name)).unwrap();
+        if name == "catalog.db" {
+            newer
+                .execute_batch(
+                    "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'newer', 1, x'00', 0)",
+                )
+                .unwrap();
+        } else {
+            newer.execute_batch("pragma user_version = 2").unwrap();
+        }
+        drop(newer);
+        let mut runs = vec![support::local(&data, "query", &["--limit", "0"])];
+        if !name.starts_with("sealed-") {
+            // Ingest goes on beside a sealed segment that cannot be read.
+            let (status, stderr) = Server::try_start(&data, &[]).err().expect("no server");
+            runs.push(support::Run {
+                code: status.code(),
+                stdout: Vec::new(),
+                stderr,
+            });
+        }
+        for run in runs {
+            assert_eq!(run.code, Some(2), "{name}: {run:?}");
+            assert!(run.stderr.contains(&name), "{name}: {}", run.stderr);
+            assert!(run.stderr.contains("version"), "{name}: {}", run.stderr);
+            assert!(run.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_and_the_first_goes_on() {
+    let dir = support::temp_dir();
+    let server = Server::start(dir.path(), &[]);
+    server.post("/webhook", support::event(1)).expect(200);
+    let (status, log) = Server::try_start(dir.path(), &[])
+        .err()
+        .expect("one server only");
+    assert_eq!(status.code(), Some(2));
+    assert!(log.contains("another process writes this store"), "{log}");
+    let sample = support::sample_path();
+    let import = support::local(dir.path(), "import", &[sample.to_str().unwrap()]).expect(2);
+    assert!(
+        import.stderr.contains("another process writes"),
+        "{}",
+        import.stderr
+    );
+    server.post("/webhook", support::event(2)).expect(200);
+    assert_eq!(support::raw_lines(dir.path()).len(), 2);
+    assert!(server.stop().success());
+}
