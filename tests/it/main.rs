@@ -16,6 +16,7 @@ mod support;
 mod badinput;
 mod both;
 mod corpus;
+mod corruption;
 mod demo;
 mod docs;
 mod durability;
