@@ -2,7 +2,7 @@
 use super::Exit;
 /// Measure this machine
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-pub fn run(_: Args) -> anyhow::Result<Exit> {
+pub(crate) struct Args {}
+pub(crate) fn run(_: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Found)
 }

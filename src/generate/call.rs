@@ -14,11 +14,11 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    pub const fn core(resource: &'static str) -> Kind {
+    pub(crate) const fn core(resource: &'static str) -> Kind {
         Kind::of("", resource)
     }
 
-    pub const fn of(group: &'static str, resource: &'static str) -> Kind {
+    pub(crate) const fn of(group: &'static str, resource: &'static str) -> Kind {
         Kind {
             group,
             version: "v1",
@@ -64,7 +64,7 @@ pub(super) enum End {
 }
 
 impl End {
-    pub fn code(self) -> u16 {
+    pub(crate) fn code(self) -> u16 {
         match self {
             End::Code(code) => code,
             End::Forbidden | End::PodSecurity => 403,
@@ -105,7 +105,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A successful call without bodies, recorded at `Metadata`, one stage.
-    pub fn new(actor: &'a Actor, verb: &'a str, kind: Kind) -> Call<'a> {
+    pub(crate) fn new(actor: &'a Actor, verb: &'a str, kind: Kind) -> Call<'a> {
         Call {
             actor,
             impersonated: "",
@@ -128,7 +128,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub fn on(self, namespace: &'a str, name: &'a str) -> Call<'a> {
+    pub(crate) fn on(self, namespace: &'a str, name: &'a str) -> Call<'a> {
         Call {
             namespace,
             name,
@@ -137,7 +137,7 @@ impl<'a> Call<'a> {
     }
 
     /// Recorded with bodies, both stages.
-    pub fn with(self, request: &'a [u8], response: &'a [u8]) -> Call<'a> {
+    pub(crate) fn with(self, request: &'a [u8], response: &'a [u8]) -> Call<'a> {
         Call {
             request,
             response,
@@ -200,7 +200,7 @@ pub(super) fn write(
     if !call.impersonated.is_empty() {
         put!(out, r#","impersonatedUser":"#, call.impersonated);
     }
-    let or = |given, own| if given == "" { own } else { given };
+    let or = |given, own| if str::is_empty(given) { own } else { given };
     put!(
         out,
         r#","sourceIPs":"#,
@@ -218,7 +218,8 @@ pub(super) fn write(
             put!(out, r#"","namespace":""#, call.namespace);
         }
         // The name of a created object comes from the body, which is not read yet at first.
-        if !call.name.is_empty() && !(call.creates() && stage == Stage::Received) {
+        let is_known = !call.creates() || stage != Stage::Received;
+        if !call.name.is_empty() && is_known {
             put!(out, r#"","name":""#, call.name);
         }
         if let Some(uid) = call.uid.filter(|_| stage != Stage::Received) {

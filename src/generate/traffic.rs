@@ -56,7 +56,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// `watch_max` is the longest that a watch stays open, in microseconds.
-    pub fn new(seed: u64, watch_max: i64) -> Traffic {
+    pub(crate) fn new(seed: u64, watch_max: i64) -> Traffic {
         Traffic {
             random: Random::new(seed, 2),
             version: 48_000_000,
@@ -67,7 +67,7 @@ impl Traffic {
     }
 
     /// One call that arrives at `now`.
-    pub fn call(&mut self, world: &World, queue: &mut Queue, now: i64) {
+    pub(crate) fn call(&mut self, world: &World, queue: &mut Queue, now: i64) {
         self.version += 1 + self.random.below(6) as u64;
         self.request.clear();
         self.response.clear();

@@ -119,7 +119,7 @@ const KUBECTL: &str = "kubectl/v1.36.2 (darwin/arm64) kubernetes/8e16b12";
 
 impl World {
     /// The world of a seed.
-    pub fn new(seed: u64) -> World {
+    pub(crate) fn new(seed: u64) -> World {
         let random = &mut Random::new(seed, 1);
         let nodes: Vec<Node> = (0..60).map(|at| node(random, at)).collect();
         let apps = (0..240).map(|at| app(random, at, nodes.len())).collect();
@@ -218,7 +218,7 @@ impl World {
     }
 
     /// An app, the first ones more often.
-    pub fn app(&self, random: &mut Random) -> &App {
+    pub(crate) fn app(&self, random: &mut Random) -> &App {
         &self.apps[random.skewed(self.apps.len())]
     }
 }

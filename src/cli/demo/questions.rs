@@ -22,7 +22,7 @@ pub(super) struct Question {
 
 impl Question {
     /// As one would type it.
-    pub fn command_line(&self, program: &str) -> String {
+    pub(crate) fn command_line(&self, program: &str) -> String {
         let mut line = program.to_owned();
         for argument in &self.arguments {
             line.push(' ');
@@ -32,7 +32,7 @@ impl Question {
     }
 
     /// Whether a run of the command gave the answer.
-    pub fn check(&self, code: Option<i32>, output: &str) -> Result<(), String> {
+    pub(crate) fn check(&self, code: Option<i32>, output: &str) -> Result<(), String> {
         if code != Some(0) {
             return Err(format!("the command ended with {code:?}"));
         }
@@ -75,7 +75,7 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
     let at = |verb: &str, resource: &str, name: &str| -> String {
         incident
             .step(verb, resource, name)
-            .map_or(String::new(), |step| time(step))
+            .map_or(String::new(), time)
     };
     let arguments = |words: &[&str]| -> Vec<String> {
         let words = words.iter().map(|word| (*word).to_owned());
