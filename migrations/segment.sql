@@ -25,7 +25,7 @@ create table piece (
     checksum integer not null
 ) strict;
 
--- Bodies in clustered order, zstd frames of about 1 MiB of events.
+-- Bodies in clustered order, zstd frames of about 2 MiB of events.
 create table body (
     id integer primary key,
     data blob not null,

@@ -14,7 +14,7 @@ pub const QUARANTINE_BYTES_MAX: u64 = 4 << 30;
 pub const EXPANDED_BYTES_MAX: u64 = 1 << 40;
 
 /// Bytes of items, and items, that an import commits at once.
-pub const IMPORT_BATCH_BYTES: usize = 8 << 20;
+pub const IMPORT_BATCH_BYTES: usize = 4 << 20;
 pub const IMPORT_BATCH_ITEMS: usize = 4096;
 
 /// Items of one webhook body that go to quarantine one by one; with more of them the body is
@@ -76,7 +76,7 @@ pub const CHUNK_ROWS: usize = 4096;
 pub const BLOCK_BYTES: usize = 4 << 20;
 
 /// Uncompressed bytes of events that one compressed body block holds, before the block is closed.
-pub const BODY_BLOCK_BYTES: usize = 1 << 20;
+pub const BODY_BLOCK_BYTES: usize = 2 << 20;
 
 /// zstd level of body blocks in the active segment and in sealed ones.
 pub const ACTIVE_ZSTD_LEVEL: i32 = 1;

@@ -14,7 +14,7 @@ const DATA_DEFAULT: &str = "auditql-data";
 /// Where the store is.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Store")]
-pub struct Connection {
+pub(super) struct Connection {
     /// Data directory; else AUDITQL_DATA, else ./auditql-data
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     pub data: Option<PathBuf>,
@@ -25,14 +25,14 @@ pub struct Connection {
 
 /// A store's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     Data(PathBuf),
     Server(String),
 }
 
 impl Connection {
     /// The place that flags and environment name; a flag goes before the environment.
-    pub fn place(&self) -> anyhow::Result<Place> {
+    pub(super) fn place(&self) -> anyhow::Result<Place> {
         self.place_in(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
@@ -54,12 +54,12 @@ impl Connection {
     }
 
     /// The store for reading; a server may be writing the directory meanwhile.
-    pub fn open_read(&self) -> anyhow::Result<Box<dyn Source>> {
+    pub(super) fn open_read(&self) -> anyhow::Result<Box<dyn Source>> {
         self.open(|dir| Ok(store::open_read(dir)?))
     }
 
     /// The store for upkeep, which no other process may be writing.
-    pub fn open_write(&self) -> anyhow::Result<Box<dyn Source>> {
+    pub(super) fn open_write(&self) -> anyhow::Result<Box<dyn Source>> {
         self.open(|dir| Ok(store::open_write(dir, &OpenOptions::default())?))
     }
 

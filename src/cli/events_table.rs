@@ -17,7 +17,7 @@ const WIDE: &str = "id,time,cluster,stage,level,user,verb,resource,namespace,nam
 const FOLDED: [&str; 3] = ["impersonated_user", "subresource", "path"];
 
 /// The columns to ask for, if the format does not take the default ones.
-pub fn columns(format: Format) -> Option<&'static str> {
+pub(super) fn columns(format: Format) -> Option<&'static str> {
     match format {
         Format::Table => Some(TABLE),
         Format::Wide => Some(WIDE),
@@ -27,13 +27,13 @@ pub fn columns(format: Format) -> Option<&'static str> {
 }
 
 /// Folds the rows of [`columns`] for a table.
-pub struct Folding<'a> {
+pub(super) struct Folding<'a> {
     names: Vec<String>,
     sink: &'a mut dyn SqlSink,
 }
 
 impl<'a> Folding<'a> {
-    pub fn new(sink: &'a mut dyn SqlSink) -> Folding<'a> {
+    pub(super) fn new(sink: &'a mut dyn SqlSink) -> Folding<'a> {
         Folding {
             names: Vec::new(),
             sink,

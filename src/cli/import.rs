@@ -25,7 +25,7 @@ use progress::Bar;
     auditql import /var/log/kubernetes/audit.log\n  \
     auditql import --cluster prod-eu1 'logs/audit-*.log.gz'\n  \
     kubectl logs -n kube-system audit-sidecar | auditql import -")]
-pub struct Args {
+pub(super) struct Args {
     /// Files, directories or quoted globs; - is stdin
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
@@ -42,7 +42,7 @@ pub struct Args {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let cluster = args.cluster.as_str();
     match args.connection.place()? {
         Place::Server(_) if args.segment_events != SEGMENT_EVENTS => {

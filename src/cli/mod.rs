@@ -1,5 +1,5 @@
-//! The command line. A command is one file with `Args` and `run`, one variant of [`Command`] and
-//! one line in [`Command::run`].
+//! The command line. A command is one file with `Args` and `run`, one variant of `Command` and
+//! one line in `Command::run`.
 //!
 //! Data goes to stdout, everything else to stderr.
 

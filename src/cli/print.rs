@@ -15,7 +15,7 @@ use crate::store::{Answer, Coverage, Result, SqlColumn, SqlSink};
 
 /// `-o`.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Output {
+pub(super) struct Output {
     /// How the answer is written
     #[arg(
         short = 'o',
@@ -30,31 +30,31 @@ pub struct Output {
 
 impl Output {
     /// A printer to stdout.
-    pub fn printer(self) -> Printer<'static> {
+    pub(super) fn printer(self) -> Printer<'static> {
         Printer::new(self.format.renderer(stdout(), terminal::width()))
     }
 }
 
 /// `--timeout`, for listings.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Timeout {
+pub(super) struct Timeout {
     /// Give up after this long, such as 30s; without it there is no limit
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Answer")]
     pub timeout: Option<Duration>,
 }
 
 /// Reads a duration; a clap value parser.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     clock::parse_duration(text)
 }
 
 /// Buffered stdout.
-pub fn stdout() -> impl Write {
+pub(super) fn stdout() -> impl Write {
     BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }
 
 /// A line on stderr. Control characters in names cannot reach the terminal.
-pub fn say(line: &str) {
+pub(super) fn say(line: &str) {
     // A closed stderr is no reason to fail.
     let _ = writeln!(
         io::stderr(),
@@ -64,7 +64,7 @@ pub fn say(line: &str) {
 }
 
 /// Whether this is only the reader of stdout having gone away.
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
@@ -72,14 +72,14 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Renders an answer row by row and remembers the first failure to write.
-pub struct Printer<'a> {
+pub(super) struct Printer<'a> {
     render: Box<dyn Render + 'a>,
     rows: u64,
     failed: Option<io::Error>,
 }
 
 impl<'a> Printer<'a> {
-    pub fn new(render: Box<dyn Render + 'a>) -> Printer<'a> {
+    pub(super) fn new(render: Box<dyn Render + 'a>) -> Printer<'a> {
         Printer {
             render,
             rows: 0,
@@ -89,7 +89,7 @@ impl<'a> Printer<'a> {
 
     /// Ends the output, says on stderr what the answer could not show, and gives the exit code.
     /// An answer that failed midway ends without its end mark, so that it cannot pass for whole.
-    pub fn finish(self, answer: Result<Answer>, more: &str) -> anyhow::Result<Exit> {
+    pub(super) fn finish(self, answer: Result<Answer>, more: &str) -> anyhow::Result<Exit> {
         let rows = self.rows;
         let answer = self.end(answer)?;
         if answer.truncated {
@@ -102,7 +102,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Ends the output.
-    pub fn end<T>(mut self, answer: Result<T>) -> anyhow::Result<T> {
+    pub(super) fn end<T>(mut self, answer: Result<T>) -> anyhow::Result<T> {
         if let Some(error) = self.failed {
             return Err(error).context("writing the answer");
         }
@@ -173,7 +173,7 @@ fn notes(coverage: &Coverage) -> Vec<String> {
 }
 
 /// `number` things, in words.
-pub fn count(number: u64, thing: &str) -> String {
+pub(super) fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(number))
 }

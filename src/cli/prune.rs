@@ -11,7 +11,7 @@ use crate::query::wire::PruneRequest;
 #[command(after_help = "Examples:\n  \
     auditql prune --older-than 90d --dry-run\n  \
     auditql prune --before 2026-01-01")]
-pub struct Args {
+pub(super) struct Args {
     /// Remove events older than this age, such as 90d
     #[arg(long, value_name = "AGE", required_unless_present = "before")]
     older_than: Option<String>,
@@ -25,7 +25,7 @@ pub struct Args {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let request = PruneRequest {
         older_than: args.older_than,
         before: args.before,

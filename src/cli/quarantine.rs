@@ -18,7 +18,7 @@ use crate::store::{Quarantined, SqlColumn, SqlSink};
 
 /// List or export what could not be understood
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -56,7 +56,7 @@ struct ExportArgs {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     match args.command {
         Command::List(args) => {
             if args.output.format == Format::Raw {

@@ -21,7 +21,7 @@ use crate::query::source::Source;
     auditql query --user 'system:serviceaccount:*' --resource secrets --verb get,list\n  \
     auditql query --outcome 'denied_*' --source-ip '!10.0.0.0/8' -o wide\n  \
     auditql query --contains AKIA --limit 0 -o raw > evidence.jsonl")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     params: EventParams,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub struct Args {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let source = args.connection.open_read()?;
     list(
         &*source,
@@ -44,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 /// Lists events of `source` in `format` through `printer`.
-pub fn list(
+pub(super) fn list(
     source: &dyn Source,
     mut params: EventParams,
     format: Format,

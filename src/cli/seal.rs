@@ -7,12 +7,12 @@ use super::print::{self, count};
 /// Seal the active segment now, and merge what is worth merging
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  auditql seal\n  auditql seal --server http://127.0.0.1:9770")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let sealed = args.connection.open_write()?.seal()?;
     print::say(&format!(
         "sealed {} into {}",

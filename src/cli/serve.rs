@@ -153,6 +153,10 @@ impl Args {
 }
 
 /// Serves a store on a bound socket, says where on stderr, and ends with the first signal.
+#[expect(
+    clippy::print_stderr,
+    reason = "the address is for people and for scripts that wait for it"
+)]
 pub(crate) fn serve_until_signal(
     listener: std::net::TcpListener,
     store: Arc<dyn Store>,
@@ -186,6 +190,10 @@ fn first_signal() -> anyhow::Result<impl Future<Output = ()>> {
         either(&mut terminate, &mut interrupt).await;
         tokio::spawn(async move {
             either(&mut terminate, &mut interrupt).await;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "who asks twice does not want to wait"
+            )]
             std::process::exit(130);
         });
     })

@@ -11,7 +11,7 @@ use crate::query::params::{EventParams, FilterParams, escape};
 #[command(after_help = "Examples:\n  \
     auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77\n  \
     auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77 -o json")]
-pub struct Args {
+pub(super) struct Args {
     /// The audit ID, exactly
     #[arg(value_name = "AUDIT_ID")]
     audit_id: String,
@@ -35,7 +35,7 @@ pub struct Args {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let source = args.connection.open_read()?;
     let params = EventParams {
         filter: FilterParams {

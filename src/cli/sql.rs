@@ -18,7 +18,7 @@ use crate::store::SqlQuery;
     auditql sql 'select verb, count(*) from events group by verb'\n  \
     auditql sql 'select time, name from events where user = :who' --param who=alice -o csv\n  \
     auditql sql - --timeout 1m < report.sql")]
-pub struct Args {
+pub(super) struct Args {
     /// The statement; - reads it from stdin
     #[arg(value_name = "SQL", allow_hyphen_values = false)]
     sql: String,
@@ -40,7 +40,7 @@ pub struct Args {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut sql = args.sql;
     if sql == "-" {
         sql.clear();

@@ -15,7 +15,7 @@ use crate::store::Stats;
 #[command(after_help = "Examples:\n  \
     auditql stats\n  \
     auditql stats --server http://127.0.0.1:9770 -o json")]
-pub struct Args {
+pub(super) struct Args {
     /// How the answer is written
     #[arg(
         short = 'o',
@@ -38,7 +38,7 @@ enum Format {
     Json,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let stats = args.connection.open_read()?.stats()?;
     let text = match args.format {
         Format::Table => lines(&stats),
@@ -99,7 +99,7 @@ fn sized(bytes: u64, events: u64) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {

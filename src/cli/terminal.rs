@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsRawFd;
 
 /// Cells of a line when stdout is a terminal.
-pub fn width() -> Option<usize> {
+pub(super) fn width() -> Option<usize> {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {
         return None;
@@ -15,6 +15,10 @@ pub fn width() -> Option<usize> {
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
+    #[expect(
+        unsafe_code,
+        reason = "the standard library does not tell a terminal's width"
+    )]
     // SAFETY: the descriptor is open for as long as `stdout` lives, and TIOCGWINSZ writes one
     // `winsize` to the pointer.
     let done = unsafe { libc::ioctl(stdout.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };

@@ -11,7 +11,7 @@ use crate::query::params::{EventParams, FilterParams};
 #[command(after_help = "Examples:\n  \
     auditql top user --code 403 --limit 20\n  \
     auditql top verb --resource secrets --since 7d -o csv")]
-pub struct Args {
+pub(super) struct Args {
     /// The column: user, verb, resource, namespace, code, outcome, source_ip, ...
     #[arg(value_name = "FIELD")]
     field: String,
@@ -31,7 +31,7 @@ pub struct Args {
     connection: Connection,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let source = args.connection.open_read()?;
     let params = EventParams {
         filter: args.filter,

@@ -71,7 +71,9 @@ impl Receiver {
         length: Option<u64>,
         bytes_max: u64,
     ) -> Result<Receiver, Problem> {
-        let coding = headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
+        let coding = headers
+            .get(CONTENT_ENCODING)
+            .map(axum::http::HeaderValue::as_bytes);
         let coding = coding.unwrap_or(b"identity").to_ascii_lowercase();
         let measured = |length| Measured {
             body: Body::new(spool_dir, length),

@@ -21,7 +21,7 @@ impl App {
             .0
             .write_failed
             .lock()
-            .unwrap_or_else(|e| e.into_inner());
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         *failed = (!well).then(Instant::now);
     }
 
@@ -30,7 +30,7 @@ impl App {
             .0
             .write_failed
             .lock()
-            .unwrap_or_else(|e| e.into_inner());
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         failed.is_some_and(|at| at.elapsed() < FAILURE_COUNTS)
     }
 }

@@ -1,11 +1,12 @@
 //! `--retain`: removes what is too old, while the server runs.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use super::App;
+use crate::model::time;
 
 /// Starts the task when events are to be removed; the first round is at once.
 pub(super) fn start(app: &App) -> Option<JoinHandle<()>> {
@@ -18,7 +19,7 @@ pub(super) fn start(app: &App) -> Option<JoinHandle<()>> {
             rounds.tick().await;
             let store = Arc::clone(&store);
             let cutoff =
-                now_us().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+                time::now().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
             match tokio::task::spawn_blocking(move || store.prune(cutoff, false)).await {
                 Ok(Ok(pruned)) if pruned.events > 0 => tracing::info!(
                     before = pruned.before,
@@ -42,12 +43,6 @@ fn every(age: Duration) -> Duration {
     } else {
         (age / 100).clamp(Duration::from_secs(60), Duration::from_secs(3600))
     }
-}
-
-/// Microseconds since 1970.
-pub(super) fn now_us() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -118,10 +118,10 @@ async fn collect(
 /// Why a part of the body was not taken.
 fn refused(app: &App, error: &std::io::Error) -> Problem {
     let cause = error.get_ref();
-    if cause.is_some_and(|cause| cause.is::<TooLarge>()) {
+    if matches!(cause, Some(cause) if cause.is::<TooLarge>()) {
         return too_large(app.0.settings.limits.body_bytes_max);
     }
-    if cause.is_some_and(|cause| cause.is::<SpoolFailed>()) {
+    if matches!(cause, Some(cause) if cause.is::<SpoolFailed>()) {
         app.wrote(false);
         return Problem::internal(error.to_string()).into_unavailable();
     }

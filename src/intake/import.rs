@@ -39,7 +39,7 @@ impl Default for Options {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Options {
             // One more than cores, so that one encodes while others wait for the disk.
-            workers: (cores + 1).min(8),
+            workers: cores.min(8),
             limits: Limits::default(),
         }
     }

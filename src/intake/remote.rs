@@ -97,6 +97,10 @@ impl RemoteSink {
             if attempt == ATTEMPTS {
                 return Err(self.failed(&format!("{why} ({ATTEMPTS} attempts)")));
             }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the server said that it is busy; only time helps"
+            )]
             thread::sleep(pause);
             pause *= 2;
         }

@@ -417,9 +417,8 @@ impl<S: Items> Run<'_, S> {
         let data = &self.data[..bound];
         if kind == Kind::Scalar {
             while let Some(&byte) = data.get(cursor.pos) {
-                if !cursor.scan.in_string && matches!(byte, b',' | b']' | b'}' | b'{' | b'[')
-                    || !cursor.scan.in_string && is_blank(byte)
-                {
+                let ends = matches!(byte, b',' | b']' | b'}' | b'{' | b'[') || is_blank(byte);
+                if !cursor.scan.in_string && ends {
                     return Stop::Closed(cursor.pos);
                 }
                 if let Some(stop) = cursor.scan.step(byte, cursor.pos) {

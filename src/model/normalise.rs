@@ -188,8 +188,9 @@ fn object_of_bodies<'a>(
         && matches!(verb, "create" | "get" | "update" | "patch" | "delete")
         && matches!(
             fields.object.subresource.as_deref(),
-            None | Some("status" | "scale" | "finalize" | "approval" | "resize")
-                | Some("ephemeralcontainers")
+            None | Some(
+                "status" | "scale" | "finalize" | "approval" | "resize" | "ephemeralcontainers"
+            )
         );
     if !is_object || (uid.is_some() && (name.is_some() || !names_itself)) {
         return (name, uid);

@@ -19,6 +19,7 @@ const LAST: i64 = 253_402_300_800 * SECOND - 1;
 pub const TEXT_BYTES: usize = 27;
 
 /// The current time.
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 pub fn now() -> i64 {
     match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
@@ -175,7 +176,7 @@ fn put(digits: &mut [u8], mut value: i64) {
     }
 }
 
-/// `micros` as `2026-11-21T03:40:53.734113Z`; see [`write`].
+/// `micros` as `2026-11-21T03:40:53.734113Z`; see [`write()`].
 pub fn to_text(micros: i64) -> String {
     let mut text = [0; TEXT_BYTES];
     write(micros, &mut text);

@@ -1,7 +1,7 @@
 //! The closed sets of names in a filter.
 
 /// Stages of `audit.k8s.io/v1`.
-pub const STAGES: &[&str] = &[
+pub(super) const STAGES: &[&str] = &[
     "RequestReceived",
     "ResponseStarted",
     "ResponseComplete",
@@ -9,4 +9,4 @@ pub const STAGES: &[&str] = &[
 ];
 
 /// Levels of `audit.k8s.io/v1`.
-pub const LEVELS: &[&str] = &["None", "Metadata", "Request", "RequestResponse"];
+pub(super) const LEVELS: &[&str] = &["None", "Metadata", "Request", "RequestResponse"];

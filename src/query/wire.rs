@@ -21,8 +21,9 @@
 //! - `rows`: the same as lines, for streaming without loss: first `{"columns":[...]}`, then one
 //!   array of cells per row, and last `{"end":{"truncated","coverage","stats"}}`, or
 //!   `{"error":PROBLEM}` when it failed midway. Without a last line of this kind the answer is cut.
-//! - `jsonl`: one object per row ([`super::output::json::write_object`]); `raw`: the bytes of each
-//!   event and a newline. These two have no trailer; a failure midway breaks the connection.
+//! - `jsonl`: one object per row ([`super::output::json::write_object`]); `csv`: a header and one
+//!   line per row; `raw`: the bytes of each event and a newline. These have no trailer; a failure
+//!   midway breaks the connection.
 //!
 //! A cell: NULL is `null`; integers and reals are numbers (an infinite real is `{"real":"inf"}`);
 //! text is a string; an instant is an ISO-8601 string and a JSON document a string with its text,
@@ -225,7 +226,7 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
         Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Value::Real(number) if number.is_finite() => write_json(out, number),
         Value::Real(number) => {
-            out.extend_from_slice(format!("{{\"real\":\"{number}\"}}").as_bytes())
+            out.extend_from_slice(format!("{{\"real\":\"{number}\"}}").as_bytes());
         }
         Value::Time(time) => write_json(out, clock::to_text(*time).as_str()),
         Value::Text(text) | Value::Json(text) => write_json(out, &**text),

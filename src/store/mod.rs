@@ -95,7 +95,7 @@ impl Budget {
 /// Encoding happens on the caller's thread; only [`Batch::commit`] talks to the writer.
 pub trait Batch: Send {
     /// Adds an event with its exact bytes. `event` was normalised from `raw`; `content` is
-    /// [`crate::model::json::content_hash`] of it.
+    /// what [`crate::model::normalise::normalise`] gives beside it.
     fn event(&mut self, event: &Event<'_>, raw: &[u8], content: [u8; 16]);
 
     /// Adds an item that could not be understood, with its exact bytes and the reason.

@@ -1,11 +1,28 @@
-//! Tests of the real binary through its command line and its port.
+//! Tests of the real binary through its command line and its port, and of what the repository says.
 
-// Each module uses another part of it.
-#[allow(dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report; outside #[test] functions clippy does not see that"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "nothing outside this binary reaches anything in it"
+)]
+#![allow(unsafe_code, reason = "tests send signals and ask who they run as")]
+
+#[allow(dead_code, reason = "each module uses another part of it")]
 mod support;
 
+mod badinput;
+mod both;
+mod corpus;
 mod corruption;
+mod docs;
 mod durability;
 mod full_disk;
+mod licences;
+mod readme;
 mod recovery;
+mod sql;
 mod syscalls;
+mod tidy;

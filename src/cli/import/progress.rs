@@ -7,14 +7,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::intake::import::Progress;
 
 /// Progress over bytes, with items per second and the time left.
-pub struct Bar {
+pub(super) struct Bar {
     bar: ProgressBar,
     started: Instant,
 }
 
 impl Bar {
     /// A bar on stderr; hidden when that is no terminal.
-    pub fn new() -> Bar {
+    pub(super) fn new() -> Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         bar.set_style(style("{spinner} {bytes} {msg} {elapsed}"));
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -25,7 +25,7 @@ impl Bar {
     }
 
     /// Shows how far the import is.
-    pub fn show(&self, progress: Progress) {
+    pub(super) fn show(&self, progress: Progress) {
         if let Some(total) = progress.bytes_total
             && self.bar.length() != Some(total)
         {
@@ -40,7 +40,7 @@ impl Bar {
     }
 
     /// Takes the bar away.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

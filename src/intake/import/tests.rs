@@ -53,7 +53,7 @@ fn every_event_of_every_file_arrives_once() {
     let sink = LocalSink::with(testing::normalise, "c", || recording.open());
     let inputs = expand(&[dir.path().to_owned()]);
     let summary = import(&inputs, &sink, &Options::default(), &mut |progress| {
-        last = progress
+        last = progress;
     })
     .unwrap();
     let mut committed = recording.committed();

@@ -133,8 +133,11 @@ impl Masks {
     #[cfg(target_arch = "x86_64")]
     #[inline]
     fn of(block: &[u8; 64]) -> Masks {
+        #[expect(
+            unsafe_code,
+            reason = "calling a function that needs a processor feature"
+        )]
         // SAFETY: SSE2 is part of every x86-64 processor.
-        #[allow(unsafe_code)]
         unsafe {
             Masks::sse2(block)
         }

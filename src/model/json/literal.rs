@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 /// The value of a string literal's text (between the quotes, escapes checked by
-/// [`Scanner::string`]). Half a surrogate pair reads as U+FFFD, as Go's decoder reads it.
+/// the scanner). Half a surrogate pair reads as U+FFFD, as Go's decoder reads it.
 pub fn unescape(text: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', text.as_bytes()) else {
         return Cow::Borrowed(text);

@@ -132,9 +132,9 @@ impl<'a> Item<'a> {
             let counts = self.member(&key, &mut seen)?;
             let span = start..self.reader.scanner.at();
             if counts {
-                self.fields.kept.keep(span)
+                self.fields.kept.keep(span);
             } else {
-                self.fields.kept.leave_out()
+                self.fields.kept.leave_out();
             }
         }
         self.fields.spaced = self.reader.scanner.spaced();

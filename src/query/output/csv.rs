@@ -7,12 +7,12 @@ use super::{Render, plain, unique_names};
 use crate::model::value::Value;
 use crate::store::SqlColumn;
 
-pub struct Csv<W: Write> {
+pub(super) struct Csv<W: Write> {
     out: csv::Writer<W>,
 }
 
 impl<W: Write> Csv<W> {
-    pub fn new(out: W) -> Csv<W> {
+    pub(super) fn new(out: W) -> Csv<W> {
         let out = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .flexible(true)

@@ -6,13 +6,13 @@ use super::{Render, plain};
 use crate::model::value::Value;
 use crate::store::SqlColumn;
 
-pub struct Raw<W> {
+pub(super) struct Raw<W> {
     out: W,
     at: usize,
 }
 
 impl<W: Write> Raw<W> {
-    pub fn new(out: W) -> Raw<W> {
+    pub(super) fn new(out: W) -> Raw<W> {
         Raw { out, at: 0 }
     }
 }

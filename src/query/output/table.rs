@@ -16,7 +16,7 @@ const NARROWEST: usize = 8;
 
 const GAP: usize = 2;
 
-pub struct Table<W> {
+pub(super) struct Table<W> {
     out: W,
     terminal: Option<usize>,
     header: Vec<String>,
@@ -33,7 +33,7 @@ struct Cell {
 }
 
 impl<W: Write> Table<W> {
-    pub fn new(out: W, terminal: Option<usize>) -> Table<W> {
+    pub(super) fn new(out: W, terminal: Option<usize>) -> Table<W> {
         Table {
             out,
             terminal,

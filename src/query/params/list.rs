@@ -4,7 +4,7 @@ use crate::store::filter::Pattern;
 
 /// One item of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub(super) struct Item {
     pub negate: bool,
     /// Without its `!` and its backslashes.
     pub text: String,
@@ -14,7 +14,7 @@ pub struct Item {
 
 impl Item {
     /// The item as a pattern on text.
-    pub fn pattern(&self) -> Pattern {
+    pub(super) fn pattern(&self) -> Pattern {
         if self.wildcard {
             Pattern::Wildcard(self.text.clone())
         } else {
@@ -26,7 +26,7 @@ impl Item {
 /// Splits a list. A `!` before the first item negates the whole list, one before a later item that
 /// item alone; so `!a,b` is neither a nor b, and `a*,!ab` is a* but not ab. A backslash takes the
 /// meaning from a following comma, `*`, `!` or backslash. The error says what is wrong.
-pub fn parse(text: &str) -> Result<Vec<Item>, String> {
+pub(super) fn parse(text: &str) -> Result<Vec<Item>, String> {
     let mut items = Vec::new();
     let mut all = false;
     for (at, part) in split(text).into_iter().enumerate() {

@@ -33,7 +33,7 @@ fn add<T>(
 }
 
 /// Text that anyone may choose.
-pub fn text(filter: &mut Filter, column: Column, value: &str) -> Result<(), String> {
+pub(super) fn text(filter: &mut Filter, column: Column, value: &str) -> Result<(), String> {
     add(
         filter,
         list::parse(value)?,
@@ -43,7 +43,7 @@ pub fn text(filter: &mut Filter, column: Column, value: &str) -> Result<(), Stri
 }
 
 /// Verbs: as typed, and in lower case as the apiserver writes them.
-pub fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
+pub(super) fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
     let read = |item: &Item| {
         let lower = Item {
             text: item.text.to_lowercase(),
@@ -63,7 +63,7 @@ pub fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
 }
 
 /// One of a closed set of names, in any case; a wildcard stands for those that it matches.
-pub fn closed(
+pub(super) fn closed(
     filter: &mut Filter,
     column: Column,
     known: &[&'static str],
@@ -97,7 +97,7 @@ pub fn closed(
 }
 
 /// Resources: `pods`, `po`, `deployments.apps`, `*.cert-manager.io`.
-pub fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
+pub(super) fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
     let read = |item: &Item| {
         if let Some((resource, subresource)) = item.text.split_once('/') {
             return Err(format!(
@@ -127,7 +127,7 @@ pub fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
 }
 
 /// Status codes: `403`, `4xx`, `400-499`, `*`.
-pub fn code(filter: &mut Filter, value: &str) -> Result<(), String> {
+pub(super) fn code(filter: &mut Filter, value: &str) -> Result<(), String> {
     let column = Column::Code;
     let read = |item: &Item| {
         code_range(&item.text)
@@ -165,7 +165,7 @@ fn code_range(text: &str) -> Option<(i64, i64)> {
 }
 
 /// Addresses, networks and wildcards on any recorded address.
-pub fn source_ip(filter: &mut Filter, value: &str) -> Result<(), String> {
+pub(super) fn source_ip(filter: &mut Filter, value: &str) -> Result<(), String> {
     let column = Column::SourceIps;
     let read = |item: &Item| {
         if item.wildcard {
@@ -197,7 +197,7 @@ pub fn source_ip(filter: &mut Filter, value: &str) -> Result<(), String> {
 }
 
 /// A substring of the raw bytes in the spellings that JSON writers give it.
-pub fn contains(filter: &mut Filter, value: &str) -> Result<(), String> {
+pub(super) fn contains(filter: &mut Filter, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("is empty; give the text to look for".to_owned());
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
-use super::block::{Block, EncodedBlock, FrameAt};
+use super::block::{Block, FrameAt};
 use super::codec::{self, Reader, damaged, put_rows};
 use super::database::{self, Access, FileKind, failed};
 use crate::store::{Result, StoreError};
@@ -31,11 +31,11 @@ pub(crate) enum QuarantineContent {
     File(std::fs::File, u64),
 }
 
-/// A block with what the writer decided about it.
+/// The bytes of a block that only the file keeps.
 pub(crate) struct NewBlock {
-    pub(crate) encoded: EncodedBlock,
-    pub(crate) first_id: i64,
-    pub(crate) dead: Vec<u32>,
+    pub(crate) packed: Vec<u8>,
+    pub(crate) keys: Vec<[u8; 16]>,
+    pub(crate) bodies: Vec<u8>,
 }
 
 /// Writes one active segment.
@@ -166,21 +166,18 @@ pub(crate) struct Transaction<'c> {
 }
 
 impl Transaction<'_> {
-    pub(crate) fn insert_block(&self, block: &NewBlock, stored_time: i64) -> Result<()> {
-        let encoded = &block.encoded;
+    pub(crate) fn insert_block(&self, new: &NewBlock, block: &Block) -> Result<()> {
         let mut dead = Vec::new();
         put_rows(&mut dead, &block.dead);
-        let data = zstd::bulk::compress(&encoded.data, crate::limits::ACTIVE_ZSTD_LEVEL)
-            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
-        let keys = encoded.keys.as_flattened();
-        let checksum = block_checksum(
-            block.first_id,
-            stored_time,
-            [&dead, &data, keys, &encoded.bodies],
-        );
+        let (first_id, stored_time) = (block.first_id, block.stored_time);
+        let keys = new.keys.as_flattened();
+        let pieces = [dead.as_slice(), &new.packed, keys, &new.bodies];
+        let checksum = block_checksum(first_id, stored_time, pieces);
         self.connection
             .prepare_cached("insert into block (first_id, stored_time, dead, data, keys, bodies, checksum) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-            .and_then(|mut insert| insert.execute(params![block.first_id, stored_time, dead, data, keys, encoded.bodies, checksum]))
+            .and_then(|mut insert| {
+                insert.execute(params![first_id, stored_time, dead, new.packed, keys, new.bodies, checksum])
+            })
             .map_err(|error| failed(self.path, &error))?;
         Ok(())
     }
@@ -340,6 +337,24 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded> {
         }
         loaded.keys.push(keys.to_vec());
         loaded.blocks.push(Arc::new(block));
+    }
+    let (events, quarantined): (i64, i64) = connection
+        .query_row(
+            "select coalesce(sum(events), 0), coalesce(sum(quarantined), 0) from ingest",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(fails)?;
+    let items: i64 = connection
+        .query_row("select count(*) from quarantine", [], |row| row.get(0))
+        .map_err(fails)?;
+    let live: usize = loaded.blocks.iter().map(|block| block.live()).sum();
+    // A block that a damaged page hides has no checksum to be wrong.
+    if events != live as i64 || quarantined > items {
+        return Err(StoreError::Damaged(format!(
+            "{}: {live} events and {items} quarantined items are here instead of {events} and {quarantined}",
+            path.display()
+        )));
     }
     Ok(loaded)
 }

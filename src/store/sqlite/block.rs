@@ -23,10 +23,10 @@ const FORMAT_VERSION: u8 = 1;
 
 /// An encoded block, not yet committed.
 pub(crate) struct EncodedBlock {
-    pub(crate) rows: usize,
-    pub(crate) truncated: u64,
     /// Columns and dictionaries, see [`Block::parse`].
     pub(crate) data: Vec<u8>,
+    /// The same, zstd.
+    pub(crate) packed: Vec<u8>,
     /// The identity of each row's content, in row order.
     pub(crate) keys: Vec<[u8; 16]>,
     /// The zstd frames of the body classes, one after the other.
@@ -107,7 +107,6 @@ pub(crate) struct BlockBuilder {
     lengths: [Vec<u32>; BODY_CLASSES],
     raw_lengths: Vec<u32>,
     body_bytes: usize,
-    truncated: u64,
     /// Scratch space.
     uri: String,
 }
@@ -126,7 +125,6 @@ impl BlockBuilder {
             lengths: Default::default(),
             raw_lengths: Vec::new(),
             body_bytes: 0,
-            truncated: 0,
             uri: String::new(),
         }
     }
@@ -218,12 +216,11 @@ impl BlockBuilder {
         } else {
             0
         };
-        self.truncated += u64::from(event.truncated);
         self.flags.push(dry_run | truncated);
         self.audit_keys.push(audit_key);
         self.content_keys.push(content);
 
-        let class = body_class(event);
+        let class = class_of(event.user.as_deref());
         let body = &mut self.bodies[class];
         let begin = body.len();
         if odd_id && event.spans.audit_id.is_some() {
@@ -321,29 +318,22 @@ impl BlockBuilder {
             .iter()
             .map(|&arrival| self.content_keys[arrival as usize])
             .collect();
+        let packed = compressor
+            .compress(&data)
+            .map_err(|error| damaged(&format!("zstd: {error}")))?;
         Ok(EncodedBlock {
-            rows,
-            truncated: self.truncated,
             data,
+            packed,
             keys,
             bodies,
         })
     }
 }
 
-/// Events that will stand together after sealing share a class: it is a function of the leading
-/// columns of the clustered order.
-fn body_class(event: &Event<'_>) -> usize {
-    class_of(event.resource.as_deref(), &event.verb)
-}
-
-/// The class of a resource and verb.
-pub(crate) fn class_of(resource: Option<&str>, verb: &str) -> usize {
-    let mut hasher = FxHasher::default();
-    hasher.write(resource.unwrap_or_default().as_bytes());
-    hasher.write_u8(0);
-    hasher.write(verb.as_bytes());
-    (hasher.finish() >> 32) as usize % BODY_CLASSES
+/// The class of a body: a function of the first column of the clustered order, so that events which
+/// will stand together after sealing share a class.
+pub(crate) fn class_of(user: Option<&str>) -> usize {
+    (hash(user.unwrap_or_default().as_bytes()) >> 32) as usize % BODY_CLASSES
 }
 
 fn put_chunk(
@@ -389,6 +379,8 @@ pub(crate) struct Block {
     pub(crate) newest: i64,
     /// Bytes of the events that are not duplicates, as received.
     pub(crate) raw_bytes: u64,
+    /// Events that are not duplicates and whose bodies the apiserver cut off.
+    pub(crate) truncated: u64,
     data: Vec<u8>,
     texts: Vec<ChunkAt>,
     strings: Vec<Vec<u32>>,
@@ -461,6 +453,7 @@ impl Block {
             oldest: 0,
             newest: 0,
             raw_bytes: 0,
+            truncated: 0,
             data,
             texts,
             strings,
@@ -470,7 +463,7 @@ impl Block {
         };
         block.oldest = block.chunk(block.ints[0]).get(0)?;
         block.newest = block.chunk(block.ints[0]).get(rows - 1)?;
-        block.count_raw_bytes()?;
+        block.count_live()?;
         Ok(block)
     }
 
@@ -545,10 +538,10 @@ impl Block {
     /// Marks rows as duplicates.
     pub(crate) fn set_dead(&mut self, dead: Vec<u32>) -> Result<()> {
         self.dead = dead;
-        self.count_raw_bytes()
+        self.count_live()
     }
 
-    fn count_raw_bytes(&mut self) -> Result<()> {
+    fn count_live(&mut self) -> Result<()> {
         let mut lengths = Vec::new();
         self.raw_lengths(&mut lengths)?;
         for &row in &self.dead {
@@ -556,6 +549,13 @@ impl Block {
             *length.ok_or_else(|| damaged("a duplicate's row is out of range"))? = 0;
         }
         self.raw_bytes = lengths.iter().sum::<i64>() as u64;
+        let mut flags = Vec::new();
+        self.ints(IntColumn::Flags, &mut flags)?;
+        for &row in &self.dead {
+            flags[row as usize] = 0;
+        }
+        let is_cut = |flags: &&i64| **flags & layout::FLAG_TRUNCATED != 0;
+        self.truncated = flags.iter().filter(is_cut).count() as u64;
         Ok(())
     }
 

@@ -1,9 +1,8 @@
 //! The clustered order of bodies, and reading bodies of parts in that order.
 //!
-//! Events of one resource, level, verb, user, namespace and name lie together: they compress far
-//! better, and their history is read from few blocks.
+//! Events of one user, resource, level, verb, namespace and name lie together: they compress far
+//! better, and what one user did is read from few blocks.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::block::{self, Frame};
@@ -18,10 +17,10 @@ const WINDOW_BYTES: usize = 24 << 20;
 
 /// The columns that decide the order, first to last.
 const ORDER: [TextColumn; 6] = [
+    TextColumn::User,
     TextColumn::Resource,
     TextColumn::Level,
     TextColumn::Verb,
-    TextColumn::User,
     TextColumn::Namespace,
     TextColumn::Name,
 ];
@@ -30,7 +29,7 @@ const ORDER: [TextColumn; 6] = [
 pub(crate) struct ClusterKey {
     column: TextColumn,
     ids: Vec<u32>,
-    /// Only of the columns that decide a body's class.
+    /// Only of the column that decides a body's class.
     strings: Vec<Box<str>>,
 }
 
@@ -40,7 +39,7 @@ pub(crate) fn cluster_key(
     ids: Vec<u32>,
     strings: &[Box<str>],
 ) -> Option<ClusterKey> {
-    let decides_class = matches!(column, TextColumn::Resource | TextColumn::Verb);
+    let decides_class = column == TextColumn::User;
     ORDER.contains(&column).then(|| ClusterKey {
         column,
         ids,
@@ -121,28 +120,22 @@ pub(crate) fn cluster_order(rows: Range<usize>, keys: &[ClusterKey]) -> Vec<u32>
             .expect("every column of the order was kept")
     };
     let columns: Vec<&ClusterKey> = ORDER.iter().map(|&column| find(column)).collect();
-    let (resource, verb) = (find(TextColumn::Resource), find(TextColumn::Verb));
-    let mut classes: HashMap<(u32, u32), u8> = HashMap::new();
-    let text = |key: &ClusterKey, id: u32| -> Option<String> {
-        id.checked_sub(1)
-            .map(|index| key.strings[index as usize].to_string())
-    };
-    let row_classes: Vec<u8> = rows
-        .clone()
-        .map(|row| {
-            let pair = (resource.ids[row], verb.ids[row]);
-            *classes.entry(pair).or_insert_with(|| {
-                let verb = text(verb, pair.1).unwrap_or_default();
-                block::class_of(text(resource, pair.0).as_deref(), &verb) as u8
-            })
-        })
+    let users = find(TextColumn::User);
+    let class_of_none = block::class_of(None) as u8;
+    let classes: Vec<u8> = users
+        .strings
+        .iter()
+        .map(|user| block::class_of(Some(user)) as u8)
         .collect();
-    let start = rows.start;
+    let class = |row: usize| match users.ids[row] {
+        0 => class_of_none,
+        id => classes[id as usize - 1],
+    };
     let mut order: Vec<u32> = rows.map(|row| row as u32).collect();
     order.sort_unstable_by(|&left, &right| {
         let (l, r) = (left as usize, right as usize);
-        row_classes[l - start]
-            .cmp(&row_classes[r - start])
+        class(l)
+            .cmp(&class(r))
             .then_with(|| {
                 columns
                     .iter()

@@ -15,9 +15,10 @@ use super::dedup;
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::part::Part;
 use super::sealed::{
-    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, chunk_checksum,
-    piece_checksum, piece_id, put_posting, table,
+    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, audit_prefix,
+    chunk_checksum, piece_checksum, piece_id, put_posting, table,
 };
+use super::views;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -142,6 +143,9 @@ impl Writer {
             .map_err(fails)?;
         connection
             .execute_batch(include_str!("../../../migrations/segment.sql"))
+            .map_err(fails)?;
+        connection
+            .execute_batch(&views::events_view())
             .map_err(fails)?;
         database::stamp(&connection, path, FileKind::Sealed)?;
         connection.execute_batch("begin").map_err(fails)?;
@@ -378,9 +382,9 @@ fn put_audit_ids(writer: &mut Writer, source: &mut ColumnSource<'_>) -> Result<(
     let mut firsts = Vec::new();
     for (number, rows) in sorted.chunks(AUDIT_ROWS_PER_PIECE).enumerate() {
         firsts.extend_from_slice(&keys[rows[0] as usize]);
-        let mut piece = Vec::with_capacity(rows.len() * 7);
+        let mut piece = Vec::with_capacity(rows.len() * 5);
         for &row in rows {
-            piece.extend_from_slice(&keys[row as usize][..4]);
+            piece.extend_from_slice(&audit_prefix(&keys[row as usize]));
             piece.extend_from_slice(&row.to_be_bytes()[1..]);
         }
         writer.piece(

@@ -126,12 +126,12 @@ fn hits_in(frame: &Frame, needles: &Needles<'_>, first: i64, step: i64) -> Vec<i
             let start = from + position;
             let index = frame.index_at(start);
             // A match across the border of two events is none.
-            if let Ok(body) = frame.body(index) {
-                if finder.find(body).is_some() {
-                    hits.push(first + index as i64 * step);
-                    from = frame.offset_after(index);
-                    continue;
-                }
+            if let Ok(body) = frame.body(index)
+                && finder.find(body).is_some()
+            {
+                hits.push(first + index as i64 * step);
+                from = frame.offset_after(index);
+                continue;
             }
             from = start + 1;
         }

@@ -21,7 +21,7 @@ use crate::store::{
 };
 
 /// Batches that may wait for the writer before their senders do.
-const WAITING_BATCHES_MAX: usize = 64;
+const WAITING_BATCHES_MAX: usize = 16;
 
 /// Opens a directory for writing.
 pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Arc<dyn Store>> {

@@ -13,7 +13,8 @@ macro_rules! text_columns {
         impl TextColumn {
             pub(crate) const ALL: &'static [TextColumn] = &[$(TextColumn::$variant),*];
 
-            /// The name in the plain views of a sealed file.
+            /// The column's name for people.
+            #[allow(dead_code, reason = "the numbers are the file format; the names document them")]
             pub(crate) const fn name(self) -> &'static str {
                 match self { $(TextColumn::$variant => $name),* }
             }

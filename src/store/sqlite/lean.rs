@@ -105,9 +105,10 @@ pub(crate) fn may_touch_restored(needle: &[u8]) -> bool {
         .count();
     let ends_in_value = trailing > 0 && needle[needle.len() - trailing - 1] == b'"';
     let begins_in_value = leading > 0 && needle[leading] == b'"';
-    let spans_value = needle.split(|&byte| byte == b'"').skip(1).any(|part| {
-        (part.len() == 27 || part.len() == 36) && part.iter().all(|byte| in_value(byte))
-    });
+    let spans_value = needle
+        .split(|&byte| byte == b'"')
+        .skip(1)
+        .any(|part| (part.len() == 27 || part.len() == 36) && part.iter().all(&in_value));
     ends_in_value || begins_in_value || spans_value
 }
 

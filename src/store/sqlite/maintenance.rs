@@ -82,13 +82,13 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         .progress()
         .last_commit
         .is_none_or(|last| last.elapsed() > IDLE);
-    if merge_now || idle || state.sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE {
-        if let Some(inputs) = merge::worth_merging(shared, merge_now) {
-            drop(state);
-            merge::merge(shared, &inputs)?;
-            tracing::info!(segments = inputs.len(), "merged");
-            return Ok(true);
-        }
+    if (merge_now || idle || state.sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
+        && let Some(inputs) = merge::worth_merging(shared, merge_now)
+    {
+        drop(state);
+        merge::merge(shared, &inputs)?;
+        tracing::info!(segments = inputs.len(), "merged");
+        return Ok(true);
     }
     Ok(false)
 }
@@ -202,6 +202,10 @@ pub(crate) fn prune(
         } else {
             merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
         }
+    }
+    if !dry_run {
+        let total = shared.ledger().pruned()?;
+        shared.change_facts(|facts| facts.pruned = total);
     }
     Ok(pruned)
 }

@@ -33,6 +33,7 @@ mod sealed;
 pub mod sql;
 mod state;
 mod uri;
+mod views;
 mod writer;
 
 pub(crate) use engine::{open_read, open_write};

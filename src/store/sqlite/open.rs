@@ -74,7 +74,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
         next_id = next_id.max(writer.id_after_quarantine()?);
         state
             .actives
-            .push(Arc::new(active_of(&meta.name, bodies, loaded)?));
+            .push(Arc::new(active_of(&meta.name, bodies, loaded)));
         writers.push((meta.name, writer));
     }
     let mut next_number = listing.last_number + 1;
@@ -94,7 +94,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
             let bodies = Arc::new(BodyReader::open(&path, false)?);
             state
                 .actives
-                .push(Arc::new(active_of(&name, bodies, Loaded::default())?));
+                .push(Arc::new(active_of(&name, bodies, Loaded::default())));
             (name, writer)
         }
     };
@@ -120,24 +120,15 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
 }
 
 /// An active segment's state from its loaded blocks.
-pub(crate) fn active_of(name: &str, bodies: Arc<BodyReader>, loaded: Loaded) -> Result<Active> {
-    let mut flags = Vec::new();
-    let mut truncated = 0;
-    for block in &loaded.blocks {
-        block.ints(super::layout::IntColumn::Flags, &mut flags)?;
-        truncated += flags
-            .iter()
-            .filter(|&&flags| flags & super::layout::FLAG_TRUNCATED != 0)
-            .count() as u64;
-    }
-    Ok(Active {
+pub(crate) fn active_of(name: &str, bodies: Arc<BodyReader>, loaded: Loaded) -> Active {
+    Active {
         name: name.to_owned(),
         bodies,
         events: loaded.blocks.iter().map(|block| block.live() as u64).sum(),
         raw_bytes: loaded.blocks.iter().map(|block| block.raw_bytes).sum(),
-        truncated,
+        truncated: loaded.blocks.iter().map(|block| block.truncated).sum(),
         blocks: loaded.blocks,
-    })
+    }
 }
 
 fn make_directory(directory: &Path) -> Result<()> {
@@ -580,7 +571,7 @@ fn read_state(directory: &Path, listing: Listing) -> Result<State> {
             .map_err(|error| read_only_hint(directory, error))?;
         state
             .actives
-            .push(Arc::new(active_of(&meta.name, bodies, loaded)?));
+            .push(Arc::new(active_of(&meta.name, bodies, loaded)));
     }
     Ok(state)
 }

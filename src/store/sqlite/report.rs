@@ -144,14 +144,14 @@ pub(crate) fn coverage(snapshot: &Snapshot, since: Option<i64>, _until: Option<i
         newest: newest.map(time::to_text),
         ..Coverage::default()
     };
-    if let Ok(pruned) = snapshot.shared.ledger().pruned()
-        && let Some(before) = pruned.before
+    let facts = snapshot.shared.facts();
+    if let Some(before) = facts.pruned.before
         && since.is_none_or(|since| since < before)
     {
-        coverage.pruned_events = pruned.events;
+        coverage.pruned_events = facts.pruned.events;
         coverage.pruned_before = Some(time::to_text(before));
     }
-    coverage.quarantined = quarantined(&snapshot.shared).map_or(0, |items| items.len() as u64);
+    coverage.quarantined = facts.quarantined;
     let sealed: u64 = snapshot
         .state
         .sealed

@@ -2,9 +2,11 @@
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use super::block::Frame;
 use super::codec::{self, ChunkRef, Reader};
@@ -67,14 +69,17 @@ pub(crate) struct Header {
     pub(crate) components: Vec<(String, u64)>,
 }
 
+/// Memory of an open file, about: SQLite's connection and page cache.
+const OPEN_BYTES: usize = 256 << 10;
+
 /// Strings per piece of a dictionary.
 pub(crate) const STRINGS_PER_PIECE: u32 = 128;
 
 /// Keys per piece.
-pub(crate) const KEYS_PER_PIECE: usize = 256;
+pub(crate) const KEYS_PER_PIECE: usize = 250;
 
 /// Rows per piece of the audit id index.
-pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 1024;
+pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 800;
 
 /// Where a block of bodies begins.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +109,8 @@ pub(crate) struct Sealed {
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
     audit_index: OnceLock<Vec<u8>>,
+    /// Bytes of what was loaded and stays.
+    kept: AtomicUsize,
 }
 
 impl Sealed {
@@ -144,6 +151,7 @@ impl Sealed {
             filter: OnceLock::new(),
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
+            kept: AtomicUsize::new(OPEN_BYTES),
         })
     }
 
@@ -152,10 +160,22 @@ impl Sealed {
         Ok(read(&self.lock(), &self.path, Piece::Header, 0, 0)?.1)
     }
 
+    /// Bytes of memory that it holds, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A piece that is kept.
+    fn kept_piece(&self, piece: Piece, column: u8, number: u32) -> Result<Vec<u8>> {
+        let bytes = self.piece(piece, column, number)?;
+        self.kept.fetch_add(bytes.len(), Ordering::Relaxed);
+        Ok(bytes)
     }
 
     fn piece(&self, piece: Piece, column: u8, number: u32) -> Result<Vec<u8>> {
@@ -265,6 +285,9 @@ impl Sealed {
             let bytes = self.piece(Piece::Strings, column as u8, number)?;
             let strings: Vec<Box<str>> = serde_json::from_slice(&bytes)
                 .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))?;
+            // Each string also takes a pointer and a length, and its allocation's overhead.
+            self.kept
+                .fetch_add(bytes.len() + strings.len() * 32, Ordering::Relaxed);
             Ok(Arc::new(strings))
         })
     }
@@ -340,11 +363,11 @@ impl Sealed {
 
     /// Whether an event with this content is here.
     pub(crate) fn holds(&self, key: &[u8; 16]) -> Result<bool> {
-        let filter = self.once(&self.filter, || self.piece(Piece::Filter, 0, 0))?;
+        let filter = self.once(&self.filter, || self.kept_piece(Piece::Filter, 0, 0))?;
         if !super::dedup::filter_may_hold(filter, key) {
             return Ok(false);
         }
-        let index = self.once(&self.key_index, || self.piece(Piece::KeyIndex, 0, 0))?;
+        let index = self.once(&self.key_index, || self.kept_piece(Piece::KeyIndex, 0, 0))?;
         let firsts = index.as_chunks::<16>().0;
         let Some(number) = firsts.partition_point(|first| first <= key).checked_sub(1) else {
             return Ok(false);
@@ -365,7 +388,9 @@ impl Sealed {
 
     /// Rows whose audit id has this key, ascending.
     pub(crate) fn audit_rows(&self, key: &[u8; 16]) -> Result<Vec<u32>> {
-        let index = self.once(&self.audit_index, || self.piece(Piece::AuditIndex, 0, 0))?;
+        let index = self.once(&self.audit_index, || {
+            self.kept_piece(Piece::AuditIndex, 0, 0)
+        })?;
         // The index holds the first key of each piece; equal keys may cross pieces.
         let firsts = index.as_chunks::<16>().0;
         let mut number = firsts
@@ -374,13 +399,13 @@ impl Sealed {
         let mut rows = Vec::new();
         while number < firsts.len() && firsts[number] <= *key {
             let piece = self.piece(Piece::AuditIndex, 1, number as u32)?;
-            let prefix = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
-            for entry in piece.as_chunks::<7>().0 {
-                // Four bytes of the key and three of the row are enough to leave out all but
-                // about one false row in 4 billion per segment; the row's own key decides.
-                let entry_prefix = u32::from_be_bytes([entry[0], entry[1], entry[2], entry[3]]);
+            for entry in piece.as_chunks::<5>().0 {
+                // Two bytes of the key and three of the row leave out nearly all other rows; the
+                // row's own key decides.
+                let entry_prefix = [entry[0], entry[1]];
+                let prefix = audit_prefix(key);
                 if entry_prefix == prefix {
-                    let row = u32::from_be_bytes([0, entry[4], entry[5], entry[6]]);
+                    let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
                     let (chunk, offset) = split(row);
                     let same = self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
                         Ok(reference.data.get(offset * 16..offset * 16 + 16)
@@ -400,7 +425,7 @@ impl Sealed {
     /// The directory of body blocks.
     pub(crate) fn body_index(&self) -> Result<&[BodyAt]> {
         let index = self.once(&self.body_index, || {
-            let bytes = self.piece(Piece::BodyIndex, 0, 0)?;
+            let bytes = self.kept_piece(Piece::BodyIndex, 0, 0)?;
             let mut reader = Reader::new(&bytes);
             let mut first_rank = 0;
             let mut index = Vec::with_capacity(self.header.bodies as usize);
@@ -470,6 +495,11 @@ impl Sealed {
     }
 }
 
+/// The bytes of a key that the audit id index holds: those that differ within a piece.
+pub(crate) fn audit_prefix(key: &[u8; 16]) -> [u8; 2] {
+    [key[2], key[3]]
+}
+
 /// The chunk of a row and its place in it.
 pub(crate) fn split(row: u32) -> (u32, usize) {
     (
@@ -519,9 +549,8 @@ fn read(
             &format!("a piece is missing ({piece:?} {column} {number})"),
         )
     })?;
-    let data = match row.get_ref(0).map_err(fails)? {
-        rusqlite::types::ValueRef::Blob(bytes) | rusqlite::types::ValueRef::Text(bytes) => bytes,
-        _ => return Err(wrong(path, "a piece is neither text nor blob")),
+    let (ValueRef::Blob(data) | ValueRef::Text(data)) = row.get_ref(0).map_err(fails)? else {
+        return Err(wrong(path, "a piece is neither text nor blob"));
     };
     let checksum: i64 = row.get(1).map_err(fails)?;
     if checksum != piece_checksum(id, data) {

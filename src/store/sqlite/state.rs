@@ -9,13 +9,14 @@ use super::active::BodyReader;
 use super::block::Block;
 use super::catalog::{Catalog, SegmentMeta};
 use super::layout::TextColumn;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, PrunedTotal};
 use super::predicate::Deriver;
 use super::sealed::Sealed;
 use crate::store::{OpenOptions, Result, StoreError};
 
-/// Sealed segments that stay open between queries.
-const OPEN_SEGMENTS_MAX: usize = 64;
+/// Sealed segments that stay open between queries, and the memory that they may hold together.
+const OPEN_SEGMENTS_MAX: usize = 512;
+const OPEN_SEGMENTS_BYTES_MAX: usize = 96 << 20;
 
 /// An active segment as of some commit.
 #[derive(Clone)]
@@ -53,6 +54,13 @@ pub(crate) struct Progress {
     pub(crate) last_commit: Option<std::time::Instant>,
 }
 
+/// Counts that every answer reports, kept so that answers need not read them each time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Facts {
+    pub(crate) quarantined: u64,
+    pub(crate) pruned: PrunedTotal,
+}
+
 /// Shared by all threads of the engine.
 pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
@@ -67,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Mutex<()>,
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
+    facts: Mutex<Facts>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
     retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
@@ -81,6 +90,32 @@ struct OpenSegments {
     clock: u64,
 }
 
+impl OpenSegments {
+    /// Closes the segments that were used least recently, down to the limits. What a query still
+    /// reads stays open until it is done.
+    fn make_room(&mut self) {
+        let mut bytes: usize = self
+            .segments
+            .values()
+            .map(|(sealed, _)| sealed.memory())
+            .sum();
+        while self.segments.len() > 1
+            && (self.segments.len() > OPEN_SEGMENTS_MAX || bytes > OPEN_SEGMENTS_BYTES_MAX)
+        {
+            let oldest = self.segments.iter().min_by_key(|(_, (_, used))| *used);
+            let Some(name) = oldest.map(|(name, _)| name.clone()) else {
+                return;
+            };
+            if let Some((sealed, _)) = self.segments.remove(&name) {
+                bytes = bytes.saturating_sub(sealed.memory());
+            }
+        }
+    }
+}
+
+/// How often the memory of open segments is looked at, in uses.
+const ROOM_CHECK_USES: u64 = 256;
+
 impl Shared {
     pub(crate) fn new(
         directory: &Path,
@@ -93,7 +128,7 @@ impl Shared {
     ) -> Result<Shared> {
         let deriver = Deriver::new(&options.trusted_proxies)
             .map_err(|error| StoreError::BadRequest(format!("--trusted-proxies: {error}")))?;
-        Ok(Shared {
+        let shared = Shared {
             directory: directory.to_owned(),
             options,
             deriver,
@@ -105,9 +140,19 @@ impl Shared {
             maintenance: Mutex::new(()),
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
+            facts: Mutex::default(),
             retired: Mutex::default(),
             readers,
-        })
+        };
+        let quarantined = super::report::quarantined(&shared)?.len() as u64;
+        let pruned = shared.ledger().pruned()?;
+        shared.change_facts(|facts| {
+            *facts = Facts {
+                quarantined,
+                pruned,
+            }
+        });
+        Ok(shared)
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
@@ -128,6 +173,14 @@ impl Shared {
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn change_facts(&self, change: impl FnOnce(&mut Facts)) {
+        change(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A number that no file of the store has had.
@@ -154,6 +207,9 @@ impl Shared {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             open.clock += 1;
             let clock = open.clock;
+            if clock % ROOM_CHECK_USES == 0 {
+                open.make_room();
+            }
             if let Some((sealed, used)) = open.segments.get_mut(&meta.name) {
                 *used = clock;
                 return Ok(Arc::clone(sealed));
@@ -164,14 +220,7 @@ impl Shared {
         let clock = open.clock;
         open.segments
             .insert(meta.name.clone(), (Arc::clone(&sealed), clock));
-        if open.segments.len() > OPEN_SEGMENTS_MAX {
-            let oldest = open
-                .segments
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(name, _)| name.clone());
-            oldest.and_then(|name| open.segments.remove(&name));
-        }
+        open.make_room();
         Ok(sealed)
     }
 

@@ -1,6 +1,7 @@
 //! The writer thread: group commit. Batches that wait together share one transaction and one sync,
 //! and each is answered only after it.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -11,15 +12,16 @@ use super::block::{Block, EncodedBlock};
 use super::catalog::SegmentMeta;
 use super::dedup::{LiveKeys, PendingKeys};
 use super::layout::{IntColumn, TextColumn};
+use super::sealed::Sealed;
 use super::state::{Active, Shared, State};
 use crate::model::time;
 use crate::store::{Receipt, Result, StoreError};
 
 /// Compressed bytes that one transaction takes at most, so that a commit stays short.
-const GROUP_BYTES_MAX: usize = 32 << 20;
+const GROUP_BYTES_MAX: usize = 16 << 20;
 
 /// Full active segments that may wait to be sealed before the writer waits for them.
-const UNSEALED_MAX: usize = 3;
+const UNSEALED_MAX: usize = 2;
 
 /// A batch on its way to the disk.
 pub(crate) struct Submission {
@@ -38,6 +40,9 @@ impl Submission {
             .sum()
     }
 }
+
+/// Full active segments that may wait while sealing fails, before batches are refused.
+const UNSEALED_WHILE_FAILING_MAX: usize = 16;
 
 /// What the writer is asked to do.
 pub(crate) enum Message {
@@ -100,12 +105,13 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Submission>) {
-        self.wait_for_sealing();
+        let mut replies = Vec::with_capacity(group.len());
+        let ready = self.wait_for_sealing();
         let state = self.shared.state();
         self.keys
             .retain(|name| state.actives.iter().any(|active| active.name == name));
-        let mut replies = Vec::with_capacity(group.len());
-        let result = self.commit_group(group, &state, &mut replies);
+        let result = self.commit_group(group, ready, &state, &mut replies);
+        drop(state);
         match result {
             Ok(receipts) => {
                 for (reply, receipt) in replies.into_iter().zip(receipts) {
@@ -136,6 +142,7 @@ impl Writer {
     fn commit_group(
         &mut self,
         group: Vec<Submission>,
+        ready: Result<()>,
         state: &State,
         replies: &mut Vec<SyncSender<Result<Receipt>>>,
     ) -> Result<Vec<Receipt>> {
@@ -145,19 +152,18 @@ impl Writer {
         let mut next_id = self.next_id;
         let mut blocks = Vec::new();
         let mut records = Vec::with_capacity(group.len());
-        let mut failure = None;
+        let mut failure = ready.err();
         for submission in group {
             replies.push(submission.reply);
             let mut receipt = Receipt::default();
             for encoded in submission.blocks {
                 match self.new_block(encoded, next_id, stored_time, state, &mut pending) {
-                    Ok((block, parsed)) => {
+                    Ok((new, block)) => {
                         receipt.duplicates += block.dead.len() as u64;
-                        let live = block.encoded.rows - block.dead.len();
-                        receipt.stored += live as u64;
-                        if live > 0 {
-                            next_id += block.encoded.rows as i64;
-                            blocks.push((block, parsed));
+                        receipt.stored += block.live() as u64;
+                        if block.live() > 0 {
+                            next_id += block.rows as i64;
+                            blocks.push((new, block));
                         }
                     }
                     Err(error) => failure = Some(error),
@@ -171,8 +177,8 @@ impl Writer {
         }
         let ledger = self.shared.ledger();
         self.active.transaction(|transaction| {
-            for (block, _) in &blocks {
-                transaction.insert_block(block, stored_time)?;
+            for (new, block) in &blocks {
+                transaction.insert_block(new, block)?;
             }
             for ((cluster, source, quarantine), receipt) in records.iter().zip(&mut receipts) {
                 for item in quarantine {
@@ -193,6 +199,9 @@ impl Writer {
         pending
             .drain()
             .for_each(|key| self.keys.insert(&self.name, key));
+        let quarantined: u64 = receipts.iter().map(|receipt| receipt.quarantined).sum();
+        self.shared
+            .change_facts(|facts| facts.quarantined += quarantined);
         self.publish(blocks);
         Ok(receipts)
     }
@@ -206,38 +215,44 @@ impl Writer {
         state: &State,
         pending: &mut PendingKeys,
     ) -> Result<(NewBlock, Block)> {
-        let mut parsed = Block::parse(first_id, stored_time, Vec::new(), encoded.data.clone())?;
+        let EncodedBlock {
+            data,
+            packed,
+            keys,
+            bodies,
+        } = encoded;
+        let mut parsed = Block::parse(first_id, stored_time, Vec::new(), data)?;
         let mut times = Vec::new();
         parsed.ints(IntColumn::Time, &mut times)?;
         let mut untimed = Vec::new();
         parsed
             .text_chunk(TextColumn::TimeQuality)
             .decode_ids(parsed.rows, &mut untimed)?;
-        let covering: Vec<_> = state
+        let covering: Vec<Covering<'_>> = state
             .sealed
             .iter()
             .filter(|meta| {
                 meta.untimed > 0 || (meta.oldest <= parsed.newest && parsed.oldest <= meta.newest)
             })
+            .map(|meta| Covering {
+                meta,
+                open: OnceCell::new(),
+            })
             .collect();
         let mut dead = Vec::new();
-        for (row, key) in encoded.keys.iter().enumerate() {
+        for (row, key) in keys.iter().enumerate() {
             let known = self.keys.holds(key) || {
                 // The time of an event without one is when it was stored, so its original may be
                 // in any segment that holds such events.
                 let has_no_time = untimed[row] != 0
                     && parsed.string(TextColumn::TimeQuality, untimed[row])? == "stored";
+                let may_hold = |meta: &SegmentMeta| match has_no_time {
+                    true => meta.untimed > 0,
+                    false => (meta.oldest..=meta.newest).contains(&times[row]),
+                };
                 let mut found = false;
-                for meta in &covering {
-                    let may_hold = if has_no_time {
-                        meta.untimed > 0
-                    } else {
-                        (meta.oldest..=meta.newest).contains(&times[row])
-                    };
-                    if may_hold && self.shared.open_sealed(meta)?.holds(key)? {
-                        found = true;
-                        break;
-                    }
+                for segment in covering.iter().filter(|segment| may_hold(segment.meta)) {
+                    found = found || segment.holds(&self.shared, key)?;
                 }
                 found
             };
@@ -245,12 +260,12 @@ impl Writer {
                 dead.push(row as u32);
             }
         }
-        parsed.set_dead(dead.clone())?;
+        parsed.set_dead(dead)?;
         Ok((
             NewBlock {
-                encoded,
-                first_id,
-                dead,
+                packed,
+                keys,
+                bodies,
             },
             parsed,
         ))
@@ -264,11 +279,11 @@ impl Writer {
         self.shared.update(|state| {
             if let Some(last) = state.actives.last_mut() {
                 let mut active = (**last).clone();
-                for (new, parsed) in blocks {
-                    active.events += parsed.live() as u64;
-                    active.raw_bytes += parsed.raw_bytes;
-                    active.truncated += new.encoded.truncated;
-                    active.blocks.push(Arc::new(parsed));
+                for (_, block) in blocks {
+                    active.events += block.live() as u64;
+                    active.raw_bytes += block.raw_bytes;
+                    active.truncated += block.truncated;
+                    active.blocks.push(Arc::new(block));
                 }
                 *last = Arc::new(active);
             }
@@ -317,18 +332,59 @@ impl Writer {
     }
 
     /// Backpressure: ingest waits while sealing is far behind, so memory and disk stay bounded.
-    fn wait_for_sealing(&self) {
+    fn wait_for_sealing(&self) -> Result<()> {
         let mut progress = self.shared.progress();
-        while self.shared.state().actives.len() > UNSEALED_MAX
-            && !progress.stopped
-            && progress.failure.is_none()
-        {
+        while self.shared.state().actives.len() > UNSEALED_MAX && !progress.stopped {
+            if let Some(failure) = &progress.failure {
+                // Sealing may fail for a while; events are safe unsealed, but not without bound.
+                if self.shared.state().actives.len() > UNSEALED_WHILE_FAILING_MAX {
+                    return Err(StoreError::Unavailable(format!("sealing fails: {failure}")));
+                }
+                break;
+            }
             progress = self
                 .shared
                 .changed
                 .wait(progress)
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+        Ok(())
+    }
+}
+
+/// A sealed segment that may hold the original of an event, opened when first asked.
+struct Covering<'s> {
+    meta: &'s SegmentMeta,
+    open: OnceCell<Option<Arc<Sealed>>>,
+}
+
+impl Covering<'_> {
+    fn holds(&self, shared: &Shared, key: &[u8; 16]) -> Result<bool> {
+        let sealed = match self.open.get() {
+            Some(sealed) => sealed,
+            None => {
+                let opened = tolerate_damage(shared.open_sealed(self.meta).map(Some), None)?;
+                self.open.get_or_init(|| opened)
+            }
+        };
+        sealed.as_ref().map_or(Ok(false), |sealed| {
+            tolerate_damage(sealed.holds(key), false)
+        })
+    }
+}
+
+/// A damaged segment must not stop ingest: an event that it may hold is stored again rather than
+/// refused.
+fn tolerate_damage<T>(result: Result<T>, otherwise: T) -> Result<T> {
+    match result {
+        Err(StoreError::Damaged(error)) => {
+            tracing::warn!(
+                error,
+                "duplicates of events in a damaged segment cannot be told"
+            );
+            Ok(otherwise)
+        }
+        other => other,
     }
 }
 

@@ -26,11 +26,16 @@ pub(super) fn explain(error: Error, denied: Option<String>, limits: &Limits) -> 
         },
         Error::SqliteFailure(failure, message) => match failure.code {
             ErrorCode::OutOfMemory => out_of_memory(limits),
-            ErrorCode::DiskFull if quota::hit() == Some(Hit::TempFiles) => {
+            ErrorCode::DiskFull | ErrorCode::OperationInterrupted
+                if quota::hit() == Some(Hit::TempFiles) =>
+            {
                 StoreError::LimitReached(format!(
                     "the statement needs more than {} MiB of temporary files to sort or group; narrow it with a time range",
                     limits.temp_bytes >> 20
                 ))
+            }
+            ErrorCode::OperationInterrupted if quota::hit() == Some(Hit::Memory) => {
+                out_of_memory(limits)
             }
             ErrorCode::DiskFull => StoreError::LimitReached(
                 "the disk is full: no room for the temporary files of the statement".into(),

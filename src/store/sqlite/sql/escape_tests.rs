@@ -238,6 +238,28 @@ fn what_never_ends_is_stopped_at_the_deadline() {
 }
 
 #[test]
+fn a_single_step_does_not_outlast_its_deadline() {
+    let fake = store();
+    for sql in [
+        "select instr(zeroblob(20000000), zeroblob(10000000) || x'01')",
+        "select length(replace(hex(zeroblob(10000000)), hex(zeroblob(5000000)) || '1', ''))",
+        "select length(trim(hex(zeroblob(10000000)), 'x' || hex(randomblob(5000000))))",
+    ] {
+        let began = Instant::now();
+        let limits = Limits {
+            memory_bytes: 128 << 20,
+            ..small()
+        };
+        attempt(&fake, sql, &limits, Duration::from_secs(20)).unwrap();
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{sql}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[test]
 fn a_client_that_goes_away_stops_its_statement() {
     let budget = Budget::new(None);
     let cancel = budget.cancel_flag();
@@ -258,11 +280,8 @@ fn what_grows_without_end_runs_into_a_limit() {
         "select zeroblob(1000000000)".into(),
         "select length(zeroblob(2000000000))".into(),
         "select hex(zeroblob(60000000))".into(),
-        "select printf('%*c', 1000000000, 'x')".into(),
-        "select length(printf('%.*c', 1000000000, 'x'))".into(),
         "select replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000)))".into(),
-        "select length(replace(replace(replace(replace('xxxxxxxxxx', 'x', 'yyyyyyyyyyyyyyyyyyyy'), 'y', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz'), 'z', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), 'a', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'))".into(),
-        "select unhex(printf('%0100000000d', 0))".into(),
+        "select length(replace(replace(replace(replace('xxxxxxxxxx', 'x', 'yyyyyyyyyyyyyyyyyyyy'), 'y', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz'), 'z', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'), 'a', hex(zeroblob(1000))))".into(),
         format!("select group_concat(a.user || hex(zeroblob(1000)), ',') from {events}"),
         format!("select json_group_array(hex(zeroblob(1000))) from {events}"),
         format!("select json_group_object(a.id, hex(zeroblob(1000))) from {events}"),
@@ -283,6 +302,25 @@ fn what_grows_without_end_runs_into_a_limit() {
         let limits = Limits { result_bytes: Some(8 << 20), ..small() };
         let error = attempt(&fake, &sql, &limits, Duration::from_secs(60)).err();
         assert!(matches!(error, Some(StoreError::LimitReached(_))), "{sql}: {error:?}");
+    }
+}
+
+#[test]
+fn printf_beyond_the_limit_never_builds_the_text() {
+    let fake = store();
+    for sql in [
+        "select printf('%*c', 1000000000, 'x')",
+        "select printf('%1000000000d', 1)",
+        "select length(printf('%.*c', 1000000000, 'x'))",
+        "select unhex(printf('%0100000000d', 0))",
+    ] {
+        match attempt(&fake, sql, &small(), Duration::from_secs(20)) {
+            Ok((kept, _)) => assert_eq!(show(&kept.rows), ["NULL"], "{sql}"),
+            Err(error) => assert!(
+                matches!(error, StoreError::LimitReached(_)),
+                "{sql}: {error}"
+            ),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! SQLite's own heap limit holds for the whole process and would fail ingest instead.
 
+#![expect(unsafe_code, reason = "SQLite's allocator is a table of C functions")]
+
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 

@@ -1,8 +1,8 @@
 //! User SQL in a sandbox: one in-memory connection whose tables read the segments.
 //!
 //! A statement gets a connection of its own, opened for it and thrown away, so that nothing it
-//! does outlives it. The tables are virtual: SQLite hands down conditions and order ([`plan`],
-//! [`pushdown`]), the scan gives rows, SQLite computes the rest.
+//! does outlives it. The tables are virtual: SQLite hands down conditions and order (`plan`,
+//! `pushdown`), the scan gives rows, SQLite computes the rest.
 
 mod errors;
 mod events;
@@ -23,6 +23,8 @@ mod vtab;
 mod escape_tests;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 
@@ -207,6 +209,10 @@ fn too_large(most: usize) -> StoreError {
 /// Names and declared types of the result's columns.
 fn columns(connection: &Connection, statement: &Statement<'_>) -> Vec<SqlColumn> {
     let names = statement.column_names();
+    #[expect(
+        unsafe_code,
+        reason = "rusqlite does not give declared types of a statement's columns"
+    )]
     // SAFETY: the connection is open, its only statement is `statement`, which is borrowed here
     // and so not finalised, and a declared type is a C string that lives as long as it does.
     let kind = |column: usize| unsafe {

@@ -15,7 +15,7 @@ use super::events::Events;
 use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
-use super::{functions, instant, memory, tempfs, vtab};
+use super::{functions, instant, memory, quota, tempfs, vtab};
 use crate::limits::SQL_LENGTH_BYTES_MAX;
 use crate::store::{Result, StoreError};
 
@@ -77,7 +77,7 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         (Limit::SQLITE_LIMIT_VDBE_OP, 250_000),
         (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
         (Limit::SQLITE_LIMIT_ATTACHED, 0),
-        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
         (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 1000),
         (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
         // The quotas are counted on the statement's own thread.
@@ -86,7 +86,7 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         connection.set_limit(limit, most)?;
     }
     instant::register(&connection, session)?;
-    functions::register(&connection, session)?;
+    functions::register(&connection)?;
     let shared = || Arc::clone(session);
     vtab::register(&connection, "events", session, Events { session: shared() })?;
     vtab::register(
@@ -110,7 +110,8 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
     connection.progress_handler(
         PROGRESS_OPS,
         Some(move || match watched.budget.check() {
-            Ok(()) => watched.failed(),
+            // Some aggregates go on without memory and only fail at their end.
+            Ok(()) => watched.failed() || quota::hit().is_some(),
             Err(error) => {
                 watched.fail(error);
                 true
@@ -286,7 +287,7 @@ fn refusal(action: &AuthAction<'_>) -> Option<String> {
         } => (!may_read(table_name, column_name)).then(|| format!("reading table {table_name}")),
         AuthAction::Function { function_name } => {
             let known = |name: &&str| name.eq_ignore_ascii_case(function_name);
-            (!FUNCTIONS.iter().any(|name| known(name))).then(|| format!("function {function_name}"))
+            (!FUNCTIONS.iter().any(known)).then(|| format!("function {function_name}"))
         }
         AuthAction::Pragma { pragma_name, .. } => {
             let known = PRAGMAS

@@ -3,6 +3,8 @@
 //! Sorting and grouping spill here. A file with a name cannot be opened, whatever SQL got past
 //! the authorizer; what is written counts against the statement's quota.
 
+#![expect(unsafe_code, reason = "an SQLite VFS is a table of C functions")]
+
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::ErrorKind;

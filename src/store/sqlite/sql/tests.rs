@@ -11,7 +11,7 @@ use crate::model::value::Value;
 use crate::store::sqlite::scan::ScanOrder;
 use crate::store::{Answer, Budget, Result, SqlQuery, StoreError};
 
-fn store() -> Arc<Fake> {
+pub(super) fn store() -> Arc<Fake> {
     let get = [
         ("verb", "get"),
         ("stage", "ResponseComplete"),
@@ -78,7 +78,7 @@ fn run(fake: &Arc<Fake>, query: &SqlQuery) -> Result<(Kept, Answer)> {
     )
 }
 
-fn rows(fake: &Arc<Fake>, sql: &str) -> Vec<String> {
+pub(super) fn rows(fake: &Arc<Fake>, sql: &str) -> Vec<String> {
     show(
         &run(fake, &query(sql))
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
@@ -94,7 +94,7 @@ fn error(fake: &Arc<Fake>, sql: &str) -> String {
     }
 }
 
-fn last_scan(fake: &Arc<Fake>) -> (crate::store::filter::Filter, ScanOrder) {
+pub(super) fn last_scan(fake: &Arc<Fake>) -> (crate::store::filter::Filter, ScanOrder) {
     fake.scans.lock().unwrap().last().unwrap().clone()
 }
 
@@ -298,6 +298,45 @@ fn orders_groups_and_joins_are_those_of_a_plain_table() {
     ] {
         assert_eq!(rows(&fake, sql), plain_rows(&plain, sql), "{sql}");
     }
+}
+
+#[test]
+fn replaced_functions_answer_as_sqlites_own() {
+    let fake = store();
+    let plain = plain(&fake.events);
+    let values = [
+        "'aXbXc'",
+        "'X'",
+        "''",
+        "'äöäXä'",
+        "'ä'",
+        "null",
+        "12.5",
+        "7",
+        "-0.00001",
+        "1e20",
+        "100.0",
+        "x'58'",
+        "0.1",
+        "123456789012345.6",
+        "'  a '",
+        "' '",
+        "'aX'",
+        "1.0e-7",
+        "9e999",
+        "3.0e15",
+    ];
+    for a in values {
+        for b in values {
+            for call in ["instr", "trim", "ltrim", "rtrim"] {
+                let sql = format!("select {call}({a}, {b})");
+                assert_eq!(rows(&fake, &sql), plain_rows(&plain, &sql), "{sql}");
+            }
+            let sql = format!("select replace({a}, {b}, 'YZ'), replace('1aX2', {a}, {b})");
+            assert_eq!(rows(&fake, &sql), plain_rows(&plain, &sql), "{sql}");
+        }
+    }
+    assert_eq!(rows(&fake, "select '[' || trim(' a ') || ']'"), ["[a]"]);
 }
 
 #[test]
@@ -545,162 +584,6 @@ fn columns_have_names_and_declared_types() {
             .map(|column| column.name())
             .collect::<Vec<_>>()
     );
-}
-
-#[test]
-fn requests_put_stages_together() {
-    let call = |id, time: &str, stage: &'static str, more: &[(&'static str, &'static str)]| {
-        let base = [
-            ("cluster", "default"),
-            ("audit_id", "a"),
-            ("user", "alice"),
-            ("request_uri", "/x"),
-            ("received_time", "2026-11-20T14:00:00Z"),
-            ("stage", stage),
-            ("verb", "create"),
-        ];
-        // Later cells win, so `more` may replace a key.
-        event(id, time, &[&base[..], more].concat())
-    };
-    let other = |id, more: &[(&'static str, &'static str)]| {
-        call(id, "2026-11-20T14:00:05Z", "ResponseComplete", more)
-    };
-    let later = ("received_time", "2026-11-20T15:00:00Z");
-    let events = vec![
-        call(
-            2,
-            "2026-11-20T14:00:01Z",
-            "ResponseComplete",
-            &[("code", "201"), ("outcome", "success")],
-        ),
-        call(
-            1,
-            "2026-11-20T14:00:00Z",
-            "RequestReceived",
-            &[("name", "web"), ("outcome", "pending")],
-        ),
-        other(3, &[("user", "mallory")]),
-        other(4, &[("cluster", "prod")]),
-        other(5, &[("request_uri", "/y")]),
-        other(6, &[later]),
-        call(7, "2026-11-20T15:00:01Z", "ResponseComplete", &[later]),
-        call(
-            8,
-            "2026-11-20T14:00:00Z",
-            "ResponseStarted",
-            &[("audit_id", "w"), ("code", "200")],
-        ),
-        call(
-            9,
-            "2026-11-20T14:00:00Z",
-            "ResponseStarted",
-            &[("audit_id", "u"), ("code", "401")],
-        ),
-        call(
-            10,
-            "2026-11-20T14:00:00Z",
-            "ResponseStarted",
-            &[("audit_id", "e"), ("code", "101")],
-        ),
-        call(
-            11,
-            "2026-11-20T14:09:00Z",
-            "ResponseComplete",
-            &[("audit_id", "e"), ("code", "101")],
-        ),
-    ];
-    let mut events: Vec<Row> = events;
-    for id in [12, 13] {
-        let mut event = events[0].clone();
-        event.insert(Column::Id, Value::Int(id));
-        event.remove(&Column::ReceivedTime);
-        events.push(event);
-    }
-    let fake = Arc::new(Fake {
-        events: Arc::new(events),
-        ..Fake::default()
-    });
-    assert_eq!(
-        rows(
-            &fake,
-            "select last_event_id, stages, ambiguous, open, name, code, outcome, substr(first_time, 15, 5), substr(time, 15, 5) from requests order by 1"
-        ),
-        [
-            r#"2|["RequestReceived","ResponseComplete"]|0|0|web|201|success|00:00|00:01"#,
-            r#"3|["ResponseComplete"]|0|0|NULL|NULL|NULL|00:05|00:05"#,
-            r#"4|["ResponseComplete"]|0|0|NULL|NULL|NULL|00:05|00:05"#,
-            r#"5|["ResponseComplete"]|0|0|NULL|NULL|NULL|00:05|00:05"#,
-            r#"6|["ResponseComplete"]|1|0|NULL|NULL|NULL|00:05|00:05"#,
-            r#"7|["ResponseComplete"]|1|0|NULL|NULL|NULL|00:01|00:01"#,
-            r#"8|["ResponseStarted"]|0|1|NULL|200|NULL|00:00|00:00"#,
-            r#"9|["ResponseStarted"]|0|0|NULL|401|NULL|00:00|00:00"#,
-            r#"11|["ResponseStarted","ResponseComplete"]|0|0|NULL|101|NULL|00:00|09:00"#,
-            r#"12|["ResponseComplete"]|0|0|NULL|201|success|00:01|00:01"#,
-            r#"13|["ResponseComplete"]|0|0|NULL|201|success|00:01|00:01"#,
-        ]
-    );
-    assert_eq!(rows(&fake, "select count(*) from requests"), ["11"]);
-    assert_eq!(
-        rows(&fake, "select count(*) from requests where open"),
-        ["1"]
-    );
-    // A condition on the last stage must not reach the scan, where it would split the call.
-    assert_eq!(
-        rows(
-            &fake,
-            "select stages from requests where code = 201 and received_time is not null"
-        ),
-        [r#"["RequestReceived","ResponseComplete"]"#]
-    );
-    assert_eq!(
-        rows(
-            &fake,
-            "select count(*) from requests where time > '2026-11-20T14:00:00.5Z' and json_array_length(stages) = 2"
-        ),
-        ["2"]
-    );
-    assert_eq!(
-        rows(
-            &fake,
-            "select last_event_id from requests where audit_id = 'e' and user = 'alice'"
-        ),
-        ["11"]
-    );
-    let (filter, order) = last_scan(&fake);
-    assert_eq!((filter.terms.len(), order), (2, ScanOrder::ByReceivedTime));
-    assert_eq!(
-        rows(
-            &fake,
-            "select last_event_id from requests where received_time >= '2026-11-20T15:00:00Z' order by 1"
-        ),
-        ["6", "7"]
-    );
-}
-
-#[test]
-fn small_tables_show_distinct_values_and_the_store() {
-    let fake = store();
-    assert_eq!(
-        rows(
-            &fake,
-            "select verb, events, substr(last_seen, 1, 10) from verbs where events > 1"
-        ),
-        ["get|2|2026-11-20"]
-    );
-    assert_eq!(
-        rows(
-            &fake,
-            "select count(*) from users where first_seen >= '2026-11-20'"
-        ),
-        ["4"]
-    );
-    assert_eq!(
-        rows(&fake, "select source, events, last_seen from sources"),
-        ["webhook|3|1970-01-01T00:00:00.000001Z"]
-    );
-    for (name, _) in super::tables::ALL {
-        rows(&fake, &format!("select * from {name}"));
-    }
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! The glue between SQLite's virtual table interface and our tables; the tables stay safe code.
 
+#![expect(
+    unsafe_code,
+    reason = "rusqlite's virtual table traits are unsafe to implement"
+)]
+
 use std::cell::RefCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,0 +1,290 @@
+//! The documents against the program: nothing missing, nothing that is no more.
+//!
+//! What is generated is written anew with `AUDITQL_WRITE_DOCS=1 cargo test --test it docs`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use auditql::cli::Cli;
+use auditql::model::column::{Column, Kind};
+use auditql::model::outcome::Outcome;
+use auditql::query::params::FilterParams;
+use clap::CommandFactory;
+
+/// The top of the repository.
+pub(crate) fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of the repository.
+pub(crate) fn read(path: &str) -> String {
+    fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Compares a generated text with what stands in the file, or writes it there.
+fn fresh(path: &str, expected: &str) {
+    if std::env::var_os("AUDITQL_WRITE_DOCS").is_some() {
+        fs::write(top().join(path), expected).unwrap();
+        return;
+    }
+    assert!(
+        read(path) == expected,
+        "{path} is out of date: write it anew with `AUDITQL_WRITE_DOCS=1 cargo test --test it docs`"
+    );
+}
+
+/// `text` with what stands between the marks of `name` replaced.
+fn with_part(text: &str, name: &str, part: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: generated -->\n"), "<!-- end -->");
+    let from = text.find(&begin).unwrap_or_else(|| panic!("no {begin}")) + begin.len();
+    let until = from + text[from..].find(end).unwrap_or_else(|| panic!("no {end}"));
+    format!("{}{part}{}", &text[..from], &text[until..])
+}
+
+fn columns_table() -> String {
+    let mut table = String::from("| column | type | what |\n|---|---|---|\n");
+    for column in Column::ALL {
+        let kind = match column.kind() {
+            Kind::Int => "integer",
+            Kind::Bool => "0 or 1",
+            Kind::Time => "time",
+            Kind::Text => "text",
+            Kind::Json => "JSON text",
+            Kind::Bytes => "blob",
+        };
+        let doc = column.doc().replace('|', "\\|");
+        writeln!(table, "| `{}` | {kind} | {doc} |", column.name()).unwrap();
+    }
+    table
+}
+
+fn outcomes_table() -> String {
+    let mut table = String::from("| outcome | when |\n|---|---|\n");
+    for outcome in Outcome::ALL {
+        writeln!(table, "| `{}` | {} |", outcome.as_str(), outcome.doc()).unwrap();
+    }
+    table
+}
+
+#[test]
+fn columns_and_outcomes_are_documented() {
+    let path = "docs/SQL.md";
+    let text = with_part(&read(path), "events", &columns_table());
+    fresh(path, &with_part(&text, "outcomes", &outcomes_table()));
+}
+
+/// The columns that a document names in the table under the heading of `table`.
+fn documented(text: &str, table: &str) -> Vec<String> {
+    let heading = format!("\n### `{table}`\n");
+    let section = text
+        .split_once(&heading)
+        .unwrap_or_else(|| panic!("docs/SQL.md has no section on {table}"))
+        .1;
+    let section = section.split("\n#").next().unwrap_or_default();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+#[test]
+fn every_table_is_documented_with_its_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let auditql = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_auditql"))
+            .args(arguments)
+            .env_remove("AUDITQL_SERVER")
+            .env("AUDITQL_DATA", dir.path().join("store"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() != Some(2), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    auditql(&[
+        "import",
+        top().join("tests/data/sample.jsonl").to_str().unwrap(),
+    ]);
+    let sql = |statement: &str| -> Vec<String> {
+        let answer = auditql(&["sql", statement, "-o", "csv"]);
+        answer.lines().skip(1).map(str::to_owned).collect()
+    };
+    let text = read("docs/SQL.md");
+    for table in TABLES {
+        let columns = sql(&format!("select name from pragma_table_info('{table}')"));
+        assert!(!columns.is_empty(), "{table}");
+        assert_eq!(documented(&text, table), columns, "{table}");
+    }
+    for name in text.split("\n### `").skip(1) {
+        let name = name.split('`').next().unwrap_or_default();
+        assert!(
+            TABLES.contains(&name),
+            "docs/SQL.md describes {name}, which is no table"
+        );
+    }
+}
+
+/// The tables of the sandbox; SQLite lists none of them before it is used.
+const TABLES: [&str; 12] = [
+    "events",
+    "requests",
+    "users",
+    "verbs",
+    "resources",
+    "namespaces",
+    "user_agents",
+    "source_ips",
+    "sources",
+    "quarantine",
+    "ingest_log",
+    "segments",
+];
+
+#[test]
+fn every_endpoint_is_documented() {
+    let router = read("src/http/router.rs");
+    let mut routes: BTreeSet<String> = BTreeSet::new();
+    for after in router.split(".route(").skip(1) {
+        let mut parts = after.split('"');
+        let path = parts.nth(1).unwrap().trim_end_matches('/').replace('*', "");
+        let method = parts.next().unwrap().trim_start_matches([',', ' ']);
+        let method = method.split('(').next().unwrap().to_uppercase();
+        routes.insert(format!("{method} {path}"));
+    }
+    assert!(routes.len() > 10, "{routes:?}");
+    let text = read("docs/API.md");
+    let documented: BTreeSet<String> = text
+        .split('`')
+        .filter(|code| code.starts_with("GET /") || code.starts_with("POST /"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(documented, routes);
+}
+
+#[test]
+fn every_parameter_of_the_api_is_documented() {
+    let text = read("docs/API.md");
+    let others = [
+        "limit",
+        "reverse",
+        "final",
+        "columns",
+        "skip_damaged",
+        "timeout_ms",
+        "format",
+    ];
+    for name in FilterParams::NAMES.iter().copied().chain(others) {
+        assert!(
+            text.contains(&format!("`{name}`")),
+            "docs/API.md lacks `{name}`"
+        );
+    }
+}
+
+/// The program with every text the same wherever it is shown.
+fn program() -> clap::Command {
+    fn settle(command: clap::Command) -> clap::Command {
+        command
+            .term_width(100)
+            .mut_args(|argument| argument.hide_env_values(true))
+            .mut_subcommands(settle)
+    }
+    let mut program = settle(Cli::command());
+    program.build();
+    program
+}
+
+fn write_help(command: &mut clap::Command, path: &str, out: &mut String) {
+    let help = command.render_long_help().to_string();
+    let help: Vec<_> = help.lines().map(str::trim_end).collect();
+    write!(
+        out,
+        "\n## {path}\n\n```text\n{}\n```\n",
+        help.join("\n").trim_end()
+    )
+    .unwrap();
+    for inner in command.get_subcommands_mut() {
+        if inner.get_name() != "help" && !inner.is_hide_set() {
+            write_help(
+                inner,
+                &format!("{path} {}", inner.get_name().to_owned()),
+                out,
+            );
+        }
+    }
+}
+
+#[test]
+fn the_help_of_every_command_is_documented() {
+    let mut text = String::from(
+        "# Command line\n\nGenerated: what `auditql COMMAND --help` says. \
+         Exit codes: 0 found, 1 nothing found, 2 error.\n",
+    );
+    write_help(&mut program(), "auditql", &mut text);
+    fresh("docs/CLI.md", &text);
+}
+
+#[test]
+fn the_readme_lists_every_flag_of_serve() {
+    let readme = read("README.md");
+    let program = program();
+    let serve = program.find_subcommand("serve").unwrap();
+    for flag in serve.get_arguments().filter_map(clap::Arg::get_long) {
+        if flag != "help" {
+            assert!(
+                readme.contains(&format!("| `--{flag}`")),
+                "the README lacks --{flag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut documents: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        .map(|name| top().join(name))
+        .to_vec();
+    let docs = fs::read_dir(top().join("docs")).unwrap();
+    documents.extend(docs.map(|entry| entry.unwrap().path()));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let target = match file {
+                "" => document.clone(),
+                _ => document.parent().unwrap().join(file),
+            };
+            let found = fs::read_to_string(&target).is_ok_and(|text| {
+                anchor.is_empty() || text.lines().any(|line| anchor_of(line) == anchor)
+            });
+            if !found {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// What a heading is linked as.
+fn anchor_of(heading: &str) -> String {
+    if !heading.starts_with('#') {
+        return String::new();
+    }
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'))
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
+}

@@ -1,0 +1,190 @@
+//! What may stand in a file, and how long it may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use super::{everything, files, report, rust, top, words};
+
+/// No file is longer.
+const LINES_MAX: usize = 700;
+
+/// What a source file should stay within, so that it has one idea; and those that do not, with what
+/// they may have at most. An entry goes down when its file does, and out when the file is short.
+const LINES_WANTED: usize = 400;
+const LONGER: &[(&str, usize)] = &[
+    ("src/cli/tests.rs", 427),
+    ("src/http/tests/support.rs", 467),
+    ("src/intake/split.rs", 683),
+    ("src/intake/split/tests.rs", 442),
+    ("src/model/json.rs", 450),
+    ("src/model/normalise/fields.rs", 489),
+    ("src/model/normalise/tests.rs", 584),
+    ("src/model/outcome/tests.rs", 452),
+    ("src/store/sqlite/active.rs", 415),
+    ("src/store/sqlite/block.rs", 666),
+    ("src/store/sqlite/build.rs", 633),
+    ("src/store/sqlite/open.rs", 526),
+    ("src/store/sqlite/partscan.rs", 489),
+    ("src/store/sqlite/predicate.rs", 457),
+    ("src/store/sqlite/scan.rs", 802),
+    ("src/store/sqlite/sealed.rs", 642),
+    ("src/store/sqlite/sql/escape_tests.rs", 411),
+    ("src/store/sqlite/sql/requests.rs", 410),
+    ("src/store/sqlite/sql/tests.rs", 501),
+];
+
+#[test]
+fn files_are_short() {
+    let mut wrong = Vec::new();
+    let allowed: BTreeMap<&str, usize> = LONGER.iter().copied().collect();
+    let sources = rust();
+    for source in &sources {
+        let lines = source.text.lines().count();
+        let most = allowed.get(source.path.as_str()).copied();
+        if lines > LINES_MAX.max(most.unwrap_or(0)) {
+            wrong.push(format!(
+                "{} has {lines} lines, more than {LINES_MAX}",
+                source.path
+            ));
+        } else if lines > most.unwrap_or(LINES_WANTED) {
+            wrong.push(format!(
+                "{} has {lines} lines, more than {}",
+                source.path,
+                most.unwrap_or(LINES_WANTED)
+            ));
+        } else if most.is_some() && lines <= LINES_WANTED {
+            wrong.push(format!(
+                "{} is short now; take it out of LONGER",
+                source.path
+            ));
+        }
+    }
+    for source in files("tests/it", &["rs"]) {
+        let lines = source.text.lines().count();
+        if lines > LINES_MAX {
+            wrong.push(format!(
+                "{} has {lines} lines, more than {LINES_MAX}",
+                source.path
+            ));
+        }
+    }
+    for path in allowed.keys() {
+        if !sources.iter().any(|source| source.path == *path) {
+            wrong.push(format!("{path} is gone; take it out of LONGER"));
+        }
+    }
+    report("file sizes", &wrong);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    // In pieces, so that this file does not find itself.
+    let macros = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!"));
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["HA", "CK"]].map(|mark| mark.concat());
+    let mut wrong = Vec::new();
+    for source in everything() {
+        for (at, line) in source.text.lines().enumerate() {
+            let unfinished = macros.iter().any(|name| line.contains(name.as_str()))
+                || words(line).any(|word| marks.iter().any(|mark| mark == word));
+            if unfinished {
+                wrong.push(format!("{}:{}: {}", source.path, at + 1, line.trim()));
+            }
+        }
+    }
+    report("unfinished", &wrong);
+}
+
+#[test]
+fn no_tabs_and_no_trailing_spaces() {
+    let mut wrong = Vec::new();
+    for source in everything() {
+        for (at, line) in source.text.lines().enumerate() {
+            // Two spaces at the end break a line in a document.
+            let trailing = line.ends_with(' ') && !source.path.ends_with(".md");
+            if line.contains('\t') || line.ends_with('\r') || trailing {
+                wrong.push(format!("{}:{}", source.path, at + 1));
+            }
+        }
+        if !source.text.is_empty() && !source.text.ends_with('\n') {
+            wrong.push(format!("{}: no newline at the end", source.path));
+        }
+    }
+    report("whitespace", &wrong);
+}
+
+#[test]
+fn sql_files_are_lower_case() {
+    let mut sources = files("migrations", &["sql"]);
+    assert!(!sources.is_empty());
+    sources.extend(files("queries", &["sql"]));
+    let mut wrong = Vec::new();
+    for source in sources {
+        let mut quoted = false;
+        for (at, line) in source.text.lines().enumerate() {
+            let code = line.split("--").next().unwrap_or("");
+            let mut upper = false;
+            for letter in code.chars() {
+                quoted ^= letter == '\'';
+                upper |= letter.is_ascii_uppercase() && !quoted;
+            }
+            if upper {
+                wrong.push(format!("{}:{}: {line}", source.path, at + 1));
+            }
+        }
+    }
+    report("SQL is written in lower case", &wrong);
+}
+
+#[test]
+fn no_machine_and_no_mirror_is_named() {
+    // In pieces, so that this file does not find itself.
+    let places = [
+        ["/wo", "rk/"],
+        ["/ho", "me/"],
+        ["/ro", "ot/"],
+        ["/Us", "ers/"],
+        ["crates", ".io"],
+        ["docker", ".io"],
+        ["registry", ".k8s"],
+        ["gcr", ".io"],
+        ["ghcr", ".io"],
+        ["pypi", ".org"],
+        ["proxy.golang", ".org"],
+    ]
+    .map(|place| place.concat());
+    let mut wrong = Vec::new();
+    let mut sources = everything();
+    sources.extend(files("tests/data", &["md"]));
+    for source in sources {
+        for (at, line) in source.text.lines().enumerate() {
+            if let Some(place) = places.iter().find(|place| line.contains(place.as_str())) {
+                wrong.push(format!("{}:{}: {place}", source.path, at + 1));
+            }
+        }
+    }
+    report("names of machines", &wrong);
+}
+
+#[test]
+fn every_limit_is_in_force() {
+    let limits = fs::read_to_string(top().join("src/limits.rs")).unwrap();
+    let mut names: BTreeSet<String> = limits
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const "))
+        .filter_map(|rest| rest.split(':').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(names.len() > 20);
+    for source in rust() {
+        if source.module() == "limits" {
+            continue;
+        }
+        for (_, code) in source.code() {
+            for word in words(code) {
+                names.remove(word);
+            }
+        }
+    }
+    let unused: Vec<String> = names.into_iter().collect();
+    report("limits that nothing uses", &unused);
+}
