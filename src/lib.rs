@@ -8,6 +8,7 @@
 //! do not know each other, except that `cli` starts the server.
 
 pub mod cli;
+pub mod generate;
 pub mod http;
 pub mod intake;
 pub mod limits;

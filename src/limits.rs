@@ -65,7 +65,7 @@ pub const SEGMENT_EVENTS: usize = 131_072;
 /// Segments of one month are merged up to this many events.
 pub const MERGE_EVENTS_MAX: usize = 2_097_152;
 
-/// How many segments of one size stand side by side before they are merged into one.
+/// How many segments stand side by side before they are merged into one.
 pub const MERGE_FANIN: usize = 8;
 
 /// Rows of a column chunk, and the most rows of one appended block.

@@ -3,8 +3,11 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod bench;
 mod connection;
+mod demo;
 mod events_table;
+mod generate;
 mod import;
 mod print;
 mod prune;
@@ -70,6 +73,9 @@ enum Command {
     Quarantine(quarantine::Args),
     Seal(seal::Args),
     Prune(prune::Args),
+    Generate(generate::Args),
+    Demo(demo::Args),
+    Bench(bench::Args),
 }
 
 impl Command {
@@ -85,6 +91,9 @@ impl Command {
             Command::Quarantine(args) => quarantine::run(args),
             Command::Seal(args) => seal::run(args),
             Command::Prune(args) => prune::run(args),
+            Command::Generate(args) => generate::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::Bench(args) => bench::run(args),
         }
     }
 }

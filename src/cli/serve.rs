@@ -112,7 +112,7 @@ pub enum LogFormat {
 
 /// Serves until SIGTERM or SIGINT. A second signal ends the process at once, with 130.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    start_log(args.log_format);
+    start_log(args.log_format, "info");
     let listener = listen(&args.listen, args.insecure)?;
     let options = OpenOptions {
         segment_events: args.segment_events,
@@ -162,13 +162,23 @@ pub(crate) fn serve_until_signal(
     store: Arc<dyn Store>,
     settings: Settings,
 ) -> anyhow::Result<Exit> {
+    serve_until(listener, store, settings, first_signal).map(|()| Exit::Found)
+}
+
+/// Serves a store on a bound socket until the future that `shutdown` makes is ready.
+pub(crate) fn serve_until<S: Future<Output = ()>>(
+    listener: std::net::TcpListener,
+    store: Arc<dyn Store>,
+    settings: Settings,
+    shutdown: impl FnOnce() -> anyhow::Result<S>,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("starting the runtime")?;
     let outcome = runtime.block_on(async {
-        let shutdown = first_signal()?;
+        let shutdown = shutdown()?;
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         eprintln!("listening on http://{}", listener.local_addr()?);
@@ -179,7 +189,7 @@ pub(crate) fn serve_until_signal(
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_WAIT);
     // Only now: a store may not be dropped on the runtime.
     drop(store);
-    outcome.map(|()| Exit::Found)
+    outcome
 }
 
 /// Ready at the first SIGTERM or SIGINT; from then on a second one ends the process.
@@ -207,7 +217,7 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 }
 
 /// Binds `address`, which must be loopback unless `insecure`.
-fn listen(address: &str, insecure: bool) -> anyhow::Result<std::net::TcpListener> {
+pub(crate) fn listen(address: &str, insecure: bool) -> anyhow::Result<std::net::TcpListener> {
     let addresses: Vec<SocketAddr> = address
         .to_socket_addrs()
         .with_context(|| format!("--listen {address:?} is no ADDRESS:PORT"))?
@@ -234,8 +244,8 @@ fn listen(address: &str, insecure: bool) -> anyhow::Result<std::net::TcpListener
 }
 
 /// The log on stderr. A second start, as in tests, changes nothing.
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+pub(crate) fn start_log(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -12,7 +12,11 @@ use crate::store::{Answer, Budget, EventQuery, Result, SqlColumn, SqlSink, Store
 /// Every column but the bytes, their hash and the bodies.
 pub const DEFAULT_COLUMNS: &[Column] = &default_columns();
 
-const HEAVY: [Column; 4] = [
+/// Columns that are read from an event's body, which must be decompressed for them.
+const HEAVY: [Column; 7] = [
+    Column::UserExtra,
+    Column::ObjectUid,
+    Column::Annotations,
     Column::RequestObject,
     Column::ResponseObject,
     Column::Raw,

@@ -5,26 +5,26 @@ use std::path::{Path, PathBuf};
 use crate::support::{Run, Server, cli, local, temp_dir};
 
 /// A data directory, and a server that writes it.
-pub struct Both {
+pub(crate) struct Both {
     dir: tempfile::TempDir,
-    pub server: Server,
+    pub(crate) server: Server,
 }
 
 impl Both {
     /// An empty store.
-    pub fn empty() -> Both {
+    pub(crate) fn empty() -> Both {
         Both::serving(temp_dir(), &[])
     }
 
     /// A store into which `paths` were imported.
     #[track_caller]
-    pub fn imported(paths: &[&Path]) -> Both {
+    pub(crate) fn imported(paths: &[&Path]) -> Both {
         Both::imported_with(paths, &[])
     }
 
     /// Like [`Both::imported`], with more arguments for the import and the server.
     #[track_caller]
-    pub fn imported_with(paths: &[&Path], args: &[&str]) -> Both {
+    pub(crate) fn imported_with(paths: &[&Path], args: &[&str]) -> Both {
         let dir = temp_dir();
         let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
         local(dir.path(), "import", &[args, &paths].concat()).expect(0);
@@ -33,7 +33,7 @@ impl Both {
 
     /// A store with one event per item.
     #[track_caller]
-    pub fn with_events<S: AsRef<str>>(events: &[S]) -> Both {
+    pub(crate) fn with_events<S: AsRef<str>>(events: &[S]) -> Both {
         let both = Both::empty();
         let lines: Vec<&str> = events.iter().map(AsRef::as_ref).collect();
         both.server.post("/webhook", lines.join("\n")).expect(200);
@@ -45,14 +45,14 @@ impl Both {
         Both { dir, server }
     }
 
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         self.dir.path()
     }
 
     /// Runs a command on the directory and on the server. Both must write and return the same;
     /// what they write to stderr may differ.
     #[track_caller]
-    pub fn ask(&self, command: &str, args: &[&str]) -> Run {
+    pub(crate) fn ask(&self, command: &str, args: &[&str]) -> Run {
         let near = local(self.data(), command, args);
         let far = self.server.cli(command, args);
         let shown = |run: &Run| {
@@ -70,7 +70,7 @@ impl Both {
 
     /// [`Both::ask`] for a command of two words.
     #[track_caller]
-    pub fn ask_quarantine(&self, what: &str, args: &[&str]) -> Run {
+    pub(crate) fn ask_quarantine(&self, what: &str, args: &[&str]) -> Run {
         let data = self.data().to_str().unwrap();
         let url = self.server.url();
         let run = |place: [&str; 2]| cli(&[&["quarantine", what], &place[..], args].concat());
@@ -82,7 +82,7 @@ impl Both {
 
     /// The rows of a SQL answer, cells joined by `|`.
     #[track_caller]
-    pub fn rows(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn rows(&self, sql: &str) -> Vec<String> {
         let run = self.ask("sql", &["--limit", "0", "-o", "csv", sql]);
         assert!(matches!(run.code, Some(0 | 1)), "{sql}: {}", run.stderr);
         cells(&run).iter().map(|row| row.join("|")).collect()
@@ -90,7 +90,7 @@ impl Both {
 
     /// How many events a filter finds.
     #[track_caller]
-    pub fn count(&self, filter: &[&str]) -> usize {
+    pub(crate) fn count(&self, filter: &[&str]) -> usize {
         let args = [&["--limit", "0", "-o", "jsonl", "--columns", "id"], filter].concat();
         let run = self.ask("query", &args);
         let lines = run.text().lines().count();
@@ -105,13 +105,13 @@ impl Both {
 
     /// The number that a statement gives.
     #[track_caller]
-    pub fn number(&self, sql: &str) -> u64 {
+    pub(crate) fn number(&self, sql: &str) -> u64 {
         self.rows(sql)[0].parse().unwrap()
     }
 
     /// Objects of `-o jsonl`.
     #[track_caller]
-    pub fn objects(&self, command: &str, args: &[&str]) -> Vec<serde_json::Value> {
+    pub(crate) fn objects(&self, command: &str, args: &[&str]) -> Vec<serde_json::Value> {
         let run = self.ask(command, &[&["-o", "jsonl"], args].concat());
         assert!(matches!(run.code, Some(0 | 1)), "{args:?}: {}", run.stderr);
         let parse = |line| serde_json::from_str(line).unwrap();
@@ -121,7 +121,7 @@ impl Both {
 
 /// The rows of a CSV answer, without its header.
 #[track_caller]
-pub fn cells(run: &Run) -> Vec<Vec<String>> {
+pub(crate) fn cells(run: &Run) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(&run.stdout[..]);
     let row = |row: csv::StringRecord| row.iter().map(str::to_owned).collect();
     reader
@@ -131,7 +131,7 @@ pub fn cells(run: &Run) -> Vec<Vec<String>> {
 }
 
 /// A file among the tests' data.
-pub fn recorded(name: &str) -> PathBuf {
+pub(crate) fn recorded(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(name);
@@ -140,7 +140,7 @@ pub fn recorded(name: &str) -> PathBuf {
 }
 
 /// A zstd file among the tests' data, unpacked.
-pub fn unpacked(name: &str) -> Vec<u8> {
+pub(crate) fn unpacked(name: &str) -> Vec<u8> {
     let packed = std::fs::read(recorded(name)).unwrap();
     zstd::decode_all(&packed[..]).unwrap()
 }

@@ -14,10 +14,13 @@ use super::state::Shared;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
-/// Segments that should become one, if any should. `thorough` also merges what is few.
+/// Segments that one merge takes at most.
+const MERGED_SEGMENTS_MAX: usize = 32;
+
+/// Neighbouring segments of one month that should become one, if any should. `thorough` also merges
+/// what is few.
 pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<SegmentMeta>>> {
-    let base = shared.options.segment_events.max(1) as u64;
-    let max = (limits::MERGE_EVENTS_MAX as u64).max(base);
+    let max = limits::MERGE_EVENTS_MAX.max(shared.options.segment_events) as u64;
     let mut months: BTreeMap<Option<i64>, Vec<Arc<SegmentMeta>>> = BTreeMap::new();
     for meta in &shared.state().sealed {
         months
@@ -25,48 +28,30 @@ pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<S
             .or_default()
             .push(Arc::clone(meta));
     }
-    for segments in months.values_mut() {
+    months.values_mut().find_map(|segments| {
         segments.sort_by_key(|meta| (meta.oldest, meta.newest));
-        // Tier 0 holds up to `base` events, each further one `MERGE_FANIN` times as many.
-        let tier = |events: u64| {
-            let mut bound = base;
-            let mut tier = 0;
-            while events > bound {
-                bound *= limits::MERGE_FANIN as u64;
-                tier += 1;
-            }
-            tier
-        };
-        let fewest = if thorough { 2 } else { limits::MERGE_FANIN };
-        let mut run: Vec<Arc<SegmentMeta>> = Vec::new();
-        let mut events = 0;
-        for meta in segments.iter() {
-            let fits = events + meta.events <= max
-                && run.len() < limits::MERGE_FANIN * 4
-                && (thorough
-                    || run
-                        .first()
-                        .is_none_or(|first| tier(first.events) == tier(meta.events)));
-            if !fits {
-                if run.len() >= fewest {
-                    return Some(run);
-                }
-                run.clear();
-                events = 0;
-            }
-            if meta.events < max / 2 {
-                events += meta.events;
-                run.push(Arc::clone(meta));
-            }
-            if !thorough && run.len() >= limits::MERGE_FANIN {
-                return Some(run);
-            }
+        (0..segments.len()).find_map(|start| run(&segments[start..], max, thorough))
+    })
+}
+
+/// The longest run of segments from the first one on that is worth a merge.
+fn run(segments: &[Arc<SegmentMeta>], max: u64, thorough: bool) -> Option<Vec<Arc<SegmentMeta>>> {
+    let fewest = if thorough { 2 } else { limits::MERGE_FANIN };
+    let (mut total, mut largest) = (0, 0);
+    let mut worth = None;
+    for (index, meta) in segments.iter().take(MERGED_SEGMENTS_MAX).enumerate() {
+        total += meta.events;
+        largest = meta.events.max(largest);
+        if total > max {
+            break;
         }
-        if run.len() >= fewest {
-            return Some(run);
+        // Rewriting a large segment for a few small ones does not pay: every event is rewritten
+        // only when it ends up in a segment at least twice as large.
+        if index + 1 >= fewest && (thorough || total >= 2 * largest) {
+            worth = Some(index + 1);
         }
     }
-    None
+    worth.map(|count| segments[..count].to_vec())
 }
 
 /// Merges segments into one.

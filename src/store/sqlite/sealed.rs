@@ -121,8 +121,10 @@ impl Sealed {
         connection
             .pragma_update(None, "cache_size", -1024)
             .map_err(fails)?;
+        // Not mapped into memory: a file that is cut short under a map kills the process, and mapped
+        // pages would count as the process's own.
         connection
-            .query_row("pragma mmap_size = 1073741824", [], |_| Ok(()))
+            .query_row("pragma mmap_size = 0", [], |_| Ok(()))
             .map_err(fails)?;
         let (bytes, checksum) = read(&connection, path, Piece::Header, 0, 0)?;
         if header_checksum.is_some_and(|expected| expected != checksum) {

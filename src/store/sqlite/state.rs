@@ -207,7 +207,7 @@ impl Shared {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             open.clock += 1;
             let clock = open.clock;
-            if clock % ROOM_CHECK_USES == 0 {
+            if clock.is_multiple_of(ROOM_CHECK_USES) {
                 open.make_room();
             }
             if let Some((sealed, used)) = open.segments.get_mut(&meta.name) {
