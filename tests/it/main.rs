@@ -16,6 +16,7 @@
 mod support;
 
 mod badinput;
+mod bench;
 mod both;
 mod corpus;
 mod corruption;
