@@ -47,6 +47,8 @@ pub(crate) struct Progress {
     pub(crate) stopping: bool,
     /// The maintenance thread has ended.
     pub(crate) stopped: bool,
+    /// Segments of a merge that failed.
+    pub(crate) unmergeable: std::collections::HashSet<String>,
     /// The last background failure, for those who wait for the work.
     pub(crate) failure: Option<String>,
     /// Counts the rounds that are done.
@@ -81,6 +83,9 @@ pub(crate) struct Shared {
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
     retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
+    /// Where queries put temporary files: the store's own directory if it can be written, for the
+    /// system's may lie in memory.
+    pub(crate) temporary: PathBuf,
     /// Readers of other processes hold a shared lock on this file; files are removed under an
     /// exclusive one.
     pub(crate) readers: Option<std::fs::File>,
@@ -145,6 +150,10 @@ impl Shared {
             chunks: Arc::default(),
             facts: Mutex::default(),
             retired: Mutex::default(),
+            temporary: match tempfile::tempfile_in(directory) {
+                Ok(_) => directory.to_owned(),
+                Err(_) => std::env::temp_dir(),
+            },
             readers,
         };
         let quarantined = super::report::quarantined(&shared)?.len() as u64;
