@@ -202,7 +202,7 @@ fn files_of_a_newer_version_are_refused() {
     for name in names {
         let data = dir.path().join(format!("newer-{name}"));
         copy(&store, &data);
-        let newer = rusqlite::Connection::open(data.join(&name)).unwrap();
+        let newer = support::sqlite(&data.join(&name));
         if name == "catalog.db" {
             newer
                 .execute_batch(

@@ -459,3 +459,15 @@ pub fn strace_works(test: &str) -> bool {
     }
     works
 }
+
+/// A file of a store, opened behind its back. The library wants to set SQLite up before anybody
+/// else in the process uses it.
+pub fn sqlite(path: &Path) -> rusqlite::Connection {
+    static SET_UP: std::sync::Once = std::sync::Once::new();
+    SET_UP.call_once(|| {
+        let dir = temp_dir();
+        auditql::store::open_write(dir.path(), &auditql::store::OpenOptions::default())
+            .expect("a store in a temporary directory");
+    });
+    rusqlite::Connection::open(path).expect("a database")
+}

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["model", "limits"]),
     ("intake", &["store", "model", "limits"]),
     ("query", &["store", "model", "limits"]),
+    ("generate", &["model", "limits"]),
     ("http", &["intake", "query", "store", "model", "limits"]),
     (
         "cli",

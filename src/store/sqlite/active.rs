@@ -338,6 +338,24 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded> {
         loaded.keys.push(keys.to_vec());
         loaded.blocks.push(Arc::new(block));
     }
+    let (events, quarantined): (i64, i64) = connection
+        .query_row(
+            "select coalesce(sum(events), 0), coalesce(sum(quarantined), 0) from ingest",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(fails)?;
+    let items: i64 = connection
+        .query_row("select count(*) from quarantine", [], |row| row.get(0))
+        .map_err(fails)?;
+    let live: usize = loaded.blocks.iter().map(|block| block.live()).sum();
+    // A block that a damaged page hides has no checksum to be wrong.
+    if events != live as i64 || quarantined > items {
+        return Err(StoreError::Damaged(format!(
+            "{}: {live} events and {items} quarantined items are here instead of {events} and {quarantined}",
+            path.display()
+        )));
+    }
     Ok(loaded)
 }
 

@@ -128,6 +128,20 @@ impl Catalog {
             path: path.to_owned(),
         };
         catalog.check_version()?;
+        if create {
+            // A new catalog has no checksum yet.
+            catalog.run(async |connection| {
+                let mut transaction = connection.begin_with("begin immediate").await?;
+                if Rows::read(&mut transaction)
+                    .await?
+                    .kept_checksum()
+                    .is_none()
+                {
+                    keep_checksum(&mut transaction).await?;
+                }
+                transaction.commit().await
+            })?;
+        }
         Ok(catalog)
     }
 
@@ -162,51 +176,24 @@ impl Catalog {
             .map_err(|error| classify(&self.path, &error))
     }
 
-    /// The current files.
+    /// The current files. Fails when they are not what was written last: times and names that a
+    /// flipped bit changed would leave segments out of answers without a word.
     pub(crate) fn list(&self) -> Result<Listing> {
-        self.run(async |connection| {
+        let (listing, is_whole) = self.run(async |connection| {
             let mut transaction = connection.begin().await?;
-            let mut listing = Listing::default();
-            for row in sqlx::query("select key, value from setting").fetch_all(&mut *transaction).await? {
-                let (key, value): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                match key.as_str() {
-                    "generation" => listing.generation = value.parse().unwrap_or_default(),
-                    "last_number" => listing.last_number = value.parse().unwrap_or_default(),
-                    "trusted_proxies" => {
-                        listing.trusted_proxies = value.split(',').map(str::to_owned).collect();
-                    }
-                    "last_id" => listing.last_id = value.parse().unwrap_or_default(),
-                    _ => {}
-                }
-            }
-            let rows = sqlx::query(
-                "select name, kind, oldest, newest, events, raw_bytes, truncated, untimed, last_id, file_bytes, header_checksum, file_checksum from segment order by name",
-            )
-            .fetch_all(&mut *transaction)
-            .await?;
-            for row in rows {
-                let kind: String = row.try_get(1)?;
-                listing.segments.push(SegmentMeta {
-                    name: row.try_get(0)?,
-                    kind: if kind == "active" { SegmentKind::Active } else { SegmentKind::Sealed },
-                    oldest: row.try_get(2)?,
-                    newest: row.try_get(3)?,
-                    events: row.try_get::<i64, _>(4)? as u64,
-                    raw_bytes: row.try_get::<i64, _>(5)? as u64,
-                    truncated: row.try_get::<i64, _>(6)? as u64,
-                    untimed: row.try_get::<i64, _>(7)? as u64,
-                    last_id: row.try_get(8)?,
-                    file_bytes: row.try_get::<i64, _>(9)? as u64,
-                    header_checksum: row.try_get(10)?,
-                    file_checksum: row.try_get(11)?,
-                });
-            }
-            for row in sqlx::query("select name from removed").fetch_all(&mut *transaction).await? {
-                listing.removed.push(row.try_get(0)?);
-            }
+            let rows = Rows::read(&mut transaction).await?;
+            let is_whole = rows.kept_checksum() == Some(rows.checksum().as_str());
+            let listing = rows.listing();
             transaction.commit().await?;
-            Ok(listing)
-        })
+            Ok((listing, is_whole))
+        })?;
+        if !is_whole {
+            return Err(StoreError::Damaged(format!(
+                "{}: the catalog has a wrong checksum; remove the file to have it rebuilt from the segments",
+                self.path.display()
+            )));
+        }
+        Ok(listing)
     }
 
     /// Replaces files by others in one transaction; the new generation. `last_number` and
@@ -257,6 +244,7 @@ impl Catalog {
                 .fetch_one(&mut *transaction)
                 .await?;
             let generation: i64 = row.try_get(0)?;
+            keep_checksum(&mut transaction).await?;
             transaction.commit().await?;
             Ok(generation as u64)
         })
@@ -265,25 +253,28 @@ impl Catalog {
     /// Keeps a setting.
     pub(crate) fn set(&self, key: &str, value: &str) -> Result<()> {
         self.run(async |connection| {
-            sqlx::query("insert into setting (key, value) values (?1, ?2) on conflict (key) do update set value = excluded.value")
-                .bind(key)
-                .bind(value)
-                .execute(connection)
-                .await?;
-            Ok(())
+            let mut transaction = connection.begin_with("begin immediate").await?;
+            set(&mut transaction, key, value).await?;
+            keep_checksum(&mut transaction).await?;
+            transaction.commit().await
         })
     }
 
     /// Forgets removed files that are gone.
     pub(crate) fn forget_removed(&self, names: &[String]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
         self.run(async |connection| {
+            let mut transaction = connection.begin_with("begin immediate").await?;
             for name in names {
                 sqlx::query("delete from removed where name = ?1")
                     .bind(name)
-                    .execute(&mut *connection)
+                    .execute(&mut *transaction)
                     .await?;
             }
-            Ok(())
+            keep_checksum(&mut transaction).await?;
+            transaction.commit().await
         })
     }
 
@@ -297,6 +288,126 @@ impl Catalog {
             Ok(row.try_get::<i64, _>(0)? as u64)
         })
     }
+}
+
+const CHECKSUM: &str = "checksum";
+
+/// Everything that the catalog holds.
+struct Rows {
+    settings: Vec<(String, String)>,
+    segments: Vec<SegmentMeta>,
+    kinds: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Rows {
+    async fn read(connection: &mut SqliteConnection) -> sqlx::Result<Rows> {
+        let mut rows = Rows {
+            settings: Vec::new(),
+            segments: Vec::new(),
+            kinds: Vec::new(),
+            removed: Vec::new(),
+        };
+        let settings = sqlx::query("select key, value from setting order by key");
+        for row in settings.fetch_all(&mut *connection).await? {
+            rows.settings.push((row.try_get(0)?, row.try_get(1)?));
+        }
+        let segments = sqlx::query(
+            "select name, kind, oldest, newest, events, raw_bytes, truncated, untimed, last_id, file_bytes, header_checksum, file_checksum from segment order by name",
+        );
+        for row in segments.fetch_all(&mut *connection).await? {
+            let kind: String = row.try_get(1)?;
+            rows.segments.push(SegmentMeta {
+                name: row.try_get(0)?,
+                kind: if kind == "active" {
+                    SegmentKind::Active
+                } else {
+                    SegmentKind::Sealed
+                },
+                oldest: row.try_get(2)?,
+                newest: row.try_get(3)?,
+                events: row.try_get::<i64, _>(4)? as u64,
+                raw_bytes: row.try_get::<i64, _>(5)? as u64,
+                truncated: row.try_get::<i64, _>(6)? as u64,
+                untimed: row.try_get::<i64, _>(7)? as u64,
+                last_id: row.try_get(8)?,
+                file_bytes: row.try_get::<i64, _>(9)? as u64,
+                header_checksum: row.try_get(10)?,
+                file_checksum: row.try_get(11)?,
+            });
+            rows.kinds.push(kind);
+        }
+        let removed = sqlx::query("select name from removed order by name");
+        for row in removed.fetch_all(&mut *connection).await? {
+            rows.removed.push(row.try_get(0)?);
+        }
+        Ok(rows)
+    }
+
+    fn kept_checksum(&self) -> Option<&str> {
+        let kept = self.settings.iter().find(|(key, _)| key == CHECKSUM);
+        kept.map(|(_, value)| value.as_str())
+    }
+
+    /// Over everything but the checksum itself.
+    fn checksum(&self) -> String {
+        let settings: Vec<_> = self
+            .settings
+            .iter()
+            .filter(|(key, _)| key != CHECKSUM)
+            .collect();
+        let segments: Vec<_> = self
+            .segments
+            .iter()
+            .zip(&self.kinds)
+            .map(|(meta, kind)| {
+                (
+                    (&meta.name, kind, meta.oldest, meta.newest),
+                    (meta.events, meta.raw_bytes, meta.truncated, meta.untimed),
+                    (meta.last_id, meta.file_bytes),
+                    (meta.header_checksum, &meta.file_checksum),
+                )
+            })
+            .collect();
+        let text = serde_json::to_string(&(settings, segments, &self.removed))
+            .expect("tuples of strings and numbers are JSON");
+        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+    }
+
+    fn listing(self) -> Listing {
+        let mut listing = Listing {
+            segments: self.segments,
+            removed: self.removed,
+            ..Listing::default()
+        };
+        for (key, value) in self.settings {
+            match key.as_str() {
+                "generation" => listing.generation = value.parse().unwrap_or_default(),
+                "last_number" => listing.last_number = value.parse().unwrap_or_default(),
+                "trusted_proxies" => {
+                    listing.trusted_proxies = value.split(',').map(str::to_owned).collect();
+                }
+                "last_id" => listing.last_id = value.parse().unwrap_or_default(),
+                _ => {}
+            }
+        }
+        listing
+    }
+}
+
+async fn set(connection: &mut SqliteConnection, key: &str, value: &str) -> sqlx::Result<()> {
+    sqlx::query("insert into setting (key, value) values (?1, ?2) on conflict (key) do update set value = excluded.value")
+        .bind(key)
+        .bind(value)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Writes the checksum of what the catalog holds now.
+async fn keep_checksum(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let checksum = Rows::read(connection).await?.checksum();
+    set(connection, CHECKSUM, &checksum).await
 }
 
 fn migrator() -> sqlx::migrate::Migrator {

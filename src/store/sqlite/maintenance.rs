@@ -1,11 +1,14 @@
 //! The maintenance thread: seals what is full, merges when ingest is idle, and does what callers
 //! wait for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::catalog::SegmentMeta;
 use super::merge;
+use super::part::Part;
 use super::seal;
 use super::state::Shared;
 use super::writer::Message;
@@ -86,7 +89,14 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         && let Some(inputs) = merge::worth_merging(shared, merge_now)
     {
         drop(state);
-        merge::merge(shared, &inputs)?;
+        if let Err(error) = merge::merge(shared, &inputs) {
+            // Left alone from here on, or every round would fail at the same segments.
+            shared
+                .progress()
+                .unmergeable
+                .extend(inputs.iter().map(|meta| meta.name.clone()));
+            return Err(error);
+        }
         tracing::info!(segments = inputs.len(), "merged");
         return Ok(true);
     }
@@ -100,7 +110,11 @@ pub(crate) fn seal_now(
     writer: &SyncSender<Message>,
     merge: bool,
 ) -> Result<Sealed> {
+    // Names only: holding the state would keep the files of merged segments.
     let before = shared.state();
+    let known: HashSet<String> = before.sealed.iter().map(|meta| meta.name.clone()).collect();
+    let events = before.actives.iter().map(|active| active.events).sum();
+    drop(before);
     rotate(writer)?;
     let mut progress = shared.progress();
     progress.merge_now |= merge;
@@ -118,10 +132,17 @@ pub(crate) fn seal_now(
             .wait(progress)
             .unwrap_or_else(std::sync::PoisonError::into_inner);
     }
+    drop(progress);
+    let turn = shared
+        .maintenance
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    shared.sweep()?;
+    drop(turn);
     let after = shared.state();
-    let is_new = |name: &str| before.sealed.iter().all(|meta| meta.name != name);
+    let is_new = |name: &str| !known.contains(name);
     Ok(Sealed {
-        events: before.actives.iter().map(|active| active.events).sum(),
+        events,
         segments: after
             .sealed
             .iter()
@@ -174,38 +195,49 @@ pub(crate) fn prune(
             }
         }
     }
+    let mut failure = None;
     for meta in state.sealed.iter().filter(|meta| meta.oldest < cutoff) {
-        let whole = meta.newest < cutoff;
-        let events = if whole {
-            meta.events
-        } else {
-            let part = super::part::Part::Sealed(shared.open_sealed(meta)?);
-            u64::from(part.rows_between(None, Some(cutoff))?.1)
-        };
-        pruned.events += events;
-        pruned.segments_removed += u64::from(whole);
-        pruned.segments_rewritten += u64::from(!whole);
-        if dry_run {
-            continue;
-        }
-        // Recorded before it happens: a crash in between leaves a record of events that are still
-        // there, never the other way round, and the next run does not count them again.
-        shared.ledger().record_pruned(
-            &meta.name,
-            cutoff,
-            events,
-            meta.oldest,
-            meta.newest.min(cutoff - 1),
-        )?;
-        if whole {
-            seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())?;
-        } else {
-            merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
+        // One damaged segment must not keep the others from being pruned.
+        if let Err(error) = prune_segment(shared, meta, cutoff, &mut pruned) {
+            failure = Some(error);
         }
     }
     if !dry_run {
         let total = shared.ledger().pruned()?;
         shared.change_facts(|facts| facts.pruned = total);
     }
-    Ok(pruned)
+    failure.map_or(Ok(pruned), Err)
+}
+
+/// Removes events before `cutoff` from one segment, or with a dry run only counts them.
+fn prune_segment(
+    shared: &Shared,
+    meta: &Arc<SegmentMeta>,
+    cutoff: i64,
+    pruned: &mut Pruned,
+) -> Result<()> {
+    let whole = meta.newest < cutoff;
+    let events = if whole {
+        meta.events
+    } else {
+        let part = Part::Sealed(shared.open_sealed(meta)?);
+        u64::from(part.rows_between(None, Some(cutoff))?.1)
+    };
+    if !pruned.dry_run {
+        // Recorded before it happens: a crash in between leaves a record of events that are still
+        // there, never the other way round; the next run replaces the record.
+        let newest = meta.newest.min(cutoff - 1);
+        shared
+            .ledger()
+            .record_pruned(&meta.name, cutoff, events, meta.oldest, newest)?;
+        if whole {
+            seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())?;
+        } else {
+            merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
+        }
+    }
+    pruned.events += events;
+    pruned.segments_removed += u64::from(whole);
+    pruned.segments_rewritten += u64::from(!whole);
+    Ok(())
 }

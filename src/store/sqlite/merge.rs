@@ -22,7 +22,13 @@ const MERGED_SEGMENTS_MAX: usize = 32;
 pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<SegmentMeta>>> {
     let max = limits::MERGE_EVENTS_MAX.max(shared.options.segment_events) as u64;
     let mut months: BTreeMap<Option<i64>, Vec<Arc<SegmentMeta>>> = BTreeMap::new();
-    for meta in &shared.state().sealed {
+    let unmergeable = shared.progress().unmergeable.clone();
+    let state = shared.state();
+    for meta in state
+        .sealed
+        .iter()
+        .filter(|meta| !unmergeable.contains(&meta.name))
+    {
         months
             .entry(month_of(meta.newest))
             .or_default()
