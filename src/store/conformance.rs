@@ -1,6 +1,7 @@
 //! What every storage engine must do, as tests over the [`Store`] trait. An engine is stamped with
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
+mod filters;
 mod keeping;
 mod naive;
 mod questions;

@@ -62,7 +62,7 @@ pub(super) fn row(cluster: &str, raw: &[u8]) -> Row {
 
 fn columns(event: &Event<'_>) -> Vec<(Column, Option<String>)> {
     let text =
-        |value: &Option<crate::model::event::Text<'_>>| value.as_ref().map(|v| v.to_string());
+        |value: &Option<crate::model::event::Text<'_>>| value.as_ref().map(ToString::to_string);
     let hops: Vec<String> = event
         .source_ips
         .as_ref()

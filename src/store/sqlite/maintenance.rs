@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::catalog::SegmentMeta;
 use super::merge;
+use super::part::Part;
 use super::seal;
 use super::state::Shared;
 use super::writer::Message;
@@ -174,38 +176,63 @@ pub(crate) fn prune(
             }
         }
     }
+    let mut failure = None;
     for meta in state.sealed.iter().filter(|meta| meta.oldest < cutoff) {
-        let whole = meta.newest < cutoff;
-        let events = if whole {
-            meta.events
-        } else {
-            let part = super::part::Part::Sealed(shared.open_sealed(meta)?);
-            u64::from(part.rows_between(None, Some(cutoff))?.1)
-        };
-        pruned.events += events;
-        pruned.segments_removed += u64::from(whole);
-        pruned.segments_rewritten += u64::from(!whole);
-        if dry_run {
-            continue;
-        }
-        // Recorded before it happens: a crash in between leaves a record of events that are still
-        // there, never the other way round, and the next run does not count them again.
-        shared.ledger().record_pruned(
-            &meta.name,
-            cutoff,
-            events,
-            meta.oldest,
-            meta.newest.min(cutoff - 1),
-        )?;
-        if whole {
-            seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())?;
-        } else {
-            merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
+        match prune_segment(shared, meta, cutoff, dry_run) {
+            Ok(events) => {
+                let whole = meta.newest < cutoff;
+                pruned.events += events;
+                pruned.segments_removed += u64::from(whole);
+                pruned.segments_rewritten += u64::from(!whole);
+            }
+            // It costs only itself: the others are pruned all the same.
+            Err(error @ StoreError::Damaged(_)) => failure = failure.or(Some(error)),
+            Err(error) => return Err(error),
         }
     }
     if !dry_run {
         let total = shared.ledger().pruned()?;
         shared.change_facts(|facts| facts.pruned = total);
     }
-    Ok(pruned)
+    failure.map_or(Ok(pruned), Err)
+}
+
+/// Removes the events of one segment before `cutoff`; how many they are.
+fn prune_segment(
+    shared: &Shared,
+    meta: &Arc<SegmentMeta>,
+    cutoff: i64,
+    dry_run: bool,
+) -> Result<u64> {
+    let whole = meta.newest < cutoff;
+    let events = if whole {
+        meta.events
+    } else {
+        let part = Part::Sealed(shared.open_sealed(meta)?);
+        u64::from(part.rows_between(None, Some(cutoff))?.1)
+    };
+    if dry_run {
+        return Ok(events);
+    }
+    // Recorded before it happens: a crash in between leaves a record of events that are still
+    // there, never the other way round, and the next run replaces it.
+    let newest = meta.newest.min(cutoff - 1);
+    shared
+        .ledger()
+        .record_pruned(&meta.name, cutoff, events, meta.oldest, newest)?;
+    let done = if whole {
+        seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())
+    } else {
+        merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff)).map(drop)
+    };
+    if done.is_err()
+        && shared
+            .state()
+            .sealed
+            .iter()
+            .any(|kept| kept.name == meta.name)
+    {
+        shared.ledger().forget_pruned(&meta.name)?;
+    }
+    done.map(|()| events)
 }

@@ -1,7 +1,7 @@
 //! What the engine's threads share: the current files, the open segments, and the signals between
 //! the writer and the maintenance thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
     facts: Mutex<Facts>,
+    /// Segments that could not be merged because they are damaged; they stay as they are.
+    pub(crate) unmergeable: Mutex<HashSet<String>>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
     retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
@@ -141,6 +143,7 @@ impl Shared {
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
             facts: Mutex::default(),
+            unmergeable: Mutex::default(),
             retired: Mutex::default(),
             readers,
         };
