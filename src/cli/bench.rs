@@ -4,6 +4,7 @@
 //! theirs alone; the load comes from this process, on the same cores.
 
 mod client;
+mod extremes;
 mod lines;
 mod load;
 mod process;
@@ -15,7 +16,7 @@ mod truth;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 
@@ -28,9 +29,6 @@ use process::Server;
 use report::Report;
 use targets::Targets;
 use truth::Truth;
-
-/// Events of the first and the last part of a growing store, whose rates are compared.
-const GROWTH_PART: u64 = 1_000_000;
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -187,7 +185,7 @@ impl Bench {
         };
         let (events, bytes) = match &asked {
             Some((_, truth)) => (truth.events, truth.raw_bytes),
-            None => count(&self.events_file)?,
+            None => lines::count(&self.events_file)?,
         };
         self.report.events = events;
         self.report.bytes_per_event = bytes as f64 / events as f64;
@@ -242,22 +240,28 @@ impl Bench {
         report.add("webhook", "bytes", megabytes, "MB/s");
         report.add("webhook", "wait, 50 %", load.wait_ms(50), "ms");
         report.add("webhook", "wait, 99 %", load.wait_ms(99), "ms");
+        let usage = server.usage();
+        let peak = usage.peak_rss as f64 / MIB;
+        report.add("webhook", "peak resident memory", peak, "MiB");
+        report.add("webhook", "processor time", usage.cpu, "s");
         let begin = Instant::now();
         Client::connect(server.address)?.post("/api/v1/seal", b"")?;
-        report.add(
-            "webhook",
-            "sealing the rest",
-            begin.elapsed().as_secs_f64(),
-            "s",
-        );
+        let seconds = begin.elapsed().as_secs_f64();
+        report.add("webhook", "sealing and merging", seconds, "s");
         let usage = server.usage();
+        let peak = usage.peak_rss as f64 / MIB;
         report.add(
             "webhook",
-            "peak resident memory",
-            usage.peak_rss as f64 / MIB,
+            "peak resident memory, merging included",
+            peak,
             "MiB",
         );
-        report.add("webhook", "processor time", usage.cpu, "s");
+        report.add(
+            "webhook",
+            "processor time, merging included",
+            usage.cpu,
+            "s",
+        );
         let stats = Client::connect(server.address)?.get("/api/v1/stats")?;
         let stats: Stats = serde_json::from_slice(&stats).context("reading the server's stats")?;
         self.sizes("webhook", &stats, events)?;
@@ -321,61 +325,6 @@ impl Bench {
         Ok(())
     }
 
-    fn bodies(&mut self) -> anyhow::Result<()> {
-        let server = self.serve_new("bodies")?;
-        let elapsed: Duration = load::large_bodies(server.address, 4, 400, 1_000_000)?;
-        self.report.events = 1600;
-        self.report.bytes_per_event = 1e6;
-        let report = &mut self.report;
-        report.add("bodies", "four of 400 MB", elapsed.as_secs_f64(), "s");
-        let usage = server.usage();
-        report.add(
-            "bodies",
-            "peak resident memory",
-            usage.peak_rss as f64 / MIB,
-            "MiB",
-        );
-        report.add("bodies", "processor time", usage.cpu, "s");
-        server.stop()?;
-        Ok(())
-    }
-
-    fn growth(&mut self) -> anyhow::Result<()> {
-        let part = GROWTH_PART.min(self.args.events / 2);
-        let server = self.serve_new("growth")?;
-        let lines = Mutex::new(match &self.args.file {
-            Some(file) => Lines::open(file)?,
-            None => Lines::generated(self.options()),
-        });
-        let post = |events: u64| -> anyhow::Result<f64> {
-            let connections = usize::from(self.args.connections);
-            let load = load::webhook(server.address, &lines, events, self.args.batch, connections)?;
-            anyhow::ensure!(
-                load.events == events,
-                "the file has too few events for --events"
-            );
-            Ok(load.rate())
-        };
-        let first = post(part)?;
-        let between = match self.args.events - 2 * part {
-            0 => None,
-            events => Some(post(events)?),
-        };
-        let last = post(part)?;
-        let report = &mut self.report;
-        report.add("growth", "first rate", first, "events/s");
-        if let Some(between) = between {
-            report.add("growth", "rate between", between, "events/s");
-        }
-        report.add("growth", "last rate", last, "events/s");
-        report.add("growth", "last rate / first rate", last / first, "");
-        let usage = server.stop()?;
-        let peak = usage.peak_rss as f64 / MIB;
-        self.report
-            .add("growth", "peak resident memory", peak, "MiB");
-        Ok(())
-    }
-
     fn serve_new(&self, name: &str) -> anyhow::Result<Server> {
         let data = self.empty(name)?;
         Server::start(&data, self.args.segment_events.as_deref())
@@ -396,16 +345,4 @@ impl Bench {
 fn utf8(path: &Path) -> anyhow::Result<&str> {
     path.to_str()
         .with_context(|| format!("{} is no UTF-8", path.display()))
-}
-
-/// Events and bytes of a file of JSON lines.
-fn count(path: &Path) -> anyhow::Result<(u64, u64)> {
-    let mut lines = Lines::open(path)?;
-    let (mut events, mut bytes) = (0, 0);
-    let mut line = Vec::new();
-    while lines.next_into(&mut line)? {
-        events += 1;
-        bytes += line.len() as u64;
-    }
-    Ok((events, bytes))
 }

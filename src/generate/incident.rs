@@ -4,6 +4,8 @@
 //! tries with an expired one, a look at what it may do, secrets, a privileged pod, a shell on a
 //! node, cluster-admin under an innocent name, a deployment deleted, and the traces removed.
 
+mod bodies;
+
 use super::Options;
 use super::call::{Call, End, Kind, Level, Stages};
 use super::queue::Queue;
@@ -344,7 +346,7 @@ pub(super) fn play(incident: &Incident, at: usize, world: &World, queue: &mut Qu
     let mut id = [0; 36];
     id.copy_from_slice(step.audit_id.as_bytes());
     let mut call = call(&world.ci, step, kind, end);
-    let (request, response) = bodies(step, end);
+    let (request, response) = bodies::bodies(step, end);
     if !request.is_empty() {
         call = call.with(request.as_bytes(), response.as_bytes());
     }
@@ -382,45 +384,5 @@ fn call<'a>(actor: &'a Actor, step: &'a Step, kind: Kind, end: End) -> Call<'a> 
             false => "",
         },
         ..Call::new(actor, step.verb, kind).on(step.namespace, step.name)
-    }
-}
-
-/// Request and response bodies; empty where the policy keeps none.
-fn bodies(step: &Step, end: End) -> (String, String) {
-    let id = &step.audit_id;
-    match (step.verb, step.resource) {
-        ("create", "pods") => {
-            let pod = |server: &str| {
-                format!(
-                    r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{POD}","namespace":"{}"{server},"labels":{{"app":"{POD}"}}}},"spec":{{"volumes":[{{"name":"host","hostPath":{{"path":"/","type":""}}}}],"containers":[{{"name":"main","image":"alpine:3","command":["sh","-c","sleep 86400"]@ENV@,"volumeMounts":[{{"name":"host","mountPath":"/host"}}],"securityContext":{{"privileged":true}}}}],"hostNetwork":true,"hostPID":true,"tolerations":[{{"operator":"Exists"}}]}}}}"#,
-                    step.namespace
-                )
-            };
-            // The needle is in one body only: the answer of the server leaves it out here.
-            let env = match end {
-                End::Code(_) => format!(r#","env":[{{"name":"UPSTREAM","value":"{NEEDLE}"}}]"#),
-                _ => String::new(),
-            };
-            let server = format!(r#","uid":"{id}","resourceVersion":"48999999""#);
-            (
-                pod("").replace("@ENV@", &env),
-                pod(&server).replace("@ENV@", ""),
-            )
-        }
-        ("create", "clusterrolebindings") => {
-            let binding = format!(
-                r#"{{"kind":"ClusterRoleBinding","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{{"name":"{BINDING}"}},"subjects":[{{"kind":"ServiceAccount","name":"{}","namespace":"{}"}}],"roleRef":{{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"}}}}"#,
-                CI.1, CI.0
-            );
-            (binding.clone(), binding)
-        }
-        ("delete", resource) => (
-            r#"{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0}"#.to_owned(),
-            format!(
-                r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Success","details":{{"name":"{}","kind":"{resource}","uid":"{id}"}}}}"#,
-                step.name
-            ),
-        ),
-        _ => (String::new(), String::new()),
     }
 }

@@ -2,7 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::AUDITQL;
+use auditql::generate::{Generator, Options};
+use auditql::model::normalise::normalise;
+use auditql::store::{OpenOptions, open_write};
+
+use crate::support::{AUDITQL, temp_dir};
 
 #[test]
 fn the_benchmark_runs_and_its_answers_are_right() {
@@ -36,4 +40,40 @@ fn the_benchmark_runs_and_its_answers_are_right() {
     ] {
         assert!(has(part, what), "no {part}: {what} in {report:#}");
     }
+}
+
+/// A merge's inputs must not count as stored any more when it is said to be done.
+#[test]
+fn merged_files_are_gone_when_sealing_has_ended() {
+    let dir = temp_dir();
+    let options = OpenOptions {
+        segment_events: 500,
+        ..OpenOptions::default()
+    };
+    let store = open_write(dir.path(), &options).unwrap();
+    let mut generator = Generator::new(Options {
+        events: 4000,
+        ..Options::default()
+    });
+    let mut line = Vec::new();
+    for _ in 0..40 {
+        let mut batch = store.batch("default", "webhook");
+        for _ in 0..100 {
+            line.clear();
+            assert!(generator.next_into(&mut line));
+            line.pop();
+            let (event, content) = normalise("default", &line).unwrap();
+            batch.event(&event, &line, content);
+        }
+        batch.commit().unwrap();
+    }
+    store.seal(true).unwrap();
+    let sealed = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("sealed-"))
+        .count();
+    assert_eq!(store.stats().unwrap().segments, 2, "one sealed, one active");
+    assert_eq!(sealed, 1);
+    store.close().unwrap();
 }

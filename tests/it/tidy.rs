@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("model", &["limits"]),
+    ("generate", &["model", "limits"]),
     ("store", &["model", "limits"]),
     ("intake", &["store", "model", "limits"]),
     ("query", &["store", "model", "limits"]),

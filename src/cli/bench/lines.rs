@@ -82,3 +82,15 @@ pub(super) fn write(options: Options, path: &Path) -> anyhow::Result<()> {
     out.flush()?;
     Ok(())
 }
+
+/// Events and bytes of a file of JSON lines.
+pub(super) fn count(path: &Path) -> anyhow::Result<(u64, u64)> {
+    let mut lines = Lines::open(path)?;
+    let (mut events, mut bytes) = (0, 0);
+    let mut line = Vec::new();
+    while lines.next_into(&mut line)? {
+        events += 1;
+        bytes += line.len() as u64;
+    }
+    Ok((events, bytes))
+}

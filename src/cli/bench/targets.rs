@@ -80,17 +80,20 @@ impl Targets {
                 needle.kind == kind && needle.code.is_none_or(|code| code == 200)
             };
             let missing = || format!("no {kind} in {}", path.display());
-            needles.items.iter().find(of_kind).with_context(missing)
+            needles.items.iter().rfind(of_kind).with_context(missing)
         };
         let deleted = find("deployment_delete")?;
+        // Someone who did other things too, so that a question about them has many rows.
+        let reader = find("secret_read")?;
+        let read_at = time::parse_instant(&reader.time).context("no time of the reading")?;
         let name = deleted.name.clone().context("no name of the deployment")?;
         let at = time::parse_instant(&deleted.time).context("no time of the deletion")?;
         Ok(Targets {
             object: ("deployments".to_owned(), deleted.namespace.clone(), name),
-            user: deleted.user.clone(),
-            hour: Range::around(at, HOUR / 2, HOUR / 2),
+            user: reader.user.clone(),
+            hour: Range::around(read_at, HOUR / 2, HOUR / 2),
             minute: Range::around(at, MINUTE / 2, MINUTE / 2),
-            secrets_namespace: find("secret_read")?.namespace.clone(),
+            secrets_namespace: reader.namespace.clone(),
             audit_id: deleted.audit_id.clone(),
             needle: find("body_string")?.needle.clone(),
         })

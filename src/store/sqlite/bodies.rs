@@ -262,28 +262,101 @@ impl<'a> BodySource<'a> {
             .try_for_each(|&(start, length)| sink(&buffer[start..start + length]))
     }
 
-    /// Every segment's bodies come in its own order, so one open frame each is enough; a row that
-    /// is out of order costs a frame more, never a wrong body.
+    /// Within a bucket every segment's bodies come in its own order; of each of its own buckets that
+    /// reach into this one, one frame is open. A row that is out of order costs a frame more, never
+    /// a wrong body.
     fn read_merged(&self, ranked: &[u32], sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut open: Vec<Option<(usize, u32, Frame)>> = self.parts.iter().map(|_| None).collect();
+        let mut open = OpenFrames::default();
         for &index in ranked {
             let at = self.order[index as usize];
             let Part::Sealed(sealed) = &self.parts[at.part as usize] else {
                 return Err(damaged("blocks and segments cannot be merged together"));
             };
             let rank = self.places[at.part as usize][at.row as usize];
-            let slot = &mut open[at.part as usize];
-            let holds = slot.as_ref().is_some_and(|(_, first, frame)| {
-                (*first..*first + frame.len() as u32).contains(&rank)
-            });
-            if !holds {
+            let (frame, first) = open.get(at.part, rank, || {
                 let number = sealed.body_block(rank)?;
                 let first = sealed.body_index()?[number].first_rank;
-                *slot = Some((number, first, sealed.frame(number)?));
-            }
-            let (_, first, frame) = slot.as_ref().expect("the frame was opened just above");
+                let frame: Frame = sealed.frame(number)?;
+                Ok((first..first + frame.len() as u32, frame))
+            })?;
             sink(frame.body((rank - first) as usize)?)?;
         }
         Ok(())
+    }
+}
+
+/// Frames that are open at once, at most. Each is a block of bodies in memory.
+const OPEN_FRAMES: usize = 24;
+
+/// The frames used last, each with its part and the ranks that it holds; the latest at the end.
+struct OpenFrames<F>(Vec<(u32, Range<u32>, F)>);
+
+impl<F> Default for OpenFrames<F> {
+    fn default() -> OpenFrames<F> {
+        OpenFrames(Vec::with_capacity(OPEN_FRAMES))
+    }
+}
+
+impl<F> OpenFrames<F> {
+    /// The frame of a part that holds `rank`, and the frame's first rank; `open` opens it.
+    fn get(
+        &mut self,
+        part: u32,
+        rank: u32,
+        open: impl FnOnce() -> Result<(Range<u32>, F)>,
+    ) -> Result<(&F, u32)> {
+        let holds = |(of, ranks, _): &(u32, Range<u32>, F)| *of == part && ranks.contains(&rank);
+        match self.0.iter().rposition(holds) {
+            Some(at) => self.0[at..].rotate_left(1),
+            None => {
+                if self.0.len() == OPEN_FRAMES {
+                    self.0.remove(0);
+                }
+                let (ranks, frame) = open()?;
+                self.0.push((part, ranks, frame));
+            }
+        }
+        let (_, ranks, frame) = self.0.last().expect("it was just put there");
+        Ok((frame, ranks.start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_alternate_between_buckets_of_one_part_open_each_frame_once() {
+        let mut open = OpenFrames::default();
+        let mut opened = 0;
+        let mut get = |rank: u32| {
+            let first = rank / 10 * 10;
+            let (frame, start) = open
+                .get(0, rank, || {
+                    opened += 1;
+                    Ok((first..first + 10, first))
+                })
+                .unwrap();
+            assert_eq!((*frame, start), (first, first));
+        };
+        for step in 0..10 {
+            for bucket in 0..OPEN_FRAMES as u32 {
+                get(bucket * 10 + step);
+            }
+        }
+        assert_eq!(opened, OPEN_FRAMES);
+    }
+
+    #[test]
+    fn the_frame_that_was_not_used_for_longest_is_closed() {
+        let mut open = OpenFrames::default();
+        for part in 0..=OPEN_FRAMES as u32 {
+            open.get(part, 0, || Ok((0..1, part))).unwrap();
+            // Used all the time.
+            open.get(0, 0, || Ok((0..1, 0))).unwrap();
+        }
+        assert_eq!(open.0.len(), OPEN_FRAMES);
+        let parts: Vec<u32> = open.0.iter().map(|(part, ..)| *part).collect();
+        assert!(parts.contains(&0) && !parts.contains(&1), "{parts:?}");
     }
 }

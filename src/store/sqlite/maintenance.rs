@@ -1,6 +1,7 @@
 //! The maintenance thread: seals what is full, merges when ingest is idle, and does what callers
 //! wait for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
@@ -102,7 +103,11 @@ pub(crate) fn seal_now(
     writer: &SyncSender<Message>,
     merge: bool,
 ) -> Result<Sealed> {
+    // Names only: holding the state would keep the files of merged segments.
     let before = shared.state();
+    let known: HashSet<String> = before.sealed.iter().map(|meta| meta.name.clone()).collect();
+    let events = before.actives.iter().map(|active| active.events).sum();
+    drop(before);
     rotate(writer)?;
     let mut progress = shared.progress();
     progress.merge_now |= merge;
@@ -120,10 +125,17 @@ pub(crate) fn seal_now(
             .wait(progress)
             .unwrap_or_else(std::sync::PoisonError::into_inner);
     }
+    drop(progress);
+    let turn = shared
+        .maintenance
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    shared.sweep()?;
+    drop(turn);
     let after = shared.state();
-    let is_new = |name: &str| before.sealed.iter().all(|meta| meta.name != name);
+    let is_new = |name: &str| !known.contains(name);
     Ok(Sealed {
-        events: before.actives.iter().map(|active| active.events).sum(),
+        events,
         segments: after
             .sealed
             .iter()
