@@ -62,6 +62,9 @@ pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(25);
 /// Events in the active segment before it is sealed.
 pub const SEGMENT_EVENTS: usize = 131_072;
 
+/// The largest setting of it: a segment numbers its rows in 24 bits.
+pub const SEGMENT_EVENTS_MAX: usize = 4_194_304;
+
 /// Segments of one month are merged up to this many events.
 pub const MERGE_EVENTS_MAX: usize = 2_097_152;
 

@@ -32,7 +32,7 @@ const BATCH: usize = 2000;
     auditql demo\n  \
     auditql demo --events 1000000 --listen 127.0.0.1:0\n  \
     auditql demo --once")]
-pub struct Args {
+pub(super) struct Args {
     /// How many events; 1000 or more
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = events)]
     events: u64,
@@ -52,7 +52,7 @@ fn events(text: &str) -> Result<u64, String> {
 }
 
 /// Serves until Ctrl-C, or with `--once` until every command was run; the store goes then.
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     serve::start_log(LogFormat::Text, "warn");
     let listener = match &args.listen {
         Some(address) => serve::listen(address, false)?,

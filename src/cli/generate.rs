@@ -22,7 +22,7 @@ const CHUNK: usize = 1 << 18;
     auditql generate --events 100000 > audit.log\n  \
     auditql generate --events 1000000 --start now --span 7d | auditql import -\n  \
     auditql generate --events 5000 --rate 50 --seed 7")]
-pub struct Args {
+pub(super) struct Args {
     /// How many events
     #[arg(long, value_name = "N")]
     events: u64,
@@ -40,7 +40,7 @@ pub struct Args {
     rate: Option<f64>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut generator = Generator::new(args.options(clock::now())?);
     // Not line by line, as stdout would be.
     let mut out = std::io::stdout().lock();

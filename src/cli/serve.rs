@@ -153,10 +153,6 @@ impl Args {
 }
 
 /// Serves a store on a bound socket, says where on stderr, and ends with the first signal.
-#[expect(
-    clippy::print_stderr,
-    reason = "the address is for people and for scripts that wait for it"
-)]
 pub(crate) fn serve_until_signal(
     listener: std::net::TcpListener,
     store: Arc<dyn Store>,
@@ -166,6 +162,10 @@ pub(crate) fn serve_until_signal(
 }
 
 /// Serves a store on a bound socket until the future that `shutdown` makes is ready.
+#[expect(
+    clippy::print_stderr,
+    reason = "the address is for people and for scripts that wait for it"
+)]
 pub(crate) fn serve_until<S: Future<Output = ()>>(
     listener: std::net::TcpListener,
     store: Arc<dyn Store>,

@@ -6,10 +6,10 @@ use super::world::{App, Node};
 
 /// What a server adds to a stored object.
 pub(super) struct Stored {
-    pub uid: Uuid,
-    pub version: u64,
+    pub(super) uid: Uuid,
+    pub(super) version: u64,
     /// Time of the write, microseconds.
-    pub time: i64,
+    pub(super) time: i64,
 }
 
 /// The data of a configuration: some 20 to 40 settings.

@@ -8,17 +8,17 @@ use super::world::Actor;
 /// A kind of object; the core group is empty.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
-    pub group: &'static str,
-    pub version: &'static str,
-    pub resource: &'static str,
+    pub(super) group: &'static str,
+    pub(super) version: &'static str,
+    pub(super) resource: &'static str,
 }
 
 impl Kind {
-    pub const fn core(resource: &'static str) -> Kind {
+    pub(super) const fn core(resource: &'static str) -> Kind {
         Kind::of("", resource)
     }
 
-    pub const fn of(group: &'static str, resource: &'static str) -> Kind {
+    pub(super) const fn of(group: &'static str, resource: &'static str) -> Kind {
         Kind {
             group,
             version: "v1",
@@ -64,7 +64,7 @@ pub(super) enum End {
 }
 
 impl End {
-    pub fn code(self) -> u16 {
+    pub(super) fn code(self) -> u16 {
         match self {
             End::Code(code) => code,
             End::Forbidden | End::PodSecurity => 403,
@@ -78,34 +78,34 @@ impl End {
 /// One API call. Texts are JSON-escaped already; empty is absent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
-    pub actor: &'a Actor,
+    pub(super) actor: &'a Actor,
     /// The effective user's JSON, when the call is impersonated.
-    pub impersonated: &'a str,
+    pub(super) impersonated: &'a str,
     /// One address in JSON list form; empty takes the actor's own.
-    pub addresses: &'a str,
-    pub agent: &'a str,
-    pub level: Level,
-    pub stages: Stages,
-    pub verb: &'a str,
+    pub(super) addresses: &'a str,
+    pub(super) agent: &'a str,
+    pub(super) level: Level,
+    pub(super) stages: Stages,
+    pub(super) verb: &'a str,
     /// An empty resource makes the call a non-resource one, to `path`.
-    pub kind: Kind,
-    pub path: &'a str,
-    pub namespace: &'a str,
-    pub name: &'a str,
-    pub subresource: &'a str,
+    pub(super) kind: Kind,
+    pub(super) path: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) subresource: &'a str,
     /// With its `?`.
-    pub query: &'a str,
-    pub uid: Option<Uuid>,
-    pub end: End,
+    pub(super) query: &'a str,
+    pub(super) uid: Option<Uuid>,
+    pub(super) end: End,
     /// Why the call was allowed; empty takes the actor's own.
-    pub allowed_by: &'a str,
-    pub request: &'a [u8],
-    pub response: &'a [u8],
+    pub(super) allowed_by: &'a str,
+    pub(super) request: &'a [u8],
+    pub(super) response: &'a [u8],
 }
 
 impl<'a> Call<'a> {
     /// A successful call without bodies, recorded at `Metadata`, one stage.
-    pub fn new(actor: &'a Actor, verb: &'a str, kind: Kind) -> Call<'a> {
+    pub(super) fn new(actor: &'a Actor, verb: &'a str, kind: Kind) -> Call<'a> {
         Call {
             actor,
             impersonated: "",
@@ -128,7 +128,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub fn on(self, namespace: &'a str, name: &'a str) -> Call<'a> {
+    pub(super) fn on(self, namespace: &'a str, name: &'a str) -> Call<'a> {
         Call {
             namespace,
             name,
@@ -137,7 +137,7 @@ impl<'a> Call<'a> {
     }
 
     /// Recorded with bodies, both stages.
-    pub fn with(self, request: &'a [u8], response: &'a [u8]) -> Call<'a> {
+    pub(super) fn with(self, request: &'a [u8], response: &'a [u8]) -> Call<'a> {
         Call {
             request,
             response,
@@ -200,7 +200,9 @@ pub(super) fn write(
     if !call.impersonated.is_empty() {
         put!(out, r#","impersonatedUser":"#, call.impersonated);
     }
-    let or = |given, own| if given == "" { own } else { given };
+    fn or<'t>(given: &'t str, own: &'t str) -> &'t str {
+        if given.is_empty() { own } else { given }
+    }
     put!(
         out,
         r#","sourceIPs":"#,
@@ -218,7 +220,7 @@ pub(super) fn write(
             put!(out, r#"","namespace":""#, call.namespace);
         }
         // The name of a created object comes from the body, which is not read yet at first.
-        if !call.name.is_empty() && !(call.creates() && stage == Stage::Received) {
+        if !call.name.is_empty() && (!call.creates() || stage != Stage::Received) {
             put!(out, r#"","name":""#, call.name);
         }
         if let Some(uid) = call.uid.filter(|_| stage != Stage::Received) {

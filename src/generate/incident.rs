@@ -392,7 +392,7 @@ fn bodies(step: &Step, end: End) -> (String, String) {
         ("create", "pods") => {
             let pod = |server: &str| {
                 format!(
-                    r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{POD}","namespace":"{}"{server},"labels":{{"app":"{POD}"}}}},"spec":{{"volumes":[{{"name":"host","hostPath":{{"path":"/","type":""}}}}],"containers":[{{"name":"main","image":"docker.io/library/alpine:3","command":["sh","-c","sleep 86400"]@ENV@,"volumeMounts":[{{"name":"host","mountPath":"/host"}}],"securityContext":{{"privileged":true}}}}],"hostNetwork":true,"hostPID":true,"tolerations":[{{"operator":"Exists"}}]}}}}"#,
+                    r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{POD}","namespace":"{}"{server},"labels":{{"app":"{POD}"}}}},"spec":{{"volumes":[{{"name":"host","hostPath":{{"path":"/","type":""}}}}],"containers":[{{"name":"main","image":"alpine:3","command":["sh","-c","sleep 86400"]@ENV@,"volumeMounts":[{{"name":"host","mountPath":"/host"}}],"securityContext":{{"privileged":true}}}}],"hostNetwork":true,"hostPID":true,"tolerations":[{{"operator":"Exists"}}]}}}}"#,
                     step.namespace
                 )
             };

@@ -31,7 +31,7 @@ pub(super) const OPEN_MAX: u64 = 400;
 impl Queue {
     /// Puts in the events of a call that arrives at `arrival` and takes `took` microseconds; gives
     /// their number.
-    pub fn call(&mut self, call: &Call<'_>, id: Uuid, arrival: i64, took: i64) -> usize {
+    pub(super) fn call(&mut self, call: &Call<'_>, id: Uuid, arrival: i64, took: i64) -> usize {
         let end = arrival + took;
         let started = arrival + took.min(900);
         let stages: &[(Stage, i64)] = match call.stages {
@@ -62,7 +62,7 @@ impl Queue {
     }
 
     /// Appends the first event if its time is not after `until`.
-    pub fn pop(&mut self, until: i64, out: &mut Vec<u8>) -> bool {
+    pub(super) fn pop(&mut self, until: i64, out: &mut Vec<u8>) -> bool {
         match self.due.peek() {
             Some(Reverse((time, _, _))) if *time <= until => {}
             _ => return false,
@@ -77,12 +77,12 @@ impl Queue {
     }
 
     /// How many events stand behind or near: what the clock of arrivals goes by.
-    pub fn progress(&self) -> u64 {
+    pub(super) fn progress(&self) -> u64 {
         self.made - self.open
     }
 
     /// Whether another long-running call may begin.
-    pub fn may_open(&self) -> bool {
+    pub(super) fn may_open(&self) -> bool {
         self.open < OPEN_MAX
     }
 }

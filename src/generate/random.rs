@@ -6,13 +6,13 @@ pub(super) struct Random(u64);
 
 impl Random {
     /// The stream of a seed; `stream` tells independent streams of one seed apart.
-    pub fn new(seed: u64, stream: u64) -> Random {
+    pub(super) fn new(seed: u64, stream: u64) -> Random {
         let mut random = Random(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         random.next();
         random
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,27 +21,27 @@ impl Random {
     }
 
     /// A number under `end`, which is not 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
     /// A number under `end`, small ones far more often.
-    pub fn skewed(&mut self, end: usize) -> usize {
+    pub(super) fn skewed(&mut self, end: usize) -> usize {
         let most = self.below(end) + 1;
         self.below(most)
     }
 
     /// True in `permille` of 1,000 cases.
-    pub fn chance(&mut self, permille: usize) -> bool {
+    pub(super) fn chance(&mut self, permille: usize) -> bool {
         self.below(1000) < permille
     }
 
-    pub fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+    pub(super) fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len())]
     }
 
     /// A random UUID of version 4.
-    pub fn uuid(&mut self) -> Uuid {
+    pub(super) fn uuid(&mut self) -> Uuid {
         let (high, low) = (self.next(), self.next());
         let mut text = [b'-'; 36];
         let mut at = 0;
@@ -67,7 +67,7 @@ impl Random {
     }
 
     /// Letters and digits as Kubernetes puts them behind generated names.
-    pub fn suffix(&mut self, length: usize) -> String {
+    pub(super) fn suffix(&mut self, length: usize) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         (0..length)
             .map(|_| char::from(*self.pick(ALPHABET)))
@@ -75,7 +75,7 @@ impl Random {
     }
 
     /// Lower-case hexadecimal digits.
-    pub fn hex(&mut self, length: usize) -> String {
+    pub(super) fn hex(&mut self, length: usize) -> String {
         let mut bits = 0;
         (0..length)
             .map(|at| {
@@ -96,12 +96,12 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 pub(super) struct Uuid(pub [u8; 36]);
 
 impl Uuid {
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("hexadecimal digits and hyphens")
     }
 
     /// A choice among `end` that is always the same for this UUID.
-    pub fn index(&self, end: usize) -> usize {
+    pub(super) fn index(&self, end: usize) -> usize {
         (usize::from(self.0[0]) * 31 + usize::from(self.0[35])) % end
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// `watch_max` is the longest that a watch stays open, in microseconds.
-    pub fn new(seed: u64, watch_max: i64) -> Traffic {
+    pub(super) fn new(seed: u64, watch_max: i64) -> Traffic {
         Traffic {
             random: Random::new(seed, 2),
             version: 48_000_000,
@@ -67,7 +67,7 @@ impl Traffic {
     }
 
     /// One call that arrives at `now`.
-    pub fn call(&mut self, world: &World, queue: &mut Queue, now: i64) {
+    pub(super) fn call(&mut self, world: &World, queue: &mut Queue, now: i64) {
         self.version += 1 + self.random.below(6) as u64;
         self.request.clear();
         self.response.clear();
@@ -215,7 +215,7 @@ impl Traffic {
     }
 
     /// Sends a call with both bodies, which the buffers hold.
-    fn send_with(&mut self, queue: &mut Queue, call: Call<'_>, now: i64) {
+    fn send_with(&mut self, queue: &mut Queue, call: &Call<'_>, now: i64) {
         let request = std::mem::take(&mut self.request);
         let response = std::mem::take(&mut self.response);
         self.send(queue, &call.with(&request, &response), now);
@@ -234,7 +234,7 @@ impl Traffic {
         let mut call =
             Call::new(&world.replicaset_controller, "create", PODS).on(app.namespace, "");
         call.end = End::Code(201);
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn pod_status(&mut self, world: &World, queue: &mut Queue, now: i64) {
@@ -255,7 +255,7 @@ impl Traffic {
         if self.random.chance(8) {
             call.end = End::NotFound;
         }
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn pod_bound(&mut self, world: &World, queue: &mut Queue, now: i64) {
@@ -281,7 +281,7 @@ impl Traffic {
         call.subresource = "binding";
         call.uid = Some(pod.uid);
         call.end = End::Code(201);
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn pod_deleted(&mut self, world: &World, queue: &mut Queue, now: i64) {
@@ -302,7 +302,7 @@ impl Traffic {
             false => &world.replicaset_controller,
         };
         let call = Call::new(actor, "delete", PODS).on(app.namespace, &pod.name);
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     /// A new version of an app, by the pipeline, GitOps or by hand.
@@ -381,7 +381,7 @@ impl Traffic {
                 call.end = End::Conflict;
             }
         }
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn config(&mut self, world: &World, queue: &mut Queue, now: i64) {
@@ -398,7 +398,7 @@ impl Traffic {
         if self.random.chance(15) {
             call.end = End::Conflict;
         }
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn endpoints(&mut self, world: &World, queue: &mut Queue, now: i64) {
@@ -409,7 +409,7 @@ impl Traffic {
         let name = format!("{}-x7k2p", app.name);
         let call = Call::new(&world.endpointslice_controller, "update", ENDPOINTSLICES)
             .on(app.namespace, &name);
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn event(&mut self, world: &World, queue: &mut Queue, now: i64) {
@@ -516,7 +516,7 @@ impl Traffic {
         bodies::pod(&mut self.request, app, &name, (&tag, &revision), None);
         let mut call = Call::new(actor, "create", PODS).on(app.namespace, &name);
         call.end = End::PodSecurity;
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     /// A JSON patch, which is an array.
@@ -552,7 +552,7 @@ impl Traffic {
         let mut call =
             Call::new(&world.autoscaler, "patch", DEPLOYMENTS).on(app.namespace, &app.name);
         call.subresource = "scale";
-        self.send_with(queue, call, now);
+        self.send_with(queue, &call, now);
     }
 
     fn unauthenticated(&mut self, world: &World, queue: &mut Queue, now: i64) {

@@ -7,70 +7,70 @@ use super::random::{Random, Uuid};
 /// Someone who calls the API. Texts are JSON-escaped.
 #[derive(Debug, Clone)]
 pub(super) struct Actor {
-    pub name: String,
+    pub(super) name: String,
     /// The `user` object.
-    pub user: Vec<u8>,
+    pub(super) user: Vec<u8>,
     /// `sourceIPs` lists, one of which a call has.
-    pub addresses: Vec<String>,
-    pub agent: String,
+    pub(super) addresses: Vec<String>,
+    pub(super) agent: String,
     /// `authorization.k8s.io/reason` of what it may do.
-    pub allowed_by: String,
+    pub(super) allowed_by: String,
 }
 
 /// A deployment with its pods and configuration.
 #[derive(Debug)]
 pub(super) struct App {
-    pub namespace: &'static str,
-    pub name: String,
-    pub image: String,
+    pub(super) namespace: &'static str,
+    pub(super) name: String,
+    pub(super) image: String,
     /// `pod-template-hash` of its replica set.
-    pub hash: String,
-    pub uid: Uuid,
-    pub set_uid: Uuid,
-    pub pods: Vec<Pod>,
+    pub(super) hash: String,
+    pub(super) uid: Uuid,
+    pub(super) set_uid: Uuid,
+    pub(super) pods: Vec<Pod>,
     /// Names of its configuration and its secret.
-    pub config: String,
-    pub secret: String,
+    pub(super) config: String,
+    pub(super) secret: String,
     /// The data of its configuration, which is most of that object.
-    pub settings: Vec<u8>,
+    pub(super) settings: Vec<u8>,
 }
 
 /// A pod of an app.
 #[derive(Debug, Clone)]
 pub(super) struct Pod {
-    pub name: String,
-    pub uid: Uuid,
+    pub(super) name: String,
+    pub(super) uid: Uuid,
     /// Index of its node.
-    pub node: usize,
+    pub(super) node: usize,
 }
 
 /// A node and its kubelet.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub name: String,
-    pub address: String,
-    pub uid: Uuid,
-    pub kubelet: Actor,
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) uid: Uuid,
+    pub(super) kubelet: Actor,
 }
 
 pub(super) struct World {
-    pub apps: Vec<App>,
-    pub nodes: Vec<Node>,
-    pub deployment_controller: Actor,
-    pub replicaset_controller: Actor,
-    pub garbage_collector: Actor,
-    pub endpointslice_controller: Actor,
-    pub autoscaler: Actor,
-    pub manager: Actor,
-    pub scheduler: Actor,
-    pub apiserver: Actor,
-    pub operators: Vec<Actor>,
-    pub gitops: Actor,
+    pub(super) apps: Vec<App>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) deployment_controller: Actor,
+    pub(super) replicaset_controller: Actor,
+    pub(super) garbage_collector: Actor,
+    pub(super) endpointslice_controller: Actor,
+    pub(super) autoscaler: Actor,
+    pub(super) manager: Actor,
+    pub(super) scheduler: Actor,
+    pub(super) apiserver: Actor,
+    pub(super) operators: Vec<Actor>,
+    pub(super) gitops: Actor,
     /// The pipeline whose token is stolen in the incident.
-    pub ci: Actor,
-    pub people: Vec<Actor>,
-    pub helpdesk: Actor,
-    pub anonymous: Actor,
+    pub(super) ci: Actor,
+    pub(super) people: Vec<Actor>,
+    pub(super) helpdesk: Actor,
+    pub(super) anonymous: Actor,
 }
 
 pub(super) const NAMESPACES: &[&str] = &[
@@ -119,7 +119,7 @@ const KUBECTL: &str = "kubectl/v1.36.2 (darwin/arm64) kubernetes/8e16b12";
 
 impl World {
     /// The world of a seed.
-    pub fn new(seed: u64) -> World {
+    pub(super) fn new(seed: u64) -> World {
         let random = &mut Random::new(seed, 1);
         let nodes: Vec<Node> = (0..60).map(|at| node(random, at)).collect();
         let apps = (0..240).map(|at| app(random, at, nodes.len())).collect();
@@ -218,7 +218,7 @@ impl World {
     }
 
     /// An app, the first ones more often.
-    pub fn app(&self, random: &mut Random) -> &App {
+    pub(super) fn app(&self, random: &mut Random) -> &App {
         &self.apps[random.skewed(self.apps.len())]
     }
 }

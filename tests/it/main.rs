@@ -2,7 +2,9 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "in a test a panic is the report; outside #[test] functions clippy does not see that"
+    clippy::print_stderr,
+    reason = "in a test a panic is the report and stderr is shown; outside #[test] functions clippy \
+              does not see that it is one"
 )]
 #![allow(
     unreachable_pub,
@@ -14,6 +16,7 @@
 mod support;
 
 mod badinput;
+mod bench;
 mod both;
 mod corpus;
 mod corruption;

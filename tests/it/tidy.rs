@@ -13,8 +13,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["model", "limits"]),
     ("intake", &["store", "model", "limits"]),
     ("query", &["store", "model", "limits"]),
+    ("generate", &["model", "limits"]),
     ("http", &["intake", "query", "store", "model", "limits"]),
-    ("cli", &["intake", "query", "store", "model", "limits"]),
+    (
+        "cli",
+        &["generate", "intake", "query", "store", "model", "limits"],
+    ),
 ];
 
 /// Commands that start the server, and those that measure or show the whole.

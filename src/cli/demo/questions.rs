@@ -10,11 +10,11 @@ pub(super) const CLUSTER: &str = "demo";
 #[derive(Debug)]
 pub(super) struct Question {
     /// In words.
-    pub asks: &'static str,
+    pub(super) asks: &'static str,
     /// What the answer says, in words.
-    pub finds: String,
+    pub(super) finds: String,
     /// Of the program.
-    pub arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
     /// Texts of the answer, and its lines, the header included.
     expect: Vec<String>,
     lines: usize,
@@ -22,7 +22,7 @@ pub(super) struct Question {
 
 impl Question {
     /// As one would type it.
-    pub fn command_line(&self, program: &str) -> String {
+    pub(super) fn command_line(&self, program: &str) -> String {
         let mut line = program.to_owned();
         for argument in &self.arguments {
             line.push(' ');
@@ -32,7 +32,7 @@ impl Question {
     }
 
     /// Whether a run of the command gave the answer.
-    pub fn check(&self, code: Option<i32>, output: &str) -> Result<(), String> {
+    pub(super) fn check(&self, code: Option<i32>, output: &str) -> Result<(), String> {
         if code != Some(0) {
             return Err(format!("the command ended with {code:?}"));
         }
@@ -75,7 +75,7 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
     let at = |verb: &str, resource: &str, name: &str| -> String {
         incident
             .step(verb, resource, name)
-            .map_or(String::new(), |step| time(step))
+            .map_or(String::new(), time)
     };
     let arguments = |words: &[&str]| -> Vec<String> {
         let words = words.iter().map(|word| (*word).to_owned());

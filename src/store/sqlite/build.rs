@@ -14,9 +14,10 @@ use super::database::{self, Access, FileKind, failed, io_failed};
 use super::dedup;
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::part::Part;
+use super::postings::put_posting;
 use super::sealed::{
     AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, audit_prefix,
-    chunk_checksum, piece_checksum, piece_id, put_posting, table,
+    chunk_checksum, piece_checksum, piece_id, table,
 };
 use super::views;
 use crate::limits;

@@ -123,7 +123,11 @@ impl Store for Engine {
     }
 
     fn sql(&self, query: &SqlQuery, budget: &Budget, sink: &mut dyn SqlSink) -> Result<Answer> {
-        super::sql::run(self.snapshot(), query, budget, sink)
+        let limits = super::sql::Limits {
+            temp_dir: self.shared.temporary.clone(),
+            ..Default::default()
+        };
+        super::sql::run_limited(self.snapshot(), query, &limits, budget, sink)
     }
 
     fn stats(&self) -> Result<Stats> {

@@ -103,7 +103,7 @@ impl Groups {
         };
         let mut stretches: BTreeMap<Option<String>, Vec<(usize, Range<usize>)>> = BTreeMap::new();
         for (stream, rows) in self.by_value.iter_mut().enumerate() {
-            rows.sort_unstable();
+            sort_by_id(rows, parts[stream].strings(text) as usize + 1);
             let mut start = 0;
             for stretch in rows.chunk_by(|left, right| left.0 == right.0) {
                 let value = match stretch[0].0 {
@@ -139,6 +139,24 @@ impl Groups {
             self.position = 0;
         }
     }
+}
+
+/// Brings rows in order of their string ids, each id's rows in the order they came: a counting
+/// sort, for there are far fewer strings than rows.
+fn sort_by_id(rows: &mut Vec<(u32, u32)>, ids: usize) {
+    let mut next = vec![0usize; ids + 1];
+    for &(id, _) in rows.iter() {
+        next[id as usize + 1] += 1;
+    }
+    for index in 1..next.len() {
+        next[index] += next[index - 1];
+    }
+    let mut sorted = vec![(0, 0); rows.len()];
+    for &(id, row) in rows.iter() {
+        sorted[next[id as usize]] = (id, row);
+        next[id as usize] += 1;
+    }
+    *rows = sorted;
 }
 
 /// Distinct values of a column with counts and the times they were seen first and last.

@@ -206,7 +206,7 @@ pub(crate) fn top(
                 let value = match cursor.cell(column)? {
                     Cell::Null => None,
                     Cell::Int(value) => Some(value.to_string()),
-                    Cell::Time(value) => Some(super::scan::time_text(value)),
+                    Cell::Time(value) => Some(crate::model::time::to_text(value)),
                     Cell::Text(text) => Some(text.to_owned()),
                     Cell::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
                 };

@@ -13,6 +13,7 @@ use super::loaded::Loaded;
 use super::rebuild::{adopt_or_remove_unlisted, files, rebuild_catalog};
 use super::state::{Active, Shared, State};
 use super::writer::active_name;
+use crate::limits;
 use crate::store::{OpenOptions, Result, StoreError};
 
 pub(crate) const CATALOG: &str = "catalog.db";
@@ -33,6 +34,13 @@ pub(crate) struct Opened {
 
 /// Opens a directory for writing and recovers what a crash left.
 pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Opened> {
+    if !(1..=limits::SEGMENT_EVENTS_MAX).contains(&options.segment_events) {
+        return Err(StoreError::BadRequest(format!(
+            "--segment-events {} is out of range; use 1 to {}",
+            options.segment_events,
+            limits::SEGMENT_EVENTS_MAX
+        )));
+    }
     make_directory(directory)?;
     let lock = lock(directory)?;
     remove_unfinished(directory)?;

@@ -23,6 +23,12 @@ const CANDIDATE_SHARE: u64 = 8;
 /// Strings whose row lists are put together at most.
 const CANDIDATE_STRINGS_MAX: u32 = 64;
 
+/// A further row list is read when it is at most this many times as long as the candidates.
+const INTERSECTED_MAX: u64 = 32;
+
+/// Rows of a chunk below which single values are looked up instead of decoding the whole chunk.
+const LOOKED_UP_ROWS: usize = 64;
+
 /// A scan of one part.
 pub(crate) struct PartScan {
     pub(crate) part: Part,
@@ -149,6 +155,28 @@ impl PartScan {
     fn apply(&mut self, index: usize, chunk: u32, first: u32, out: &mut Vec<u32>) -> Result<()> {
         let at = |row: u32| (row - first) as usize;
         match &self.predicates[index] {
+            Predicate::Ids(column, set) if out.len() < LOOKED_UP_ROWS => {
+                let (column, mut failure) = (*column, None);
+                let cached = match &self.part {
+                    Part::Sealed(sealed) => Some(sealed.chunk(column as u8, chunk)?),
+                    Part::Block(..) => None,
+                };
+                let ids = match (&cached, &self.part) {
+                    (Some(cached), _) => cached.chunk(),
+                    (None, Part::Block(block, _)) => block.text_chunk(column),
+                    (None, Part::Sealed(_)) => return Ok(()),
+                };
+                out.retain(|&row| match ids.get(at(row)) {
+                    Ok(id) => set.holds(id as u32),
+                    Err(error) => {
+                        failure = Some(error);
+                        false
+                    }
+                });
+                if let Some(error) = failure {
+                    return Err(error);
+                }
+            }
             Predicate::Ids(column, set) => {
                 self.part.ids(*column, chunk, &mut self.ids)?;
                 let ids = &self.ids;
@@ -329,7 +357,7 @@ pub(crate) struct UriColumns {
 }
 
 impl UriColumns {
-    const ORDER: [TextColumn; 7] = [
+    pub(crate) const ORDER: [TextColumn; 7] = [
         TextColumn::RequestUri,
         TextColumn::ApiGroup,
         TextColumn::ApiVersion,
@@ -348,8 +376,14 @@ impl UriColumns {
 
     /// Writes the URI of the row at an offset of the chunk; false when it has none.
     pub(crate) fn restore(&self, part: &Part, offset: usize, out: &mut String) -> Result<bool> {
+        let ids = std::array::from_fn(|index| self.columns[index][offset]);
+        UriColumns::restore_from(part, ids, out)
+    }
+
+    /// Writes the URI that the strings with these ids make; false when there is none.
+    pub(crate) fn restore_from(part: &Part, ids: [u32; 7], out: &mut String) -> Result<bool> {
         let text = |index: usize| -> Result<Option<&str>> {
-            match self.columns[index][offset] {
+            match ids[index] {
                 0 => Ok(None),
                 id => part.string(Self::ORDER[index], id).map(Some),
             }
@@ -420,7 +454,7 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
     let Part::Sealed(sealed) = part else {
         return Ok(None);
     };
-    let mut best: Option<(u64, TextColumn, Vec<u32>)> = None;
+    let mut lists: Vec<(u64, TextColumn, Vec<u32>)> = Vec::new();
     let mut consider = |column: TextColumn, set: &predicate::IdSet| -> Result<()> {
         if !column.has_postings() || set.holds(0) || set.count() > CANDIDATE_STRINGS_MAX {
             return Ok(());
@@ -433,9 +467,7 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
                 false
             })?;
         }
-        if best.as_ref().is_none_or(|(least, ..)| count < *least) {
-            best = Some((count, column, ids));
-        }
+        lists.push((count, column, ids));
         Ok(())
     };
     for predicate in predicates {
@@ -449,20 +481,47 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
             _ => {}
         }
     }
-    let Some((count, column, ids)) = best else {
-        return Ok(None);
-    };
-    if count * CANDIDATE_SHARE > part.rows() as u64 {
-        return Ok(None);
+    lists.sort_unstable_by_key(|(count, ..)| *count);
+    let mut candidates: Option<Vec<u32>> = None;
+    for (count, column, ids) in lists {
+        let worth = match &candidates {
+            None => count * CANDIDATE_SHARE <= part.rows() as u64,
+            Some(rows) => count <= rows.len() as u64 * INTERSECTED_MAX,
+        };
+        if !worth {
+            break;
+        }
+        let mut rows = Vec::with_capacity(count as usize);
+        for id in &ids {
+            rows.extend(sealed.posting(column, *id)?.rows);
+        }
+        if ids.len() > 1 {
+            rows.sort_unstable();
+        }
+        candidates = Some(match candidates {
+            None => rows,
+            Some(before) => intersect(&before, &rows),
+        });
     }
-    let mut rows = Vec::with_capacity(count as usize);
-    for id in &ids {
-        rows.extend(sealed.posting(column, *id)?.rows);
+    Ok(candidates)
+}
+
+/// The numbers that two ascending lists have in common.
+fn intersect(left: &[u32], right: &[u32]) -> Vec<u32> {
+    let mut both = Vec::with_capacity(left.len().min(right.len()));
+    let (mut l, mut r) = (0, 0);
+    while l < left.len() && r < right.len() {
+        match left[l].cmp(&right[r]) {
+            std::cmp::Ordering::Less => l += 1,
+            std::cmp::Ordering::Greater => r += 1,
+            std::cmp::Ordering::Equal => {
+                both.push(left[l]);
+                l += 1;
+                r += 1;
+            }
+        }
     }
-    if ids.len() > 1 {
-        rows.sort_unstable();
-    }
-    Ok(Some(rows))
+    both
 }
 
 /// The times of rows of one chunk, in the order given.

@@ -9,9 +9,11 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::block::Frame;
+use super::chunkcache::{CachedChunk, ChunkCache};
 use super::codec::{self, ChunkRef, Reader};
 use super::database::{self, Access, FileKind, failed};
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
+use super::postings::{Posting, read_posting};
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -89,16 +91,6 @@ pub(crate) struct BodyAt {
     pub(crate) size: u32,
 }
 
-/// How often a string occurs, and in which rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Posting {
-    pub(crate) count: u32,
-    pub(crate) first: u32,
-    pub(crate) last: u32,
-    /// All rows in ascending order; empty for columns that keep no lists.
-    pub(crate) rows: Vec<u32>,
-}
-
 /// An open sealed segment.
 pub(crate) struct Sealed {
     pub(crate) header: Header,
@@ -111,6 +103,8 @@ pub(crate) struct Sealed {
     audit_index: OnceLock<Vec<u8>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
+    /// Where chunks are kept for the next query, and this segment's number there.
+    cache: Option<(Arc<ChunkCache>, u64)>,
 }
 
 impl Sealed {
@@ -154,7 +148,36 @@ impl Sealed {
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
             kept: AtomicUsize::new(OPEN_BYTES),
+            cache: None,
         })
+    }
+
+    /// Keeps chunks that queries look into.
+    pub(crate) fn with_cache(mut self, cache: &Arc<ChunkCache>) -> Sealed {
+        self.cache = Some((Arc::clone(cache), cache.number()));
+        self
+    }
+
+    /// A chunk for looking up few of its rows.
+    pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let key = self
+            .cache
+            .as_ref()
+            .map(|(cache, number)| (cache, (*number, column, chunk)));
+        if let Some(found) = key.and_then(|(cache, key)| cache.get(key)) {
+            return Ok(found);
+        }
+        let found = self.with_chunk(column, chunk, |reference| {
+            Ok(Arc::new(CachedChunk {
+                base: reference.base,
+                width: reference.width,
+                data: reference.data.into(),
+            }))
+        })?;
+        if let Some((cache, key)) = key {
+            cache.put(key, Arc::clone(&found));
+        }
+        Ok(found)
     }
 
     /// The checksum of the header, as the catalog keeps it.
@@ -250,7 +273,7 @@ impl Sealed {
 
     pub(crate) fn int(&self, column: IntColumn, row: u32) -> Result<i64> {
         let (chunk, offset) = split(row);
-        self.with_chunk(column as u8, chunk, |reference| reference.get(offset))
+        self.chunk(column as u8, chunk)?.chunk().get(offset)
     }
 
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
@@ -267,11 +290,10 @@ impl Sealed {
 
     pub(crate) fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
         let (chunk, offset) = split(row);
-        self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
-            let bytes = reference.data.get(offset * 16..offset * 16 + 16);
-            let bytes = bytes.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))?;
-            Ok(bytes.try_into().expect("the slice has 16 bytes"))
-        })
+        let chunk = self.chunk(AUDIT_COLUMN, chunk)?;
+        let bytes = chunk.data.get(offset * 16..offset * 16 + 16);
+        let bytes = bytes.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))?;
+        Ok(bytes.try_into().expect("the slice has 16 bytes"))
     }
 
     /// The strings of a column, sorted, `STRINGS_PER_PIECE` at a time; ids count from 1.
@@ -408,11 +430,7 @@ impl Sealed {
                 let prefix = audit_prefix(key);
                 if entry_prefix == prefix {
                     let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
-                    let (chunk, offset) = split(row);
-                    let same = self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
-                        Ok(reference.data.get(offset * 16..offset * 16 + 16)
-                            == Some(key.as_slice()))
-                    })?;
+                    let same = self.audit_key(row)? == *key;
                     if same {
                         rows.push(row);
                     }
@@ -562,112 +580,4 @@ fn read(
         ));
     }
     Ok((data.to_vec(), checksum))
-}
-
-const POSTING_NONE: u8 = 0;
-const POSTING_RANGE: u8 = 1;
-const POSTING_DELTAS: u8 = 2;
-const POSTING_BITS: u8 = 3;
-
-/// Appends the posting of one string: its count, first and last row, and with `lists` its rows in
-/// whichever form is shortest.
-pub(crate) fn put_posting(out: &mut Vec<u8>, rows: &[u32], lists: bool) {
-    let (first, last) = (rows[0], rows[rows.len() - 1]);
-    let span = (last - first) as usize;
-    codec::put_varint(out, rows.len() as u64);
-    codec::put_varint(out, u64::from(first));
-    codec::put_varint(out, span as u64);
-    if !lists {
-        out.push(POSTING_NONE);
-        return;
-    }
-    if rows.len() == span + 1 {
-        out.push(POSTING_RANGE);
-        return;
-    }
-    let mut deltas = Vec::with_capacity(rows.len());
-    for pair in rows.windows(2) {
-        codec::put_varint(&mut deltas, u64::from(pair[1] - pair[0]));
-    }
-    let bits_bytes = span.div_ceil(8);
-    if bits_bytes < deltas.len() {
-        out.push(POSTING_BITS);
-        let start = out.len();
-        out.resize(start + bits_bytes, 0);
-        for &row in &rows[1..] {
-            let bit = (row - first - 1) as usize;
-            out[start + bit / 8] |= 1 << (bit % 8);
-        }
-    } else {
-        out.push(POSTING_DELTAS);
-        codec::put_varint(out, deltas.len() as u64);
-        out.extend_from_slice(&deltas);
-    }
-}
-
-fn read_posting(reader: &mut Reader<'_>, lists: bool) -> Result<Posting> {
-    let count = reader.varint()? as u32;
-    let first = reader.varint()? as u32;
-    let span = reader.varint()? as u32;
-    let last = first.wrapping_add(span);
-    let mut rows = Vec::new();
-    let kind = reader.take(1)?[0];
-    match kind {
-        POSTING_NONE => {}
-        POSTING_RANGE if lists => rows.extend(first..=last),
-        POSTING_RANGE => {}
-        POSTING_BITS => {
-            let bits = reader.take((span as usize).div_ceil(8))?;
-            if lists {
-                rows.reserve(count as usize);
-                rows.push(first);
-                for (index, &byte) in bits.iter().enumerate() {
-                    let mut byte = byte;
-                    while byte != 0 {
-                        rows.push(first + 1 + index as u32 * 8 + byte.trailing_zeros());
-                        byte &= byte - 1;
-                    }
-                }
-            }
-        }
-        POSTING_DELTAS => {
-            let bytes = reader.size()?;
-            let mut deltas = Reader::new(reader.take(bytes)?);
-            if lists {
-                rows.reserve(count as usize);
-                rows.push(first);
-                let mut row = first;
-                while deltas.position() < bytes {
-                    row = row.wrapping_add(deltas.varint()? as u32);
-                    rows.push(row);
-                }
-            }
-        }
-        _ => return Err(codec::damaged("a list of rows has an unknown form")),
-    }
-    Ok(Posting {
-        count,
-        first,
-        last,
-        rows,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn postings_round_trip(rows in prop::collection::btree_set(0u32..5000, 1..400), dense: bool) {
-            let rows: Vec<u32> = if dense { (7..7 + rows.len() as u32).collect() } else { rows.into_iter().collect() };
-            let mut bytes = Vec::new();
-            put_posting(&mut bytes, &rows, true);
-            let posting = read_posting(&mut Reader::new(&bytes), true).unwrap();
-            prop_assert_eq!(posting.count as usize, rows.len());
-            prop_assert_eq!((posting.first, posting.last), (rows[0], rows[rows.len() - 1]));
-            prop_assert_eq!(posting.rows, rows);
-        }
-    }
 }

@@ -1,13 +1,14 @@
 //! What the engine's threads share: the current files, the open segments, and the signals between
 //! the writer and the maintenance thread.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use super::active::BodyReader;
 use super::block::Block;
 use super::catalog::{Catalog, SegmentMeta};
+use super::chunkcache::ChunkCache;
 use super::layout::TextColumn;
 use super::ledger::{Ledger, PrunedTotal};
 use super::predicate::Deriver;
@@ -38,6 +39,13 @@ pub(crate) struct State {
     pub(crate) actives: Vec<Arc<Active>>,
 }
 
+impl State {
+    /// Whether a sealed segment is part of the store.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.sealed.iter().any(|meta| meta.name == name)
+    }
+}
+
 /// Where the background work stands.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -46,6 +54,8 @@ pub(crate) struct Progress {
     pub(crate) stopping: bool,
     /// The maintenance thread has ended.
     pub(crate) stopped: bool,
+    /// Segments of a merge that failed.
+    pub(crate) unmergeable: std::collections::HashSet<String>,
     /// The last background failure, for those who wait for the work.
     pub(crate) failure: Option<String>,
     /// Counts the rounds that are done.
@@ -75,12 +85,14 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Mutex<()>,
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
+    chunks: Arc<ChunkCache>,
     facts: Mutex<Facts>,
-    /// Segments that could not be merged because they are damaged; they stay as they are.
-    pub(crate) unmergeable: Mutex<HashSet<String>>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
     retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
+    /// Where queries put temporary files: the store's own directory if it can be written, for the
+    /// system's may lie in memory.
+    pub(crate) temporary: PathBuf,
     /// Readers of other processes hold a shared lock on this file; files are removed under an
     /// exclusive one.
     pub(crate) readers: Option<std::fs::File>,
@@ -142,9 +154,13 @@ impl Shared {
             maintenance: Mutex::new(()),
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
+            chunks: Arc::default(),
             facts: Mutex::default(),
-            unmergeable: Mutex::default(),
             retired: Mutex::default(),
+            temporary: match tempfile::tempfile_in(directory) {
+                Ok(_) => directory.to_owned(),
+                Err(_) => std::env::temp_dir(),
+            },
             readers,
         };
         let quarantined = super::report::quarantined(&shared)?.len() as u64;
@@ -218,7 +234,7 @@ impl Shared {
                 return Ok(Arc::clone(sealed));
             }
         }
-        let sealed = Arc::new(self.open_apart(meta)?);
+        let sealed = Arc::new(self.open_apart(meta)?.with_cache(&self.chunks));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let clock = open.clock;
         open.segments

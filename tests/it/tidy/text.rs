@@ -12,7 +12,11 @@ const LINES_MAX: usize = 700;
 /// they may have at most. An entry goes down when its file does, and out when the file is short.
 const LINES_WANTED: usize = 400;
 const LONGER: &[(&str, usize)] = &[
+    ("src/cli/bench.rs", 420),
     ("src/cli/tests.rs", 440),
+    ("src/generate/call.rs", 420),
+    ("src/generate/incident.rs", 440),
+    ("src/generate/traffic.rs", 600),
     ("src/http/tests/support.rs", 480),
     ("src/intake/split.rs", 700),
     ("src/intake/split/tests.rs", 460),
@@ -22,10 +26,10 @@ const LONGER: &[(&str, usize)] = &[
     ("src/model/outcome/tests.rs", 460),
     ("src/store/sqlite/block.rs", 680),
     ("src/store/sqlite/build.rs", 640),
-    ("src/store/sqlite/partscan.rs", 500),
+    ("src/store/sqlite/cursor.rs", 580),
+    ("src/store/sqlite/partscan.rs", 560),
     ("src/store/sqlite/predicate.rs", 460),
-    ("src/store/sqlite/scan.rs", 820),
-    ("src/store/sqlite/sealed.rs", 680),
+    ("src/store/sqlite/sealed.rs", 600),
     ("src/store/sqlite/sql/escape_tests.rs", 560),
     ("src/store/sqlite/sql/requests.rs", 480),
     ("src/store/sqlite/sql/tests.rs", 640),

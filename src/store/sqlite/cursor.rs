@@ -1,0 +1,570 @@
+//! The cursor: matching events of all parts of a snapshot, merged into one order.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::bytes;
+use super::chunkcache::CachedChunk;
+use super::groups::Groups;
+use super::layout::{self, IntColumn, Origin, TextColumn, origin};
+use super::part::Part;
+use super::partscan::{self, Direction, PartScan, UriColumns};
+use super::predicate;
+use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
+use super::sealed::split;
+use crate::model::column::{Column, Kind};
+use crate::model::value::Value;
+use crate::store::filter::Filter;
+use crate::store::{Budget, Result, StoreError, Work};
+
+/// A cell of the current row, borrowed until the cursor moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Int(i64),
+    /// Microseconds.
+    Time(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+/// A running scan. It owns what it reads; nothing that happens to the store changes its answer.
+pub struct Cursor {
+    snapshot: Arc<Snapshot>,
+    filter: Filter,
+    order: ScanOrder,
+    skip_damaged: bool,
+    budget: Budget,
+    work: Work,
+    damaged: Vec<String>,
+    /// Parts not begun yet, the next one last.
+    waiting: Vec<PartAt>,
+    /// Parts that have rows to give.
+    streams: Vec<Stream>,
+    /// The stream whose row is the current one.
+    current: Option<usize>,
+    groups: Option<Groups>,
+    /// What the last call of `cell` lent out.
+    scratch: Value,
+}
+
+/// The matching rows of one part, a batch at a time.
+pub(crate) struct Stream {
+    scan: PartScan,
+    /// The batch that is being given, and the place in it.
+    batch: Batch,
+    position: usize,
+    /// Batches that were looked up ahead of their turn, for their bodies.
+    ahead: VecDeque<Batch>,
+    ended: bool,
+    buffer: Vec<i64>,
+    /// Per column, the chunk that was looked into last.
+    columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
+    uri: String,
+    raw: HashMap<u32, Vec<u8>>,
+    raw_rows: usize,
+}
+
+/// Matching rows of one chunk, in the order of the scan.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<u32>,
+    times: Vec<i64>,
+    ids: Vec<i64>,
+}
+
+impl Cursor {
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        filter: Filter,
+        order: ScanOrder,
+        skip_damaged: bool,
+        budget: Budget,
+    ) -> Result<Cursor> {
+        let (mut waiting, pruned) = snapshot.parts(&filter);
+        match order {
+            ScanOrder::NewestFirst => waiting.sort_by_key(|part| part.newest),
+            ScanOrder::OldestFirst => waiting.sort_by_key(|part| std::cmp::Reverse(part.oldest)),
+            _ => {}
+        }
+        let mut work = Work {
+            segments_pruned: pruned,
+            ..Work::default()
+        };
+        work.segments_opened += u64::from(
+            waiting
+                .iter()
+                .any(|part| matches!(part.source, PartSource::Open(_))),
+        );
+        let mut cursor = Cursor {
+            snapshot,
+            filter,
+            order,
+            skip_damaged,
+            budget,
+            work,
+            damaged: Vec::new(),
+            waiting,
+            streams: Vec::new(),
+            current: None,
+            groups: None,
+            scratch: Value::Null,
+        };
+        if matches!(order, ScanOrder::GroupedBy(_) | ScanOrder::ByReceivedTime) {
+            cursor.prepare_groups()?;
+        }
+        Ok(cursor)
+    }
+
+    /// Orders that need all matching rows at hand before the first is given.
+    fn prepare_groups(&mut self) -> Result<()> {
+        let mut streams = Vec::new();
+        while let Some(part) = self.waiting.pop() {
+            if let Some(stream) = self.begin(&part)? {
+                streams.push(stream);
+            }
+        }
+        let mut groups = Groups::new(self.order);
+        for (index, stream) in streams.iter_mut().enumerate() {
+            let mut rows = Vec::new();
+            let result = loop {
+                match stream
+                    .scan
+                    .next_rows(&mut rows, &self.budget, &mut self.work)
+                {
+                    Ok(true) => {
+                        if let Err(error) = groups.add(index, &stream.scan.part, &rows) {
+                            break Err(error);
+                        }
+                    }
+                    Ok(false) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            self.tolerate(result)?;
+        }
+        groups.finish(
+            &streams
+                .iter()
+                .map(|stream| &stream.scan.part)
+                .collect::<Vec<_>>(),
+        )?;
+        self.streams = streams;
+        self.groups = Some(groups);
+        Ok(())
+    }
+
+    /// Damage ends a part quietly when the caller asked for that, and is reported.
+    fn tolerate(&mut self, result: Result<()>) -> Result<()> {
+        match result {
+            Err(StoreError::Damaged(text)) if self.skip_damaged => {
+                self.damaged.push(text);
+                Ok(())
+            }
+            Err(StoreError::Damaged(text)) => Err(StoreError::Damaged(format!(
+                "{text}; restore the file from a backup, or answer without it with --skip-damaged (skip_damaged)"
+            ))),
+            other => other,
+        }
+    }
+
+    /// Opens a part; `None` when it has no matching row.
+    fn begin(&mut self, part: &PartAt) -> Result<Option<Stream>> {
+        let direction = match self.order {
+            ScanOrder::NewestFirst => Direction::Descending,
+            _ => Direction::Ascending,
+        };
+        let opened = part
+            .open(&self.snapshot.shared, &mut self.work)
+            .and_then(|part| PartScan::new(part, &self.filter, direction, &self.snapshot.deriver));
+        match opened {
+            Ok(scan) => Ok(scan.map(Stream::new)),
+            Err(error) => self.tolerate(Err(error)).map(|()| None),
+        }
+    }
+
+    /// Damaged segments that were left out.
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
+    /// Moves to the next row; false at the end. Starts before the first row.
+    pub fn advance(&mut self) -> Result<bool> {
+        if let Some(groups) = &mut self.groups {
+            let Some((stream, row)) = groups.next() else {
+                self.current = None;
+                return Ok(false);
+            };
+            self.streams[stream].set_row(row);
+            self.current = Some(stream);
+            return Ok(true);
+        }
+        if let Some(current) = self.current {
+            self.streams[current].position += 1;
+        }
+        match self.order {
+            ScanOrder::NewestFirst | ScanOrder::OldestFirst => self.advance_ordered(),
+            _ => self.advance_any(),
+        }
+    }
+
+    fn advance_any(&mut self) -> Result<bool> {
+        loop {
+            if let Some(stream) = self.streams.first_mut() {
+                let result = stream.fill(false, &self.budget, &mut self.work);
+                let has_row = match result {
+                    Ok(has_row) => has_row,
+                    Err(error) => {
+                        self.tolerate(Err(error))?;
+                        false
+                    }
+                };
+                if has_row {
+                    self.current = Some(0);
+                    return Ok(true);
+                }
+                self.streams.clear();
+            }
+            let Some(part) = self.waiting.pop() else {
+                self.current = None;
+                return Ok(false);
+            };
+            if let Some(stream) = self.begin(&part)? {
+                self.streams.push(stream);
+            }
+        }
+    }
+
+    /// Merges the streams by (time, id). Parts are opened only when their range is reached.
+    fn advance_ordered(&mut self) -> Result<bool> {
+        if let Some(current) = self.current.take() {
+            self.refill(current)?;
+        }
+        loop {
+            let best = self.best();
+            let reached = self.waiting.last().is_some_and(|part| match best {
+                None => true,
+                Some(best) => {
+                    let time = self.streams[best].head().0;
+                    match self.order {
+                        ScanOrder::NewestFirst => part.newest >= time,
+                        _ => part.oldest <= time,
+                    }
+                }
+            });
+            if reached {
+                if let Some(part) = self.waiting.pop()
+                    && let Some(stream) = self.begin(&part)?
+                {
+                    self.streams.push(stream);
+                    self.refill(self.streams.len() - 1)?;
+                }
+                continue;
+            }
+            self.current = best;
+            return Ok(best.is_some());
+        }
+    }
+
+    /// Makes a stream show its next row, or removes it.
+    fn refill(&mut self, index: usize) -> Result<()> {
+        let result = self.streams[index].fill(true, &self.budget, &mut self.work);
+        let has_row = match result {
+            Ok(has_row) => has_row,
+            Err(error) => {
+                self.tolerate(Err(error))?;
+                false
+            }
+        };
+        if !has_row {
+            self.streams.swap_remove(index);
+        }
+        Ok(())
+    }
+
+    fn best(&self) -> Option<usize> {
+        let newest_first = self.order == ScanOrder::NewestFirst;
+        (0..self.streams.len()).reduce(|best, index| {
+            let ordering = self.streams[index].head().cmp(&self.streams[best].head());
+            let wins = if newest_first {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            };
+            if ordering == wins { index } else { best }
+        })
+    }
+
+    /// A cell of the current row. Bodies are decompressed only for columns that need them.
+    pub fn cell(&mut self, column: Column) -> Result<Cell<'_>> {
+        let current = self
+            .current
+            .ok_or_else(|| StoreError::BadRequest("there is no current row".into()))?;
+        let stream = &mut self.streams[current];
+        let row = stream.row();
+        match origin(column) {
+            Origin::Text(text) => {
+                let id = stream.id(text, row)?;
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                return Ok(Cell::Text(stream.scan.part.string(text, id)?));
+            }
+            Origin::EffectiveUser => {
+                let mut text = TextColumn::ImpersonatedUser;
+                let mut id = stream.id(text, row)?;
+                if id == 0 {
+                    text = TextColumn::User;
+                    id = stream.id(text, row)?;
+                }
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                return Ok(Cell::Text(stream.scan.part.string(text, id)?));
+            }
+            Origin::Code => {
+                let id = stream.id(TextColumn::Code, row)?;
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                let text = stream.scan.part.string(TextColumn::Code, id)?;
+                return Ok(text.parse().map_or(Cell::Null, Cell::Int));
+            }
+            Origin::Derived(text, derivation) => {
+                let id = stream.id(text, row)?;
+                if id == 0 {
+                    return Ok(Cell::Null);
+                }
+                let derived = self
+                    .snapshot
+                    .deriver
+                    .derive(derivation, stream.scan.part.string(text, id)?);
+                self.scratch = derived.map_or(Value::Null, Value::text);
+            }
+            Origin::RequestUri | Origin::Path => {
+                let uri = stream.uri(row)?;
+                let path_only = column == Column::Path;
+                self.scratch = uri.map_or(Value::Null, |uri| {
+                    Value::text(if path_only {
+                        partscan::path_of(uri)
+                    } else {
+                        uri
+                    })
+                });
+            }
+            Origin::AuditId => {
+                let odd = stream.id(TextColumn::OddAuditId, row)?;
+                let key = stream.audit_key(row)?;
+                self.scratch = Value::text(partscan::audit_text(&stream.scan.part, &key, odd)?);
+            }
+            Origin::Id
+            | Origin::Time
+            | Origin::ReceivedTime
+            | Origin::StoredTime
+            | Origin::LatencyUs
+            | Origin::Flag(_) => {
+                let (first, second) = predicate::number_sources(column);
+                let first = stream.number(first, row)?;
+                let second = second.map_or(Ok(0), |second| stream.number(second, row))?;
+                return Ok(match predicate::number(column, first, second) {
+                    None => Cell::Null,
+                    Some(value) if column.kind() == Kind::Time => Cell::Time(value),
+                    Some(value) => Cell::Int(value),
+                });
+            }
+            Origin::Bytes => {
+                let ordered = matches!(self.order, ScanOrder::NewestFirst | ScanOrder::OldestFirst);
+                let raw = stream.raw(row, ordered, &self.budget, &mut self.work)?;
+                if column == Column::Raw {
+                    return Ok(Cell::Bytes(raw));
+                }
+                self.scratch = bytes::column(column, raw);
+            }
+        }
+        Ok(match &self.scratch {
+            Value::Text(text) | Value::Json(text) => Cell::Text(text),
+            Value::Bytes(bytes) => Cell::Bytes(bytes),
+            _ => Cell::Null,
+        })
+    }
+
+    /// A cell of the current row as a value of its own.
+    pub fn value(&mut self, column: Column) -> Result<Value> {
+        Ok(match self.cell(column)? {
+            Cell::Null => Value::Null,
+            Cell::Int(value) => Value::Int(value),
+            Cell::Time(value) => Value::Time(value),
+            Cell::Text(text) if column.kind() == Kind::Json => Value::Json(text.into()),
+            Cell::Text(text) => Value::text(text),
+            Cell::Bytes(bytes) => Value::Bytes(bytes.into()),
+        })
+    }
+
+    /// Work done so far.
+    pub fn work(&self) -> Work {
+        Work {
+            elapsed_us: self.budget.elapsed().as_micros() as u64,
+            ..self.work
+        }
+    }
+}
+
+/// Bytes of events that one stream reads ahead.
+const RAW_AHEAD_BYTES: usize = 48 << 20;
+const RAW_AHEAD_ROWS_MIN: usize = 16;
+const RAW_AHEAD_ROWS_MAX: usize = 16_384;
+
+impl Stream {
+    fn new(scan: PartScan) -> Stream {
+        Stream {
+            scan,
+            batch: Batch::default(),
+            position: 0,
+            ahead: VecDeque::new(),
+            ended: false,
+            buffer: Vec::new(),
+            columns: vec![None; layout::AUDIT_COLUMN as usize],
+            uri: String::new(),
+            raw: HashMap::new(),
+            raw_rows: 0,
+        }
+    }
+
+    /// Ensures a row at the position; false at the end of the part.
+    fn fill(&mut self, ordered: bool, budget: &Budget, work: &mut Work) -> Result<bool> {
+        while self.position >= self.batch.rows.len() {
+            self.position = 0;
+            if self.ahead.is_empty() && !self.look_ahead(ordered, budget, work)? {
+                return Ok(false);
+            }
+            self.batch = self.ahead.pop_front().unwrap_or_default();
+        }
+        Ok(true)
+    }
+
+    /// Looks up one more batch; false at the end of the part.
+    fn look_ahead(&mut self, ordered: bool, budget: &Budget, work: &mut Work) -> Result<bool> {
+        let mut batch = Batch::default();
+        if self.ended || !self.scan.next_rows(&mut batch.rows, budget, work)? {
+            self.ended = true;
+            return Ok(false);
+        }
+        if ordered {
+            let part = &self.scan.part;
+            partscan::gather_ints(
+                part,
+                IntColumn::Time,
+                &batch.rows,
+                &mut self.buffer,
+                &mut batch.times,
+            )?;
+            partscan::gather_ints(
+                part,
+                IntColumn::Id,
+                &batch.rows,
+                &mut self.buffer,
+                &mut batch.ids,
+            )?;
+        }
+        if !batch.rows.is_empty() {
+            self.ahead.push_back(batch);
+        }
+        Ok(true)
+    }
+
+    fn head(&self) -> (i64, i64) {
+        (
+            self.batch.times[self.position],
+            self.batch.ids[self.position],
+        )
+    }
+
+    fn row(&self) -> u32 {
+        self.batch.rows[self.position]
+    }
+
+    /// Shows one row, for orders that are made elsewhere.
+    fn set_row(&mut self, row: u32) {
+        self.batch.rows.clear();
+        self.batch.rows.push(row);
+        self.position = 0;
+    }
+
+    fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
+        match &self.scan.part {
+            Part::Block(block, _) => Ok(block.text_chunk(column).get(row as usize)? as u32),
+            Part::Sealed(_) => Ok(self.stored(column as u8, row)? as u32),
+        }
+    }
+
+    fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
+        match &self.scan.part {
+            Part::Block(block, _) if column == IntColumn::StoredTime => Ok(block.stored_time),
+            Part::Block(block, _) => block.int(column, row as usize),
+            Part::Sealed(_) => self.stored(column as u8, row),
+        }
+    }
+
+    /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
+    fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
+        let Part::Sealed(sealed) = &self.scan.part else {
+            return Ok(0);
+        };
+        let (chunk, offset) = split(row);
+        let held = &mut self.columns[column as usize];
+        if held.as_ref().is_none_or(|(number, _)| *number != chunk) {
+            *held = Some((chunk, sealed.chunk(column, chunk)?));
+        }
+        held.as_ref()
+            .map_or(Ok(0), |(_, held)| held.chunk().get(offset))
+    }
+
+    fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
+        match &self.scan.part {
+            Part::Block(block, _) => Ok(block.audit_key(row as usize)),
+            Part::Sealed(sealed) => sealed.audit_key(row),
+        }
+    }
+
+    fn uri(&mut self, row: u32) -> Result<Option<&str>> {
+        let mut ids = [0; UriColumns::ORDER.len()];
+        for (column, id) in UriColumns::ORDER.into_iter().zip(&mut ids) {
+            *id = self.id(column, row)?;
+        }
+        let there = UriColumns::restore_from(&self.scan.part, ids, &mut self.uri)?;
+        Ok(there.then_some(self.uri.as_str()))
+    }
+
+    /// The exact bytes of a row; the rows that come next are read along with it, more and more of
+    /// them, so that a block of bodies is decompressed once for all of them.
+    fn raw(&mut self, row: u32, ordered: bool, budget: &Budget, work: &mut Work) -> Result<&[u8]> {
+        if !self.raw.contains_key(&row) {
+            self.raw.clear();
+            self.raw_rows = (self.raw_rows * 4).clamp(RAW_AHEAD_ROWS_MIN, RAW_AHEAD_ROWS_MAX);
+            let mut wanted = self.batch.rows[self.position..].to_vec();
+            let mut next = 0;
+            while wanted.len() < self.raw_rows {
+                if next == self.ahead.len() && !self.look_ahead(ordered, budget, work)? {
+                    break;
+                }
+                if let Some(batch) = self.ahead.get(next) {
+                    wanted.extend_from_slice(&batch.rows);
+                    next += 1;
+                }
+            }
+            wanted.truncate(self.raw_rows);
+            let (raw, mut total) = (&mut self.raw, 0);
+            work.blocks_read += self.scan.part.raw(&wanted, &mut |at, bytes| {
+                // What does not fit is read again in its turn.
+                total += bytes.len();
+                if total <= RAW_AHEAD_BYTES || at == row {
+                    raw.insert(at, bytes);
+                }
+                Ok(())
+            })?;
+        }
+        let raw = self.raw.get(&row).map(Vec::as_slice);
+        raw.ok_or_else(|| super::codec::damaged("an event's body is missing"))
+    }
+}
