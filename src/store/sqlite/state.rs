@@ -1,7 +1,7 @@
 //! What the engine's threads share: the current files, the open segments, and the signals between
 //! the writer and the maintenance thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
@@ -39,13 +39,6 @@ pub(crate) struct State {
     pub(crate) actives: Vec<Arc<Active>>,
 }
 
-impl State {
-    /// Whether a sealed segment is part of the store.
-    pub(crate) fn holds(&self, name: &str) -> bool {
-        self.sealed.iter().any(|meta| meta.name == name)
-    }
-}
-
 /// Where the background work stands.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -54,8 +47,6 @@ pub(crate) struct Progress {
     pub(crate) stopping: bool,
     /// The maintenance thread has ended.
     pub(crate) stopped: bool,
-    /// Segments of a merge that failed.
-    pub(crate) unmergeable: std::collections::HashSet<String>,
     /// The last background failure, for those who wait for the work.
     pub(crate) failure: Option<String>,
     /// Counts the rounds that are done.
@@ -87,6 +78,8 @@ pub(crate) struct Shared {
     open: Mutex<OpenSegments>,
     chunks: Arc<ChunkCache>,
     facts: Mutex<Facts>,
+    /// Segments that could not be merged because they are damaged; they stay as they are.
+    pub(crate) unmergeable: Mutex<HashSet<String>>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
     retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
@@ -156,6 +149,7 @@ impl Shared {
             open: Mutex::default(),
             chunks: Arc::default(),
             facts: Mutex::default(),
+            unmergeable: Mutex::default(),
             retired: Mutex::default(),
             temporary: match tempfile::tempfile_in(directory) {
                 Ok(_) => directory.to_owned(),
