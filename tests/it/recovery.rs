@@ -309,7 +309,7 @@ fn readers_see_everything_acknowledged_while_a_server_works() {
                 let count = support::local(dir.path(), "sql", &[young, "-o", "csv"]).expect(0);
                 let count: usize = count.text().lines().nth(1).unwrap().parse().unwrap();
                 assert!(
-                    count >= lines.len() && count % 20 == 0,
+                    count >= lines.len() && count.is_multiple_of(20),
                     "{count} of {}",
                     lines.len()
                 );
