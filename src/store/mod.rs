@@ -3,6 +3,8 @@
 //! Invariant: nothing outside `store/` names an engine's types or its SQL crates; callers hold
 //! `Arc<dyn Store>`.
 
+#[cfg(test)]
+mod conformance;
 pub mod filter;
 pub mod sqlite;
 

@@ -253,3 +253,73 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
     assert_eq!(support::raw_lines(dir.path()).len(), 2);
     assert!(server.stop().success());
 }
+
+#[test]
+fn readers_see_everything_acknowledged_while_a_server_works() {
+    let dir = support::temp_dir();
+    let server = Server::start(dir.path(), &["--segment-events", "150"]);
+    let acknowledged = std::sync::Mutex::new(Vec::new());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let is_done = || done.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = server.connect();
+            for first in (0..).step_by(20) {
+                if is_done() {
+                    return;
+                }
+                let batch: Vec<String> = (first..first + 20).map(support::event).collect();
+                let body = support::event_list(&batch);
+                let answer = client.post("/webhook", body.as_bytes()).unwrap();
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                acknowledged.lock().unwrap().extend(batch);
+            }
+        });
+        for (path, body) in [
+            ("/api/v1/seal", ""),
+            ("/api/v1/prune", r#"{"before":"2026-11-01"}"#),
+        ] {
+            let (server, is_done) = (&server, &is_done);
+            scope.spawn(move || {
+                let mut client = server.connect();
+                while !is_done() {
+                    let answer = client.post(path, body.as_bytes()).unwrap();
+                    assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+                    // Something to prune.
+                    let old = support::event_at(1_000_000, "2026-10-01T00:00:00Z");
+                    client.post("/webhook", old.as_bytes()).unwrap();
+                }
+            });
+        }
+        // A failed check ends the others too.
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..25 {
+                let before = acknowledged.lock().unwrap().clone();
+                let mut lines = support::raw_lines(dir.path());
+                lines.retain(|line| !line.contains("2026-10-01"));
+                assert!(
+                    lines.windows(2).all(|pair| pair[0] != pair[1]),
+                    "an event twice"
+                );
+                let seen: std::collections::HashSet<&String> = lines.iter().collect();
+                let lost = before.iter().find(|event| !seen.contains(event));
+                assert_eq!(lost, None, "of {} acknowledged", before.len());
+                assert_eq!(lines.len() % 20, 0, "a part of a batch");
+                let young = "select count(*) from events where time >= '2026-11-01'";
+                let count = support::local(dir.path(), "sql", &[young, "-o", "csv"]).expect(0);
+                let count: usize = count.text().lines().nth(1).unwrap().parse().unwrap();
+                assert!(
+                    count >= lines.len() && count.is_multiple_of(20),
+                    "{count} of {}",
+                    lines.len()
+                );
+                support::local(dir.path(), "stats", &[]).expect(0);
+            }
+        }));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        if let Err(panic) = checked {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    assert!(server.stop().success());
+}

@@ -213,6 +213,14 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// Takes back a record of what did not happen.
+    pub(crate) fn forget_pruned(&mut self, segment: &str) -> Result<()> {
+        self.connection
+            .execute("delete from pruned where segment = ?1", [segment])
+            .map(drop)
+            .map_err(|error| failed(&self.path, &error))
+    }
+
     pub(crate) fn pruned(&self) -> Result<PrunedTotal> {
         self.connection
             .query_row(

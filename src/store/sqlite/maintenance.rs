@@ -89,14 +89,7 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         && let Some(inputs) = merge::worth_merging(shared, merge_now)
     {
         drop(state);
-        if let Err(error) = merge::merge(shared, &inputs) {
-            // Left alone from here on, or every round would fail at the same segments.
-            shared
-                .progress()
-                .unmergeable
-                .extend(inputs.iter().map(|meta| meta.name.clone()));
-            return Err(error);
-        }
+        merge::merge(shared, &inputs)?;
         tracing::info!(segments = inputs.len(), "merged");
         return Ok(true);
     }
@@ -197,9 +190,16 @@ pub(crate) fn prune(
     }
     let mut failure = None;
     for meta in state.sealed.iter().filter(|meta| meta.oldest < cutoff) {
-        // One damaged segment must not keep the others from being pruned.
-        if let Err(error) = prune_segment(shared, meta, cutoff, &mut pruned) {
-            failure = Some(error);
+        match prune_segment(shared, meta, cutoff, dry_run) {
+            Ok(events) => {
+                let whole = meta.newest < cutoff;
+                pruned.events += events;
+                pruned.segments_removed += u64::from(whole);
+                pruned.segments_rewritten += u64::from(!whole);
+            }
+            // It costs only itself: the others are pruned all the same.
+            Err(error @ StoreError::Damaged(_)) => failure = failure.or(Some(error)),
+            Err(error) => return Err(error),
         }
     }
     if !dry_run {
@@ -209,13 +209,13 @@ pub(crate) fn prune(
     failure.map_or(Ok(pruned), Err)
 }
 
-/// Removes events before `cutoff` from one segment, or with a dry run only counts them.
+/// Removes the events of one segment before `cutoff`; how many they are.
 fn prune_segment(
     shared: &Shared,
     meta: &Arc<SegmentMeta>,
     cutoff: i64,
-    pruned: &mut Pruned,
-) -> Result<()> {
+    dry_run: bool,
+) -> Result<u64> {
     let whole = meta.newest < cutoff;
     let events = if whole {
         meta.events
@@ -223,21 +223,28 @@ fn prune_segment(
         let part = Part::Sealed(shared.open_sealed(meta)?);
         u64::from(part.rows_between(None, Some(cutoff))?.1)
     };
-    if !pruned.dry_run {
-        // Recorded before it happens: a crash in between leaves a record of events that are still
-        // there, never the other way round; the next run replaces the record.
-        let newest = meta.newest.min(cutoff - 1);
-        shared
-            .ledger()
-            .record_pruned(&meta.name, cutoff, events, meta.oldest, newest)?;
-        if whole {
-            seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())?;
-        } else {
-            merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff))?;
-        }
+    if dry_run {
+        return Ok(events);
     }
-    pruned.events += events;
-    pruned.segments_removed += u64::from(whole);
-    pruned.segments_rewritten += u64::from(!whole);
-    Ok(())
+    // Recorded before it happens: a crash in between leaves a record of events that are still
+    // there, never the other way round, and the next run replaces it.
+    let newest = meta.newest.min(cutoff - 1);
+    shared
+        .ledger()
+        .record_pruned(&meta.name, cutoff, events, meta.oldest, newest)?;
+    let done = if whole {
+        seal::replace(shared, std::slice::from_ref(&meta.name), Vec::new())
+    } else {
+        merge::rewrite(shared, &[Arc::clone(meta)], Some(cutoff)).map(drop)
+    };
+    if done.is_err()
+        && shared
+            .state()
+            .sealed
+            .iter()
+            .any(|kept| kept.name == meta.name)
+    {
+        shared.ledger().forget_pruned(&meta.name)?;
+    }
+    done.map(|()| events)
 }

@@ -22,13 +22,13 @@ const MERGED_SEGMENTS_MAX: usize = 32;
 pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<SegmentMeta>>> {
     let max = limits::MERGE_EVENTS_MAX.max(shared.options.segment_events) as u64;
     let mut months: BTreeMap<Option<i64>, Vec<Arc<SegmentMeta>>> = BTreeMap::new();
-    let unmergeable = shared.progress().unmergeable.clone();
+    let unmergeable = shared
+        .unmergeable
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = shared.state();
-    for meta in state
-        .sealed
-        .iter()
-        .filter(|meta| !unmergeable.contains(&meta.name))
-    {
+    let fit = |meta: &&Arc<SegmentMeta>| !unmergeable.contains(&meta.name);
+    for meta in state.sealed.iter().filter(fit) {
         months
             .entry(month_of(meta.newest))
             .or_default()
@@ -62,7 +62,29 @@ fn run(segments: &[Arc<SegmentMeta>], max: u64, thorough: bool) -> Option<Vec<Ar
 
 /// Merges segments into one.
 pub(crate) fn merge(shared: &Shared, inputs: &[Arc<SegmentMeta>]) -> Result<()> {
-    rewrite(shared, inputs, None).map(drop)
+    let merged = rewrite(shared, inputs, None).map(drop);
+    let Err(StoreError::Damaged(_)) = &merged else {
+        return merged;
+    };
+    // A damaged segment costs only itself: the others are merged without it.
+    let mut unmergeable = shared
+        .unmergeable
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let known = unmergeable.len();
+    for meta in inputs {
+        let checked = shared.open_apart(meta).and_then(|sealed| sealed.verify());
+        if let Err(error) = checked {
+            tracing::error!(%error, "a damaged segment is left out of merges");
+            unmergeable.insert(meta.name.clone());
+        }
+    }
+    if unmergeable.len() > known {
+        return Ok(());
+    }
+    // Whichever it is, trying the same again and again helps nobody.
+    unmergeable.extend(inputs.iter().map(|meta| meta.name.clone()));
+    merged
 }
 
 /// Writes the events of segments at or after `from` into one new segment (none, when there are

@@ -1,7 +1,7 @@
 //! What the engine's threads share: the current files, the open segments, and the signals between
 //! the writer and the maintenance thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
@@ -47,8 +47,6 @@ pub(crate) struct Progress {
     pub(crate) stopping: bool,
     /// The maintenance thread has ended.
     pub(crate) stopped: bool,
-    /// Segments of a merge that failed.
-    pub(crate) unmergeable: std::collections::HashSet<String>,
     /// The last background failure, for those who wait for the work.
     pub(crate) failure: Option<String>,
     /// Counts the rounds that are done.
@@ -80,6 +78,8 @@ pub(crate) struct Shared {
     open: Mutex<OpenSegments>,
     chunks: Arc<ChunkCache>,
     facts: Mutex<Facts>,
+    /// Segments that could not be merged because they are damaged; they stay as they are.
+    pub(crate) unmergeable: Mutex<HashSet<String>>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
     retired: Mutex<Vec<(String, Option<Weak<SegmentMeta>>)>>,
@@ -149,6 +149,7 @@ impl Shared {
             open: Mutex::default(),
             chunks: Arc::default(),
             facts: Mutex::default(),
+            unmergeable: Mutex::default(),
             retired: Mutex::default(),
             temporary: match tempfile::tempfile_in(directory) {
                 Ok(_) => directory.to_owned(),
