@@ -8,15 +8,16 @@ use crate::query::wire::PruneRequest;
 
 /// Remove events by their time
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("cutoff").required(true).args(["older_than", "before"]))]
 #[command(after_help = "Examples:\n  \
     auditql prune --older-than 90d --dry-run\n  \
     auditql prune --before 2026-01-01")]
 pub(super) struct Args {
     /// Remove events older than this age, such as 90d
-    #[arg(long, value_name = "AGE", required_unless_present = "before")]
+    #[arg(long, value_name = "AGE")]
     older_than: Option<String>,
     /// Remove events before this time; without a zone UTC
-    #[arg(long, value_name = "TIME", conflicts_with = "older_than")]
+    #[arg(long, value_name = "TIME")]
     before: Option<String>,
     /// Only say what would go
     #[arg(long)]

@@ -7,6 +7,9 @@ use crate::limits::ROWS_DEFAULT;
 use crate::query::params::{EventParams, FilterParams};
 
 /// Count the values of a column, most frequent first
+///
+/// Counts events, and a call has one event per stage: to count calls, give --stage ResponseComplete
+/// (calls that are still open are left out), or group `requests` with `auditql sql`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     auditql top user --code 403 --limit 20\n  \
