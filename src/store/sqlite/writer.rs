@@ -41,6 +41,11 @@ impl Submission {
     }
 }
 
+/// Beyond [`UNSEALED_MAX`], up to this many, each commit waits only this long, so that senders are
+/// slowed down to the pace of sealing instead of being stopped for as long as a seal takes.
+const UNSEALED_BLOCKED_MAX: usize = UNSEALED_MAX + 1;
+const PACE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Full active segments that may wait while sealing fails, before batches are refused.
 const UNSEALED_WHILE_FAILING_MAX: usize = 16;
 
@@ -334,19 +339,22 @@ impl Writer {
     /// Backpressure: ingest waits while sealing is far behind, so memory and disk stay bounded.
     fn wait_for_sealing(&self) -> Result<()> {
         let mut progress = self.shared.progress();
-        while self.shared.state().actives.len() > UNSEALED_MAX && !progress.stopped {
+        let began = Instant::now();
+        loop {
+            let unsealed = self.shared.state().actives.len();
+            let is_paced = unsealed <= UNSEALED_BLOCKED_MAX && began.elapsed() >= PACE;
+            if unsealed <= UNSEALED_MAX || is_paced || progress.stopped {
+                break;
+            }
             if let Some(failure) = &progress.failure {
                 // Sealing may fail for a while; events are safe unsealed, but not without bound.
-                if self.shared.state().actives.len() > UNSEALED_WHILE_FAILING_MAX {
+                if unsealed > UNSEALED_WHILE_FAILING_MAX {
                     return Err(StoreError::Unavailable(format!("sealing fails: {failure}")));
                 }
                 break;
             }
-            progress = self
-                .shared
-                .changed
-                .wait(progress)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let waited = self.shared.changed.wait_timeout(progress, PACE);
+            progress = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
         Ok(())
     }
