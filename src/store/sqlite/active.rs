@@ -214,7 +214,7 @@ impl Transaction<'_> {
         Ok(changed > 0)
     }
 
-    /// Keeps a quarantined item: its bytes here, or only a count when `known` elsewhere.
+    /// Keeps a quarantined item with its bytes.
     pub(crate) fn insert_quarantine(
         &self,
         id: i64,

@@ -34,7 +34,6 @@ pub(crate) struct PartScan {
     pub(crate) part: Part,
     predicates: Vec<Predicate>,
     bytes: Vec<Term>,
-    deriver: Deriver,
     direction: Direction,
     /// Rows to look at, ascending; all of `low..high` when `None`.
     candidates: Option<Vec<u32>>,
@@ -93,7 +92,6 @@ impl PartScan {
             part,
             predicates,
             bytes,
-            deriver: deriver.clone(),
             direction,
             candidates,
             low,
@@ -330,7 +328,7 @@ impl PartScan {
                 work.blocks_read += self.part.raw(rows, &mut |row, raw| {
                     if rest
                         .iter()
-                        .all(|term| raw_matches(term, &raw, &self.deriver) != term.negate)
+                        .all(|term| raw_matches(term, &raw) != term.negate)
                     {
                         keep.push(row);
                     }
@@ -416,7 +414,7 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
 }
 
 /// A test on an event's bytes, without its negation.
-fn raw_matches(term: &Term, raw: &[u8], _deriver: &Deriver) -> bool {
+fn raw_matches(term: &Term, raw: &[u8]) -> bool {
     match &term.test {
         Test::Contains { any } => any
             .iter()
