@@ -10,5 +10,6 @@ pub mod json;
 pub mod normalise;
 pub mod outcome;
 pub mod resources;
+pub mod suggest;
 pub mod time;
 pub mod value;

@@ -3,7 +3,6 @@
 
 mod base64;
 pub mod listing;
-mod names;
 pub mod output;
 pub mod params;
 pub mod source;

@@ -1,7 +1,12 @@
 //! What a question asks of events: a conjunction of terms. Engine-neutral.
 
+mod list;
+mod terms;
+
 use std::net::IpAddr;
 use std::sync::Arc;
+
+pub use list::escape;
 
 use crate::model::column::Column;
 
@@ -140,6 +145,18 @@ impl Filter {
             test,
             negate: false,
         });
+    }
+
+    /// Adds the terms that `words` on `column` stand for: a comma list with `!` and `*`, codes such
+    /// as `4xx`, resources such as `deploy`, addresses such as `10.0.0.0/8`; on `raw` the text that
+    /// the event's bytes must hold. The error says what is wrong with the value.
+    pub fn push_words(&mut self, column: Column, words: &str) -> Result<(), String> {
+        terms::push(self, column, words)
+    }
+
+    /// Whether [`Filter::push_words`] takes words on `column`.
+    pub const fn takes_words(column: Column) -> bool {
+        terms::takes_words(column)
     }
 
     /// Adds a term that must not hold.

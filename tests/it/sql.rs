@@ -1,6 +1,7 @@
 //! SQL through the command line and the API, which must write the same.
 
 mod limits;
+mod words;
 
 use serde_json::{Value, json};
 

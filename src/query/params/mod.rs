@@ -7,22 +7,18 @@
 //! so `!*` finds the events without one. `*` stands for any run of characters. A backslash takes
 //! the meaning from a comma, `*`, `!` or backslash after it.
 
-mod list;
-mod suggest;
-mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use list::escape;
+pub use crate::store::filter::escape;
 
 use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
-use crate::model::outcome::Outcome;
+use crate::model::suggest::suggest;
+use crate::query::clock;
 use crate::query::listing::DEFAULT_COLUMNS;
-use crate::query::{clock, names};
 use crate::store::filter::Filter;
 use crate::store::{EventQuery, Order};
-use suggest::suggest;
 
 macro_rules! filters {
     ($($name:ident $([$short:literal])? $value:literal $doc:literal,)*) => {
@@ -103,36 +99,22 @@ impl FilterParams {
 }
 
 fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), String> {
-    match name {
-        "cluster" => terms::text(filter, Column::Cluster, value),
-        "user" => terms::text(filter, Column::User, value),
-        "verb" => terms::verb(filter, value),
-        "resource" => terms::resource(filter, value),
-        "subresource" => terms::text(filter, Column::Subresource, value),
-        "namespace" => terms::text(filter, Column::Namespace, value),
-        "name" => terms::text(filter, Column::Name, value),
-        "stage" => terms::closed(filter, Column::Stage, names::STAGES, value),
-        "level" => terms::closed(filter, Column::Level, names::LEVELS, value),
-        "code" => terms::code(filter, value),
-        "outcome" => {
-            let known: Vec<_> = Outcome::ALL.iter().map(|known| known.as_str()).collect();
-            terms::closed(filter, Column::Outcome, &known, value)
-        }
-        "source_ip" => terms::source_ip(filter, value),
-        "user_agent" => terms::text(filter, Column::UserAgent, value),
-        "audit_id" => terms::text(filter, Column::AuditId, value),
-        "uri" => terms::text(filter, Column::RequestUri, value),
-        "contains" => terms::contains(filter, value),
+    let column = match name {
         "since" => {
             filter.since = Some(clock::parse_human(value, now)?);
-            Ok(())
+            return Ok(());
         }
         "until" => {
             filter.until = Some(clock::parse_human(value, now)?);
-            Ok(())
+            return Ok(());
         }
-        _ => unreachable!("every name of the table is in this match; a test goes through them"),
-    }
+        "source_ip" => Column::SourceIps,
+        "uri" => Column::RequestUri,
+        "contains" => Column::Raw,
+        other => Column::by_name(other)
+            .expect("every other filter has its column's name; a test goes through them"),
+    };
+    filter.push_words(column, value)
 }
 
 /// A listing of events.

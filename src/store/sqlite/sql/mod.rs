@@ -18,6 +18,7 @@ mod session;
 mod tables;
 mod tempfs;
 mod vtab;
+mod words;
 
 #[cfg(test)]
 mod escape_tests;

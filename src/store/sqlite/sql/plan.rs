@@ -9,11 +9,13 @@
 
 use std::fmt::Write as _;
 
+use rusqlite::ffi;
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
 
 use super::instant;
 use crate::model::column::{Column, Kind};
+use crate::store::filter::Filter;
 use crate::store::sqlite::scan::ScanOrder;
 
 /// How a condition compares its column.
@@ -30,11 +32,12 @@ pub(super) enum Op {
     Ge,
     Like,
     Glob,
+    Match,
     IsNull,
     NotNull,
 }
 
-const OPS: [(Op, &str); 13] = [
+const OPS: [(Op, &str); 14] = [
     (Op::Eq, "="),
     (Op::In, "in"),
     (Op::Ne, "<>"),
@@ -46,6 +49,7 @@ const OPS: [(Op, &str); 13] = [
     (Op::Ge, ">="),
     (Op::Like, "like"),
     (Op::Glob, "glob"),
+    (Op::Match, "match"),
     (Op::IsNull, "isnull"),
     (Op::NotNull, "notnull"),
 ];
@@ -155,12 +159,22 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
     let (mut rows, mut visited) = (table.events.max(1) as f64, table.events.max(1) as f64);
     let mut unique = false;
     for (at, (column, operator, usable)) in offered.into_iter().enumerate() {
-        let (Some(column), true) = ((table.column)(column), usable) else {
+        let Some(column) = (table.column)(column) else {
             continue;
         };
         let Some(op) = op(info, at, &operator)? else {
             continue;
         };
+        if !usable {
+            // Only the scan knows what words mean: ask for a plan in which they are known.
+            if op == Op::Match {
+                return Err(rusqlite::Error::SqliteFailure(
+                    ffi::Error::new(ffi::SQLITE_CONSTRAINT),
+                    None,
+                ));
+            }
+            continue;
+        }
         let Some(exact) = takes(info, at, column, op)? else {
             continue;
         };
@@ -204,6 +218,7 @@ fn op(info: &IndexInfo, at: usize, op: &IndexConstraintOp) -> rusqlite::Result<O
         IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
         IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIKE => Op::Like,
         IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_MATCH => Op::Match,
         IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNULL => Op::IsNull,
         IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOTNULL => Op::NotNull,
         _ => return Ok(None),
@@ -212,6 +227,9 @@ fn op(info: &IndexInfo, at: usize, op: &IndexConstraintOp) -> rusqlite::Result<O
 
 /// Whether a condition goes down, and then whether the scan decides it exactly.
 fn takes(info: &IndexInfo, at: usize, column: Column, op: Op) -> rusqlite::Result<Option<bool>> {
+    if op == Op::Match {
+        return Ok(Filter::takes_words(column).then_some(true));
+    }
     // `sha256` is computed and `source_ips` matches any address: SQLite tests those.
     if matches!(column.kind(), Kind::Json | Kind::Bytes) || column == Column::Sha256 {
         return Ok(None);
@@ -241,6 +259,10 @@ fn takes(info: &IndexInfo, at: usize, column: Column, op: Op) -> rusqlite::Resul
 fn selectivity(column: Column, op: Op) -> (f64, f64) {
     let few = matches!(op, Op::Eq | Op::In | Op::Is);
     let several = if op == Op::In { 4.0 } else { 1.0 };
+    // Often NULL, which is no condition.
+    if op == Op::Match {
+        return (0.5, 0.5);
+    }
     match column {
         Column::Id | Column::AuditId if few => (1e-9 * several, 1e-9 * several),
         Column::Time if few => (1e-6, 1e-6),

@@ -32,6 +32,7 @@ impl Building {
     fn condition(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
         let null = matches!(value, ValueRef::Null);
         match op {
+            Op::Match => self.words(column, value)?,
             Op::IsNull => self.filter.push(Test::Absent { column }),
             Op::NotNull => self.filter.push_not(Test::Absent { column }),
             Op::Is if null => self.filter.push(Test::Absent { column }),
@@ -150,6 +151,24 @@ impl Building {
             column,
             any: vec![pattern],
         });
+    }
+
+    fn words(&mut self, column: Column, value: ValueRef<'_>) -> Result<()> {
+        let number;
+        let words = match value {
+            ValueRef::Null => return Ok(()),
+            ValueRef::Integer(value) => {
+                number = value.to_string();
+                &number
+            }
+            value => utf8(value).ok_or_else(|| {
+                let name = column.name();
+                StoreError::BadRequest(format!("{name} match: the words are no text"))
+            })?,
+        };
+        self.filter.push_words(column, words).map_err(|error| {
+            StoreError::BadRequest(format!("{} match {words:?}: {error}", column.name()))
+        })
     }
 
     /// `<>` excludes NULL as well, `is not` does not.

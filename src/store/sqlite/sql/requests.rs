@@ -108,14 +108,26 @@ pub(super) struct Requests {
     pub(super) session: Arc<Session>,
 }
 
-/// Equal over all stages of a call, so that a condition on it keeps or drops the call whole.
+/// Equal over all stages of a call, so that a condition on it keeps or drops the call whole: what
+/// puts the stages together, and what the apiserver reads from method, URI and connection before
+/// the first stage.
+const WHOLE: [Column; 11] = [
+    KEY[0],
+    KEY[1],
+    KEY[2],
+    KEY[3],
+    Column::ReceivedTime,
+    Column::Verb,
+    Column::ApiGroup,
+    Column::Resource,
+    Column::Subresource,
+    Column::Namespace,
+    Column::SourceIp,
+];
+
 fn pushed(at: i32) -> Option<Column> {
     match COLUMNS.get(usize::try_from(at).ok()?)?.2 {
-        Output::Last(column)
-            if KEY.contains(&column) || matches!(column, Column::ReceivedTime | Column::Verb) =>
-        {
-            Some(column)
-        }
+        Output::Last(column) if WHOLE.contains(&column) => Some(column),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use super::events::Events;
 use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
-use super::{functions, instant, memory, quota, tempfs, vtab};
+use super::{functions, instant, memory, quota, tempfs, vtab, words};
 use crate::limits::SQL_LENGTH_BYTES_MAX;
 use crate::store::{Result, StoreError};
 
@@ -87,6 +87,7 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
     }
     instant::register(&connection, session)?;
     functions::register(&connection)?;
+    words::register(&connection, session)?;
     let shared = || Arc::clone(session);
     vtab::register(&connection, "events", session, Events { session: shared() })?;
     vtab::register(
@@ -226,6 +227,7 @@ const FUNCTIONS: &[&str] = &[
     "log2",
     "lower",
     "ltrim",
+    "match",
     "max",
     "min",
     "mod",

@@ -1,6 +1,6 @@
 //! Comma lists with negation: `a,b`, `!a,b`, `system:*,!system:node:*`.
 
-use crate::store::filter::Pattern;
+use super::Pattern;
 
 /// One item of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! "Did you mean".
 
 /// What to say after an unknown `word`: the nearest of `known`, or else all of them.
-pub(super) fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let word = word.to_lowercase();
     let nearest = known

@@ -1,14 +1,54 @@
-//! One filter parameter's words to the terms it stands for. Errors say what is wrong with the
-//! value; the caller names the flag.
+//! The words of a condition on a column to the terms they stand for: what a filter's flag takes,
+//! and what stands to the right of `match` in SQL. Errors say what is wrong with the value; the
+//! caller names the flag.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::list::{self, Item};
-use super::suggest::suggest;
-use crate::model::column::Column;
+use super::{Filter, Pattern, Test};
+use crate::model::column::{Column, Kind};
+use crate::model::outcome::Outcome;
 use crate::model::resources;
-use crate::store::filter::{Filter, Pattern, Test};
+use crate::model::suggest::suggest;
+
+/// Stages of `audit.k8s.io/v1`.
+const STAGES: &[&str] = &[
+    "RequestReceived",
+    "ResponseStarted",
+    "ResponseComplete",
+    "Panic",
+];
+
+/// Levels of `audit.k8s.io/v1`.
+const LEVELS: &[&str] = &["None", "Metadata", "Request", "RequestResponse"];
+
+/// Whether [`Filter::push_words`] knows what words on the column mean.
+pub(super) const fn takes_words(column: Column) -> bool {
+    match column {
+        Column::Raw | Column::Code => true,
+        Column::Sha256 | Column::RequestObject | Column::ResponseObject => false,
+        _ => matches!(column.kind(), Kind::Text | Kind::Json),
+    }
+}
+
+/// See [`Filter::push_words`].
+pub(super) fn push(filter: &mut Filter, column: Column, value: &str) -> Result<(), String> {
+    match column {
+        Column::Verb => verb(filter, value),
+        Column::Resource => resource(filter, value),
+        Column::Stage => closed(filter, column, STAGES, value),
+        Column::Level => closed(filter, column, LEVELS, value),
+        Column::Outcome => {
+            let known: Vec<_> = Outcome::ALL.iter().map(|known| known.as_str()).collect();
+            closed(filter, column, &known, value)
+        }
+        Column::Code => code(filter, value),
+        Column::SourceIps | Column::SourceIp | Column::ClientIp => address(filter, column, value),
+        Column::Raw => contains(filter, value),
+        _ => text(filter, column, value),
+    }
+}
 
 /// Adds the terms of a list: one that must hold over the plain items, and one that must not over
 /// the negated ones.
@@ -33,7 +73,7 @@ fn add<T>(
 }
 
 /// Text that anyone may choose.
-pub(super) fn text(filter: &mut Filter, column: Column, value: &str) -> Result<(), String> {
+fn text(filter: &mut Filter, column: Column, value: &str) -> Result<(), String> {
     add(
         filter,
         list::parse(value)?,
@@ -43,7 +83,7 @@ pub(super) fn text(filter: &mut Filter, column: Column, value: &str) -> Result<(
 }
 
 /// Verbs: as typed, and in lower case as the apiserver writes them.
-pub(super) fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
+fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
     let read = |item: &Item| {
         let lower = Item {
             text: item.text.to_lowercase(),
@@ -63,7 +103,7 @@ pub(super) fn verb(filter: &mut Filter, value: &str) -> Result<(), String> {
 }
 
 /// One of a closed set of names, in any case; a wildcard stands for those that it matches.
-pub(super) fn closed(
+fn closed(
     filter: &mut Filter,
     column: Column,
     known: &[&'static str],
@@ -97,7 +137,7 @@ pub(super) fn closed(
 }
 
 /// Resources: `pods`, `po`, `deployments.apps`, `*.cert-manager.io`.
-pub(super) fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
+fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
     let read = |item: &Item| {
         if let Some((resource, subresource)) = item.text.split_once('/') {
             return Err(format!(
@@ -127,7 +167,7 @@ pub(super) fn resource(filter: &mut Filter, value: &str) -> Result<(), String> {
 }
 
 /// Status codes: `403`, `4xx`, `400-499`, `*`.
-pub(super) fn code(filter: &mut Filter, value: &str) -> Result<(), String> {
+fn code(filter: &mut Filter, value: &str) -> Result<(), String> {
     let column = Column::Code;
     let read = |item: &Item| {
         code_range(&item.text)
@@ -164,9 +204,8 @@ fn code_range(text: &str) -> Option<(i64, i64)> {
     number(text).map(|code| (code, code))
 }
 
-/// Addresses, networks and wildcards on any recorded address.
-pub(super) fn source_ip(filter: &mut Filter, value: &str) -> Result<(), String> {
-    let column = Column::SourceIps;
+/// Addresses, networks and wildcards; on `source_ips` any recorded address matches.
+fn address(filter: &mut Filter, column: Column, value: &str) -> Result<(), String> {
     let read = |item: &Item| {
         if item.wildcard {
             return Ok(vec![item.pattern()]);
@@ -197,7 +236,7 @@ pub(super) fn source_ip(filter: &mut Filter, value: &str) -> Result<(), String> 
 }
 
 /// A substring of the raw bytes in the spellings that JSON writers give it.
-pub(super) fn contains(filter: &mut Filter, value: &str) -> Result<(), String> {
+fn contains(filter: &mut Filter, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("is empty; give the text to look for".to_owned());
     }
