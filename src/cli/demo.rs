@@ -88,6 +88,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
             any_address: false,
         },
         retain: None,
+        library: crate::query::library::Library::shipped().clone(),
         limits: Limits::default(),
     };
     if args.once {

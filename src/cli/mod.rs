@@ -3,6 +3,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod ask;
 mod bench;
 mod connection;
 mod demo;
@@ -68,6 +69,7 @@ enum Command {
     Query(query::Args),
     Show(show::Args),
     Top(top::Args),
+    Ask(ask::Args),
     Sql(sql::Args),
     Stats(stats::Args),
     Quarantine(quarantine::Args),
@@ -86,6 +88,7 @@ impl Command {
             Command::Query(args) => query::run(args),
             Command::Show(args) => show::run(args),
             Command::Top(args) => top::run(args),
+            Command::Ask(args) => ask::run(args),
             Command::Sql(args) => sql::run(args),
             Command::Stats(args) => stats::run(args),
             Command::Quarantine(args) => quarantine::run(args),

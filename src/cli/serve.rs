@@ -15,6 +15,7 @@ use super::Exit;
 use crate::http::{self, App, Hosts, Limits, Settings};
 use crate::limits;
 use crate::query::clock;
+use crate::query::library::Library;
 use crate::store::{self, OpenOptions, Store};
 
 /// Threads for what blocks: encoding, commits, queries. More than that only wait for two cores.
@@ -59,6 +60,10 @@ pub struct Args {
     /// Remove events whose time is longer ago than this, such as 30d
     #[arg(long, value_name = "AGE", value_parser = clock::parse_duration)]
     pub retain: Option<Duration>,
+
+    /// Directory of more questions for /api/v1/queries: a SQL file with a header each
+    #[arg(long, value_name = "DIR", env = "AUDITQL_QUERIES")]
+    pub queries: Option<PathBuf>,
 
     /// Events in the active segment before it is sealed
     #[arg(long, value_name = "N", default_value_t = limits::SEGMENT_EVENTS, value_parser = parse_count)]
@@ -113,6 +118,10 @@ pub enum LogFormat {
 /// Serves until SIGTERM or SIGINT. A second signal ends the process at once, with 130.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     start_log(args.log_format, "info");
+    let library = match &args.queries {
+        Some(directory) => Library::with_directory(directory).map_err(anyhow::Error::msg)?,
+        None => Library::shipped().clone(),
+    };
     let listener = listen(&args.listen, args.insecure)?;
     let options = OpenOptions {
         segment_events: args.segment_events,
@@ -120,12 +129,12 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let store = store::open_write(&args.data, &options)?;
     let address = listener.local_addr()?;
-    let settings = args.settings(address.ip());
+    let settings = args.settings(address.ip(), library);
     serve_until_signal(listener, store, settings)
 }
 
 impl Args {
-    fn settings(self, listen: IpAddr) -> Settings {
+    fn settings(self, listen: IpAddr, library: Library) -> Settings {
         Settings {
             spool_dir: self.data,
             hosts: Hosts {
@@ -138,6 +147,7 @@ impl Args {
                 any_address: self.insecure,
             },
             retain: self.retain,
+            library,
             limits: Limits {
                 body_bytes_max: self.body_bytes_max,
                 inflight_bytes_max: usize::try_from(self.inflight_bytes_max).unwrap_or(usize::MAX),
@@ -325,7 +335,7 @@ mod tests {
     #[test]
     fn names_are_allowed_whatever_their_case() {
         let args = parse(&["--allowed-host", "AuditQL.Monitoring.svc."]);
-        let settings = args.settings([0, 0, 0, 0].into());
+        let settings = args.settings([0, 0, 0, 0].into(), Library::default());
         assert_eq!(settings.hosts.names, ["auditql.monitoring.svc"]);
         assert_eq!(settings.hosts.listen, None);
     }

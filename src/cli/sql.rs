@@ -67,7 +67,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     printer.finish(answer, "there are more rows")
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match text {
         "0" => Ok(Duration::ZERO),
         _ => print::duration(text),

@@ -7,7 +7,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{self, MethodRouter};
 
-use super::api::{events, quarantine, sql, stats, top, upkeep};
+use super::api::{events, quarantine, queries, sql, stats, top, upkeep};
 use super::problem::Problem;
 use super::{App, frame, guard, health, webhook};
 
@@ -23,6 +23,8 @@ pub(super) fn build(app: &App) -> Router {
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/events/{id}/raw", get(events::raw))
         .route("/api/v1/top/{field}", get(top::top))
+        .route("/api/v1/queries", get(queries::list))
+        .route("/api/v1/queries/{name}", get(queries::ask))
         .route("/api/v1/stats", get(stats::stats))
         .route("/api/v1/quarantine", get(quarantine::list))
         .route("/api/v1/quarantine/{id}/raw", get(quarantine::raw))
@@ -51,8 +53,8 @@ async fn not_found(request: Request) -> Result<Response, Problem> {
         "kube-apiserver needs /webhook or /webhook/CLUSTER in its kubeconfig's server URL"
     } else {
         "there are /webhook, /webhook/CLUSTER, /healthz, /readyz and, under /api/v1, events, \
-         events/ID, events/ID/raw, top/FIELD, stats, quarantine, quarantine/ID/raw, prune, seal, \
-         sql"
+         events/ID, events/ID/raw, top/FIELD, queries, queries/NAME, stats, quarantine, \
+         quarantine/ID/raw, prune, seal, sql"
     };
     let shown: String = path.chars().take(200).collect();
     Err(Problem::not_found(format!("nothing at {shown:?}; {hint}")))

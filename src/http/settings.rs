@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Hosts;
 use crate::limits;
+use crate::query::library::Library;
 
 /// How the server behaves.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Settings {
     pub hosts: Hosts,
     /// Remove events whose time is longer ago than this; `None` keeps them.
     pub retain: Option<Duration>,
+    /// The questions that can be asked by name.
+    pub library: Library,
     pub limits: Limits,
 }
 

@@ -26,6 +26,7 @@ mod durability;
 mod full_disk;
 mod licences;
 mod output;
+mod questions;
 mod readme;
 mod recovery;
 mod sql;

@@ -3,6 +3,7 @@
 mod answer;
 pub(super) mod events;
 pub(super) mod quarantine;
+pub(super) mod queries;
 mod question;
 pub(super) mod sql;
 pub(super) mod stats;

@@ -50,6 +50,11 @@ impl Question {
         }
     }
 
+    /// Takes out the value of a parameter that may stand there once.
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        take(&mut self.pairs, name)
+    }
+
     pub(super) fn format(&self, among: &[Format]) -> Result<Format, Problem> {
         Format::read(self.format.as_deref(), among)
     }

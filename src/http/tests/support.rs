@@ -286,6 +286,7 @@ impl Server {
             spool_dir: spool.path().to_owned(),
             hosts: crate::http::Hosts::default(),
             retain: None,
+            library: crate::query::library::Library::shipped().clone(),
             limits: Limits::default(),
         };
         change(&mut settings);

@@ -34,6 +34,10 @@ macro_rules! filters {
         }
 
         impl FilterParams {
+            /// Name as in a query string, kind of value and help, in the order of the help.
+            pub const DOCS: &'static [(&'static str, &'static str, &'static str)] =
+                &[$((stringify!($name), $value, $doc)),*];
+
             /// The names as in a query string, in the order of the help.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
 

@@ -1,0 +1,297 @@
+//! `auditql ask`: the library of questions. Every question is a subcommand made from its header,
+//! so that its parameters are flags with help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use anyhow::anyhow;
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+
+use super::Exit;
+use super::connection::Connection;
+use super::print::Output;
+use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
+use crate::model::value::Value;
+use crate::query::clock;
+use crate::query::library::{GROUPS, Kind, Library, Param, Question};
+use crate::store::{SqlColumn, SqlSink};
+
+/// What names a directory of one's own questions.
+const DIRECTORY_ENV: &str = "AUDITQL_QUERIES";
+
+#[derive(Debug)]
+pub(super) struct Args {
+    asked: Option<Asked>,
+    output: Output,
+}
+
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    given: Vec<(String, String)>,
+    limit: u64,
+    skip_damaged: bool,
+    timeout: std::time::Duration,
+    output: Output,
+    connection: Connection,
+}
+
+/// The library, and why a user's own directory could not be added to it.
+type Loaded = (Library, Option<String>);
+
+/// The library. Its directory must be known before there are flags to read, so it is looked for in
+/// the arguments.
+fn loaded() -> &'static Loaded {
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let shipped = Library::shipped();
+        match directory(std::env::args_os().skip(1)) {
+            None => (shipped.clone(), None),
+            Some(directory) => match Library::with_directory(&directory) {
+                Ok(library) => (library, None),
+                Err(error) => (shipped.clone(), Some(error)),
+            },
+        }
+    })
+}
+
+fn directory(arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    let mut found = None;
+    let mut next_is_value = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        if next_is_value {
+            found = Some(PathBuf::from(&argument));
+        } else if let Some(value) = text.strip_prefix("--queries=") {
+            found = Some(PathBuf::from(value));
+        }
+        next_is_value = !next_is_value && text == "--queries";
+    }
+    let from_environment = || std::env::var_os(DIRECTORY_ENV).filter(|value| !value.is_empty());
+    found.or_else(|| from_environment().map(PathBuf::from))
+}
+
+impl clap::Args for Args {
+    fn augment_args(command: Command) -> Command {
+        // Only when this command was chosen: no other needs the library.
+        command
+            .about("Ask a question of the library; without one, list them")
+            .long_about(
+                "Ask a question of the library; without one, list them\n\nEvery question is a \
+                 command with flags of its own: auditql ask who-deleted --help. A filter's value \
+                 is the same as for auditql query.",
+            )
+            .after_help(
+                "Examples:\n  auditql ask\n  \
+                 auditql ask who-deleted --resource deployments --name web -n prod --since 7d\n  \
+                 auditql ask who-deleted --help",
+            )
+            .defer(|command| {
+                let texts = (
+                    command.get_about().cloned(),
+                    command.get_long_about().cloned(),
+                );
+                // Flattening sets the texts of what is flattened.
+                let command = Connection::augment_args(Output::augment_args(command))
+                    .about(texts.0.unwrap_or_default())
+                    .long_about(texts.1.unwrap_or_default())
+                    .subcommand_value_name("QUESTION")
+                    .subcommand_help_heading("Questions")
+                    .disable_help_subcommand(true)
+                    .arg(
+                        Arg::new("queries")
+                            .long("queries")
+                            .value_name("DIR")
+                            .value_parser(clap::value_parser!(PathBuf))
+                            .help("Directory of more questions; else AUDITQL_QUERIES"),
+                    )
+                    .mut_args(|arg| arg.global(true));
+                command.subcommands(loaded().0.questions().iter().map(subcommand))
+            })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// A question as a command.
+fn subcommand(question: &Question) -> Command {
+    let mut about = format!("{}\n\n{}", question.title, question.answers);
+    about.push_str(&format!("\n\nCannot see: {}", question.cannot_see));
+    about.push_str(&format!(
+        "\n\nNeeds audit level {} or more.",
+        question.level
+    ));
+    if !question.tags.is_empty() {
+        about.push_str(&format!("\nTags: {}", question.tags.join(", ")));
+    }
+    let mut after = String::from("Columns:\n");
+    let width = question
+        .columns
+        .iter()
+        .map(|column| column.name.len())
+        .max();
+    for column in &question.columns {
+        let width = width.unwrap_or(0);
+        after.push_str(&format!("  {:width$}  {}\n", column.name, column.doc));
+    }
+    let command = Command::new(question.name.clone())
+        .args(question.params.iter().map(flag))
+        .arg(
+            Arg::new("limit")
+                .long("limit")
+                .value_name("N")
+                .default_value(ROWS_DEFAULT.to_string())
+                .value_parser(clap::value_parser!(u64))
+                .help_heading("Answer")
+                .help("Most rows; 0 is all"),
+        )
+        .arg(
+            Arg::new("skip_damaged")
+                .long("skip-damaged")
+                .action(ArgAction::SetTrue)
+                .help_heading("Answer")
+                .help("Answer without damaged segments instead of failing"),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("DURATION")
+                .value_parser(super::sql::timeout)
+                .help_heading("Answer")
+                .help("Give up after this long, such as 1m; 0 is without limit [default: 10s]"),
+        );
+    command
+        .about(question.title.clone())
+        .long_about(about)
+        .after_long_help(after)
+}
+
+/// A parameter as a flag.
+fn flag(param: &Param) -> Arg {
+    let value = match param.kind {
+        Kind::Words => "LIST",
+        Kind::Text => "TEXT",
+        Kind::Int => "N",
+        Kind::Duration => "DURATION",
+        Kind::Time => "TIME",
+        Kind::Flag => "",
+    };
+    let mut help = param.help.clone();
+    if let Some(default) = &param.default
+        && param.kind != Kind::Flag
+    {
+        help.push_str(&format!(" [default: {default}]"));
+    }
+    let mut arg = Arg::new(param.name.clone())
+        .long(param.flag())
+        .help(help)
+        .help_heading("Parameters (a,b = any of them; !a,b = none; * = any text)")
+        .required(param.required);
+    if param.name == "namespace" {
+        arg = arg.short('n');
+    }
+    match param.kind {
+        Kind::Flag => arg.action(ArgAction::SetTrue),
+        _ => arg.value_name(value),
+    }
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let asked = match matches.subcommand() {
+            None => None,
+            Some((name, matches)) => Some(asked(name, matches)?),
+        };
+        Ok(Args {
+            asked,
+            output: Output::from_arg_matches(matches)?,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Args::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn asked(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
+    let unknown = |error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error);
+    let question = loaded().0.get(name).map_err(unknown)?;
+    let mut given = Vec::new();
+    for param in &question.params {
+        let value = match param.kind {
+            Kind::Flag => matches.get_flag(&param.name).then(|| "true".to_owned()),
+            _ => matches.get_one::<String>(&param.name).cloned(),
+        };
+        given.extend(value.map(|value| (param.name.clone(), value)));
+    }
+    Ok(Asked {
+        name: name.to_owned(),
+        given,
+        limit: matches.get_one("limit").copied().unwrap_or(ROWS_DEFAULT),
+        skip_damaged: matches.get_flag("skip_damaged"),
+        timeout: matches.get_one("timeout").copied().unwrap_or(QUERY_TIME),
+        output: Output::from_arg_matches(matches)?,
+        connection: Connection::from_arg_matches(matches)?,
+    })
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+    let (library, error) = loaded();
+    if let Some(error) = error {
+        return Err(anyhow!("{error}"));
+    }
+    let Some(asked) = args.asked else {
+        return list(library, args.output);
+    };
+    let question = library.get(&asked.name).map_err(anyhow::Error::msg)?;
+    let query = question
+        .query(&asked.given, asked.limit, asked.skip_damaged, clock::now())
+        .map_err(anyhow::Error::msg)?;
+    let source = asked.connection.open_read()?;
+    let mut printer = asked.output.printer();
+    let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
+    let answer = source.sql(&query, timeout, &mut printer);
+    printer.finish(answer, "there are more rows")
+}
+
+/// The questions, a row each.
+fn list(library: &Library, output: Output) -> anyhow::Result<Exit> {
+    let mut printer = output.printer();
+    let column = |name: &str| SqlColumn {
+        name: name.to_owned(),
+        kind: "TEXT".to_owned(),
+    };
+    printer.columns(&["group", "question", "title"].map(column));
+    for question in library.questions() {
+        let group = GROUPS.iter().find(|(group, _)| *group == question.group);
+        let group = group.map_or(question.group.as_str(), |(_, title)| title);
+        let row = [group, &question.name, &question.title].map(Value::text);
+        if printer.row(&row).is_break() {
+            break;
+        }
+    }
+    printer.end(Ok(()))?;
+    Ok(Exit::Found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_is_found_before_flags_are_read() {
+        let found = |words: &str| {
+            directory(words.split(' ').map(OsString::from)).map(|path| path.display().to_string())
+        };
+        assert_eq!(found("ask --queries a who").as_deref(), Some("a"));
+        assert_eq!(found("ask who --queries=a/b").as_deref(), Some("a/b"));
+        assert_eq!(
+            found("ask --queries --queries").as_deref(),
+            Some("--queries")
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! `/api/v1/queries`: the library of questions, and the answers to them.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+
+use super::answer::{Format, Writer};
+use super::question::Question;
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::http::stream::{Hold, stream};
+use crate::limits::ROWS_DEFAULT;
+use crate::query::clock;
+
+const FORMATS: [Format; 4] = [Format::Json, Format::Rows, Format::Jsonl, Format::Csv];
+
+/// `GET /api/v1/queries`: every question with its parameters and columns.
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, Problem> {
+    Question::none(request.uri())?;
+    let questions = app.0.settings.library.questions();
+    let listed = serde_json::json!({ "queries": questions });
+    Ok(super::json(listed.to_string().into_bytes()))
+}
+
+/// `GET /api/v1/queries/{name}`: asks it; parameters stand in the query string.
+pub(in crate::http) async fn ask(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let mut question = Question::read(request.uri())?;
+    let format = question.format(&FORMATS)?;
+    let budget = question.budget(&app);
+    let limit = match question.take("limit")? {
+        None => ROWS_DEFAULT,
+        Some(text) => text.parse().map_err(|_| {
+            Problem::bad_request(format!("limit {text:?} is no number; use 0 for all rows"))
+        })?,
+    };
+    let skip_damaged = match question.take("skip_damaged")?.as_deref() {
+        None | Some("false" | "0") => false,
+        Some("" | "true" | "1") => true,
+        Some(text) => {
+            let detail = format!("skip_damaged {text:?} is no truth value; use true or false");
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    let library = &app.0.settings.library;
+    let query = library
+        .get(&name)
+        .map_err(Problem::not_found)?
+        .query(&question.pairs, limit, skip_damaged, clock::now())
+        .map_err(Problem::bad_request)?;
+    let store = app.0.store.clone();
+    let hold = Hold::when(format == Format::Json);
+    let content_type = format.content_type();
+    stream(&app, budget, hold, content_type, move |budget, pipe| {
+        let mut writer = Writer::new(format, pipe);
+        let outcome = store.sql(&query, budget, &mut writer);
+        writer.finish(outcome)
+    })
+    .await
+}

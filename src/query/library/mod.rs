@@ -1,0 +1,104 @@
+//! The library of questions: SQL files with a typed header, asked by name.
+//!
+//! `queries/` holds those that are shipped, one file each and one line in [`shipped`]; a user's own
+//! directory adds to them. A question's parameters are flags of `auditql ask` and query parameters
+//! of `/api/v1/queries/{name}`.
+
+mod params;
+mod question;
+mod shipped;
+#[cfg(test)]
+mod tests;
+
+pub use params::{Kind, Param};
+pub use question::Question;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::model::suggest::suggest;
+
+/// Groups of questions, in the order of listings. A user's own may have others.
+pub const GROUPS: [(&str, &str); 5] = [
+    ("who", "Who did it"),
+    ("access", "Access"),
+    ("change", "Changes"),
+    ("operations", "Operations"),
+    ("data-quality", "Quality of the data"),
+];
+
+/// Questions by name.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    questions: Vec<Question>,
+}
+
+impl Library {
+    /// The questions that this program brings.
+    pub fn shipped() -> &'static Library {
+        static SHIPPED: OnceLock<Library> = OnceLock::new();
+        SHIPPED.get_or_init(|| {
+            let questions = shipped::FILES.iter().map(|(name, text)| {
+                Question::parse(name, &format!("queries/{name}.sql"), text)
+                    .expect("a test reads every shipped question")
+            });
+            let mut library = Library::default();
+            for question in questions {
+                library.add(question);
+            }
+            library
+        })
+    }
+
+    /// The shipped questions and those of the files `*.sql` in `directory`, which go before
+    /// shipped ones of the same name. An error names the file and the line.
+    pub fn with_directory(directory: &Path) -> Result<Library, String> {
+        let mut library = Library::shipped().clone();
+        let unreadable = |error: std::io::Error| {
+            format!("directory of queries {}: {error}", directory.display())
+        };
+        let mut files = std::fs::read_dir(directory)
+            .map_err(unreadable)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unreadable)?;
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+        files.sort();
+        for path in files {
+            let shown = path.display().to_string();
+            let name = path.file_stem().and_then(|stem| stem.to_str());
+            let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("{shown}: {error}"))?;
+            library.add(Question::parse(name, &shown, &text)?);
+        }
+        Ok(library)
+    }
+
+    fn add(&mut self, question: Question) {
+        self.questions.retain(|known| known.name != question.name);
+        self.questions.push(question);
+        let rank = |question: &Question| {
+            let known = GROUPS
+                .iter()
+                .position(|(group, _)| *group == question.group);
+            known.unwrap_or(GROUPS.len())
+        };
+        self.questions
+            .sort_by(|a, b| (rank(a), &a.group, &a.name).cmp(&(rank(b), &b.group, &b.name)));
+    }
+
+    /// All of them, by group and name.
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// The question with this name, or what to say about it.
+    pub fn get(&self, name: &str) -> Result<&Question, String> {
+        let known = self.questions.iter().find(|question| question.name == name);
+        known.ok_or_else(|| {
+            let names = self.questions.iter().map(|question| question.name.as_str());
+            format!("there is no question {name:?}; {}", suggest(name, names))
+        })
+    }
+}

@@ -1,0 +1,312 @@
+//! One question: a SQL file that begins with a comment whose text is TOML.
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::params::{Kind, Param, SINCE, UNTIL};
+use crate::model::suggest::suggest;
+use crate::model::value::Value;
+use crate::query::params::FilterParams;
+use crate::store::SqlQuery;
+
+/// A question of the library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Question {
+    /// The file's name without `.sql`: lower-case words joined by `-`.
+    pub name: String,
+    pub title: String,
+    /// `who`, `access`, `change`, `operations`, `data-quality`, or a user's own.
+    pub group: String,
+    /// What a row of the answer stands for.
+    pub answers: String,
+    /// What the answer cannot show, and why.
+    pub cannot_see: String,
+    /// The least audit level at which the facts are recorded.
+    pub level: String,
+    /// Identifiers of controls and techniques: `pci-dss:10.2.1.5`, `attack:T1552.007`.
+    pub tags: Vec<String>,
+    /// In the order in which the statement names them, `since` and `until` last.
+    pub params: Vec<Param>,
+    /// The columns of the answer with what they mean.
+    pub columns: Vec<ResultColumn>,
+    pub sql: String,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResultColumn {
+    pub name: String,
+    pub doc: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    title: String,
+    group: String,
+    answers: String,
+    cannot_see: String,
+    level: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Default of `--since`; absent is all.
+    since: Option<String>,
+    /// Filters that the question makes no sense without.
+    #[serde(default)]
+    required: Vec<String>,
+    #[serde(default)]
+    params: InOrder<OwnParam>,
+    columns: InOrder<String>,
+}
+
+/// A parameter that is no filter of `auditql query`, or a filter with a default of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnParam {
+    #[serde(rename = "type")]
+    kind: Option<Kind>,
+    help: Option<String>,
+    default: Option<Scalar>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Bool(bool),
+    Int(i64),
+    Text(String),
+}
+
+/// A table's entries as they stand in the file.
+struct InOrder<T>(Vec<(String, T)>);
+
+impl<T> Default for InOrder<T> {
+    fn default() -> Self {
+        InOrder(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = InOrder<T>;
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("a table")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InOrder<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(InOrder(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries(std::marker::PhantomData))
+    }
+}
+
+impl Question {
+    /// Reads a file. An error names it (`origin`) and the line.
+    pub(super) fn parse(name: &str, origin: &str, text: &str) -> Result<Question, String> {
+        let fail = |at: usize, what: &str| {
+            let line = 1 + text[..at.min(text.len())].matches('\n').count();
+            format!("{origin}:{line}: {what}")
+        };
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if name.is_empty() || !name.bytes().all(plain) {
+            return Err(fail(
+                0,
+                "the file's name is the question's: use lower-case letters, digits and -",
+            ));
+        }
+        let rest = text.strip_prefix("/*").ok_or_else(|| {
+            fail(
+                0,
+                "the file does not begin with /*; begin it with a comment that holds the header",
+            )
+        })?;
+        let (toml, sql) = rest
+            .split_once("*/")
+            .ok_or_else(|| fail(0, "the header's comment has no end; add */"))?;
+        let header: Header = toml::from_str(toml).map_err(|error| {
+            let at = 2 + error.span().map_or(0, |span| span.start);
+            fail(at, &format!("bad header: {}", error.message()))
+        })?;
+        let params = params(&header, sql).map_err(|error| fail(0, &error))?;
+        if header.columns.0.is_empty() {
+            return Err(fail(
+                0,
+                "the header's columns are empty; name each with what it means",
+            ));
+        }
+        let column = |(name, doc)| ResultColumn { name, doc };
+        Ok(Question {
+            name: name.to_owned(),
+            title: header.title,
+            group: header.group,
+            answers: header.answers,
+            cannot_see: header.cannot_see,
+            level: header.level,
+            tags: header.tags,
+            params,
+            columns: header.columns.0.into_iter().map(column).collect(),
+            sql: sql.trim().to_owned(),
+        })
+    }
+
+    /// The statement with what was `given`; `now` is in microseconds. An unknown or repeated name
+    /// and a value that cannot be read are errors, which name parameters with `shown`.
+    pub fn query(
+        &self,
+        given: &[(String, String)],
+        limit: u64,
+        skip_damaged: bool,
+        now: i64,
+    ) -> Result<SqlQuery, String> {
+        for (at, (name, _)) in given.iter().enumerate() {
+            if given[..at].iter().any(|(other, _)| other == name) {
+                return Err(format!("parameter {name} is given twice; use one"));
+            }
+            if !self.params.iter().any(|param| param.name == *name) {
+                let known = self.params.iter().map(|param| param.name.as_str());
+                let hint = suggest(name, known.chain(["limit", "format", "timeout_ms"]));
+                return Err(format!("{} has no parameter {name:?}; {hint}", self.name));
+            }
+        }
+        let value = |param: &Param| {
+            let given = given.iter().find(|(name, _)| *name == param.name);
+            let given = given.map(|(_, text)| text.as_str());
+            match param.value(given, now) {
+                Ok(value) => Ok((param.name.clone(), value)),
+                Err(error) => Err(format!("--{}: {error}", param.flag())),
+            }
+        };
+        let params = self
+            .params
+            .iter()
+            .map(value)
+            .collect::<Result<Vec<_>, _>>()?;
+        let time = |name: &str| match params.iter().find(|(known, _)| known == name) {
+            Some((_, Value::Time(time))) => Some(*time),
+            _ => None,
+        };
+        if let (Some(since), Some(until)) = (time(SINCE), time(UNTIL))
+            && since >= until
+        {
+            let text = crate::model::time::to_text;
+            return Err(format!(
+                "--since {} is not before --until {}; swap them",
+                text(since),
+                text(until)
+            ));
+        }
+        Ok(SqlQuery {
+            sql: self.sql.clone(),
+            params,
+            limit,
+            skip_damaged,
+        })
+    }
+}
+
+/// The parameters that the statement names.
+fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
+    let named = names(sql);
+    for (name, _) in &header.params.0 {
+        if !named.contains(name) {
+            return Err(format!("the statement does not use the parameter :{name}"));
+        }
+    }
+    if let Some(name) = header.required.iter().find(|name| !named.contains(name)) {
+        return Err(format!("the statement does not use the parameter :{name}"));
+    }
+    if header.since.is_some() && !named.iter().any(|name| name == SINCE) {
+        return Err("the statement does not use :since".to_owned());
+    }
+    let mut params = Vec::new();
+    for name in named {
+        let own = header.params.0.iter().find(|(known, _)| *known == name);
+        let mut param = match (Param::of_filter(&name), own) {
+            (Some(param), _) => param,
+            (None, Some((_, own))) => Param {
+                name: name.clone(),
+                kind: own
+                    .kind
+                    .ok_or_else(|| format!("the parameter {name} has no type"))?,
+                help: String::new(),
+                default: None,
+                required: false,
+            },
+            (None, None) => {
+                let known = FilterParams::NAMES.iter().copied();
+                return Err(format!(
+                    "the header does not describe :{name}, and it is no filter; {}",
+                    suggest(&name, known)
+                ));
+            }
+        };
+        if let Some((_, own)) = own {
+            param.kind = own.kind.unwrap_or(param.kind);
+            if let Some(help) = &own.help {
+                param.help.clone_from(help);
+            }
+            param.default = own.default.as_ref().map(|default| match default {
+                Scalar::Bool(on) => on.to_string(),
+                Scalar::Int(number) => number.to_string(),
+                Scalar::Text(text) => text.clone(),
+            });
+        }
+        if param.name == SINCE {
+            param.default.clone_from(&header.since);
+        }
+        param.required = header.required.contains(&name);
+        if param.help.is_empty() {
+            return Err(format!("the parameter {name} has no help"));
+        }
+        // A default that cannot be read would fail every question.
+        if param.default.is_some() {
+            param
+                .value(None, 0)
+                .map_err(|error| format!("default of {name}: {error}"))?;
+        }
+        params.push(param);
+    }
+    params.sort_by_key(|param| match param.name.as_str() {
+        SINCE => 1,
+        UNTIL => 2,
+        _ => 0,
+    });
+    Ok(params)
+}
+
+/// The names of a statement's parameters, in order, each once.
+fn names(sql: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut rest = sql;
+    while let Some(at) = rest.find([':', '\'', '"', '-', '/']) {
+        let (sign, after) = (rest.as_bytes()[at], &rest[at + 1..]);
+        let past = |end: &str| {
+            after
+                .find(end)
+                .map_or("", |found| &after[found + end.len()..])
+        };
+        rest = match sign {
+            b'\'' => past("'"),
+            b'"' => past("\""),
+            b'-' if after.starts_with('-') => past("\n"),
+            b'/' if after.starts_with('*') => past("*/"),
+            b':' => {
+                let letters = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+                let length = after.bytes().take_while(letters).count();
+                let name = &after[..length];
+                if length > 0 && !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+                &after[length..]
+            }
+            _ => after,
+        };
+    }
+    names
+}

@@ -1,0 +1,236 @@
+//! Every shipped question, asked on recorded events through the command line and the API, against
+//! answers that are counted here from the raw lines.
+
+mod who;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use crate::both::{Both, recorded, unpacked};
+use crate::support::cli;
+
+/// The recorded events, as JSON.
+pub(crate) static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    unpacked("recorded.jsonl.zst")
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+});
+
+/// A store of the recorded events, in many segments.
+static STORE: LazyLock<Both> = LazyLock::new(|| {
+    Both::imported_with(
+        &[&recorded("recorded.jsonl.zst")],
+        &["--segment-events", "500"],
+    )
+});
+
+/// A row of an answer.
+type Row = Map<String, Value>;
+
+/// All rows of the answer to a question. Both ways must give the same, and the columns that the
+/// question promises.
+#[track_caller]
+fn ask(name: &str, flags: &[&str]) -> Vec<Row> {
+    ask_of(&STORE, name, flags)
+}
+
+/// [`ask`] of another store.
+#[track_caller]
+fn ask_of(both: &Both, name: &str, flags: &[&str]) -> Vec<Row> {
+    let args = [&[name, "--limit", "0"], flags].concat();
+    let rows = both.objects("ask", &args);
+    let mut pairs = vec!["limit=0".to_owned(), "format=jsonl".to_owned()];
+    let mut flags = flags.iter().peekable();
+    while let Some(flag) = flags.next() {
+        let key = flag.trim_start_matches('-').replace('-', "_");
+        let key = if key == "n" {
+            "namespace".to_owned()
+        } else {
+            key
+        };
+        let value = match flags.next_if(|next| !next.starts_with("--")) {
+            Some(value) => encode(value),
+            None => "true".to_owned(),
+        };
+        pairs.push(format!("{key}={value}"));
+    }
+    let path = format!("/api/v1/queries/{name}?{}", pairs.join("&"));
+    let answer = both.server.get(&path).expect(200);
+    let text = answer.text();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let from_api: Vec<Value> = lines.collect();
+    assert_eq!(rows, from_api, "{path}");
+    rows.into_iter()
+        .map(|row| match row {
+            Value::Object(row) => row,
+            other => panic!("{other}"),
+        })
+        .collect()
+}
+
+fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| match byte {
+            byte if plain(byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// A value inside an event, such as `text(event, "/user/username")`; empty when there is none.
+fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+    event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// A text of a row; empty when it is NULL.
+fn cell<'a>(row: &'a Row, column: &str) -> &'a str {
+    match &row[column] {
+        Value::Null => "",
+        value => value
+            .as_str()
+            .unwrap_or_else(|| panic!("{column} is {value}")),
+    }
+}
+
+/// The audit IDs of rows, sorted; those of several rows stand there as often.
+fn audit_ids(rows: &[Row]) -> Vec<&str> {
+    let mut ids: Vec<_> = rows.iter().map(|row| cell(row, "audit_id")).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// The audit IDs of the recorded events that match, sorted.
+fn recorded_ids(matches: impl Fn(&Value) -> bool) -> Vec<&'static str> {
+    let matching = EVENTS.iter().filter(|event| matches(event));
+    let mut ids: Vec<_> = matching.map(|event| text(event, "/auditID")).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Questions with a test in one of the files beside this.
+const TESTED: &[&[&str]] = &[who::TESTED];
+
+#[test]
+fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
+    let listed = STORE.server.get("/api/v1/queries").expect(200).json();
+    let questions = listed["queries"].as_array().unwrap();
+    let names: BTreeSet<&str> = questions
+        .iter()
+        .map(|q| q["name"].as_str().unwrap())
+        .collect();
+    let tested: BTreeSet<&str> = TESTED
+        .iter()
+        .flat_map(|names| names.iter().copied())
+        .collect();
+    assert_eq!(names, tested);
+
+    for question in questions {
+        let name = question["name"].as_str().unwrap();
+        let mut pairs = String::from("limit=1");
+        for param in question["params"].as_array().unwrap() {
+            if param["required"] == true {
+                pairs.push_str(&format!("&{}=x", param["name"].as_str().unwrap()));
+            }
+        }
+        let answer = STORE.server.get(&format!("/api/v1/queries/{name}?{pairs}"));
+        let answer = answer.expect(200).json();
+        let column = |column: &Value| column["name"].as_str().unwrap().to_owned();
+        let given: Vec<_> = answer["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(column)
+            .collect();
+        let promised: Vec<_> = question["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(column)
+            .collect();
+        assert_eq!(given, promised, "{name}");
+    }
+}
+
+#[test]
+fn the_library_is_listed_and_a_directory_adds_to_it() {
+    let listed = cli(&["ask", "-o", "jsonl"]).expect(0);
+    assert!(listed.text().contains("\"who-deleted\""));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.sql");
+    let header = "title = \"Mine\"\ngroup = \"own\"\nanswers = \"a\"\ncannot_see = \"c\"\nlevel = \"Metadata\"\n[columns]\nn = \"count\"\n";
+    std::fs::write(
+        &file,
+        format!("/*\n{header}*/\nselect count(*) as n from events where verb match :verb"),
+    )
+    .unwrap();
+    let path = dir.path().to_str().unwrap();
+    let data = STORE.data().to_str().unwrap();
+    let asked = cli(&[
+        "ask",
+        "--queries",
+        path,
+        "mine",
+        "--verb",
+        "get",
+        "--data",
+        data,
+        "-o",
+        "csv",
+    ]);
+    let gets = EVENTS.iter().filter(|event| event["verb"] == "get").count();
+    assert_eq!(asked.expect(0).text(), format!("n\r\n{gets}\r\n"));
+
+    std::fs::write(&file, "/*\ntitle = 1\n*/ select 1").unwrap();
+    let refused = cli(&["ask", "--queries", path, "who-deleted", "--data", data]).expect(2);
+    assert!(
+        refused.stderr.contains("mine.sql:2: bad header"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn what_is_no_question_or_parameter_is_an_error_with_the_fix() {
+    for (path, status, said) in [
+        (
+            "/api/v1/queries/who-delete",
+            404,
+            "did you mean who-deleted?",
+        ),
+        (
+            "/api/v1/queries/who-deleted?nmae=x",
+            400,
+            "did you mean name?",
+        ),
+        ("/api/v1/queries/who-deleted?since=x", 400, "--since"),
+        (
+            "/api/v1/queries/who-deleted?since=2026-02-02&until=2026-01-01",
+            400,
+            "swap them",
+        ),
+        (
+            "/api/v1/queries/who-deleted?limit=x",
+            400,
+            "limit \"x\" is no number",
+        ),
+        (
+            "/api/v1/queries/who-deleted?outcome=sucess",
+            400,
+            "did you mean success?",
+        ),
+        (
+            "/api/v1/queries/who-deleted?name=a&name=b",
+            400,
+            "given twice",
+        ),
+    ] {
+        let problem = STORE.server.get(path).expect(status).json();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(said), "{path}: {detail}");
+    }
+}
