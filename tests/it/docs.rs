@@ -11,6 +11,8 @@ use std::process::Command;
 use auditql::cli::Cli;
 use auditql::model::column::{Column, Kind};
 use auditql::model::outcome::Outcome;
+use auditql::query;
+use auditql::query::library::{GROUPS, Library};
 use auditql::query::params::FilterParams;
 use clap::CommandFactory;
 
@@ -207,6 +209,10 @@ fn write_help(command: &mut clap::Command, path: &str, out: &mut String) {
         help.join("\n").trim_end()
     )
     .unwrap();
+    // The library has a document of its own.
+    if command.get_name() == "ask" {
+        return;
+    }
     for inner in command.get_subcommands_mut() {
         if inner.get_name() != "help" && !inner.is_hide_set() {
             write_help(
@@ -226,6 +232,59 @@ fn the_help_of_every_command_is_documented() {
     );
     write_help(&mut program(), "auditql", &mut text);
     fresh("docs/CLI.md", &text);
+}
+
+#[test]
+fn every_question_of_the_library_is_documented() {
+    let mut text = String::from(
+        "# Questions\n\nGenerated from `queries/`. Ask with `auditql ask NAME` or \
+         `GET /api/v1/queries/NAME`; parameters marked LIST take the words of a filter.\n",
+    );
+    for (group, title) in GROUPS {
+        writeln!(text, "\n## {title}").unwrap();
+        let questions = Library::shipped().questions().iter();
+        for question in questions.filter(|question| question.group == group) {
+            write!(
+                text,
+                "\n### {}\n\n**{}.** {}\n\nCannot see: {}\n\nNeeds audit level {} or more.",
+                question.name,
+                question.title,
+                question.answers,
+                question.cannot_see,
+                question.level
+            )
+            .unwrap();
+            if !question.tags.is_empty() {
+                write!(text, " Tags: {}.", question.tags.join(", ")).unwrap();
+            }
+            text.push_str("\n\n| parameter | takes | what |\n|---|---|---|\n");
+            for param in &question.params {
+                let takes = match param.kind {
+                    query::library::Kind::Words => "LIST".to_owned(),
+                    other => format!("{other:?}").to_uppercase(),
+                };
+                let mut help = param.help.replace('|', "\\|");
+                if let Some(default) = &param.default {
+                    write!(help, "; default {default}").unwrap();
+                }
+                if param.required {
+                    help.push_str("; required");
+                }
+                writeln!(text, "| `{}` | {takes} | {help} |", param.name).unwrap();
+            }
+            text.push_str("\n| column | what |\n|---|---|\n");
+            for column in &question.columns {
+                writeln!(
+                    text,
+                    "| `{}` | {} |",
+                    column.name,
+                    column.doc.replace('|', "\\|")
+                )
+                .unwrap();
+            }
+        }
+    }
+    fresh("docs/QUERIES.md", &text);
 }
 
 #[test]
