@@ -81,7 +81,7 @@ impl Args {
         options.start = match self.start.as_deref() {
             None => START,
             Some("now") => now - span,
-            Some(text) => clock::parse_human(text, now)
+            Some(text) => clock::parse_human(text, now, clock::Zone::UTC)
                 .map_err(anyhow::Error::msg)
                 .context("--start")?,
         };

@@ -32,14 +32,16 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
+    args.output.clock.settle(&mut args.params.filter)?;
     let source = args.connection.open_read()?;
+    let usual = args.params.columns.is_none();
     list(
         &*source,
         args.params,
         args.output.format,
         args.timeout,
-        args.output.printer(),
+        args.output.printer_of(usual),
     )
 }
 
@@ -56,7 +58,11 @@ pub(super) fn list(
         params.columns = events_table::columns(format).map(str::to_owned);
     }
     let answer = if !chosen && matches!(format, Format::Table | Format::Wide) {
-        source.events(&params, timeout.timeout, &mut Folding::new(&mut printer))
+        source.events(
+            &params,
+            timeout.timeout,
+            &mut Folding::new(format, &mut printer),
+        )
     } else {
         source.events(&params, timeout.timeout, &mut printer)
     };

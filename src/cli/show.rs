@@ -1,7 +1,7 @@
 //! `auditql show`.
 
 use super::connection::Connection;
-use super::print::{Output, Timeout};
+use super::print::{Clock, Output, Timeout};
 use super::{Exit, query};
 use crate::query::output::Format;
 use crate::query::params::{EventParams, FilterParams, escape};
@@ -32,6 +32,8 @@ pub(super) struct Args {
     #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
     #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -50,7 +52,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let output = Output {
         format: args.format,
+        clock: args.clock,
     };
     let timeout = Timeout { timeout: None };
-    query::list(&*source, params, args.format, timeout, output.printer())
+    query::list(
+        &*source,
+        params,
+        args.format,
+        timeout,
+        output.printer_of(true),
+    )
 }

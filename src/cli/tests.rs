@@ -10,7 +10,7 @@ use crate::cli::print::{Printer, Timeout};
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
-use crate::query::output::Format;
+use crate::query::output::{Format, Look};
 use crate::query::params::EventParams;
 use crate::query::source::{Local, Remote, Source};
 use crate::query::{listing, wire};
@@ -201,7 +201,7 @@ fn list(format: Format, pairs: &[(&str, &str)]) -> (anyhow::Result<Exit>, String
     let params = EventParams::from_pairs(pairs).unwrap();
     let mut out = Vec::new();
     let exit = {
-        let printer = Printer::new(format.renderer(&mut out, None));
+        let printer = Printer::new(format.renderer(&mut out, Look::default()));
         let timeout = Timeout { timeout: None };
         query::list(&Local(Arc::new(Fake)), params, format, timeout, printer)
     };

@@ -34,7 +34,8 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
+    args.output.clock.settle(&mut args.filter)?;
     let source = args.connection.open_read()?;
     let params = EventParams {
         filter: args.filter,

@@ -18,6 +18,7 @@ pub use list::escape;
 use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
 use crate::model::outcome::Outcome;
+use crate::model::time::Zone;
 use crate::query::listing::DEFAULT_COLUMNS;
 use crate::query::{clock, names};
 use crate::store::filter::Filter;
@@ -77,11 +78,23 @@ filters! {
     audit_id "LIST" "Audit ID",
     uri "LIST" "Request URI, path and query as sent: '/api/v1/secrets*'",
     contains "TEXT" "Text in the raw bytes of the event, as it is or escaped as in JSON",
-    since "TIME" "Not before: 2h (ago), 2026-11-20, 2026-11-20T14:00:00Z; without a zone UTC",
+    since "TIME" "Not before: 2h, 7d (ago), 14:00 (the last one), today, yesterday, 2026-11-20, '2026-11-20 14:00', 2026-11-20T14:00:00Z",
     until "TIME" "Before: the same forms",
 }
 
 impl FilterParams {
+    /// Spells out the times in UTC, reading those without a zone as times in `zone`.
+    pub fn settle_times(&mut self, now: i64, zone: Zone) -> Result<(), String> {
+        for (name, slot) in [("since", &mut self.since), ("until", &mut self.until)] {
+            if let Some(text) = slot {
+                let instant = clock::parse_human(text, now, zone)
+                    .map_err(|error| format!("--{name} {text:?}: {error}"))?;
+                *text = clock::to_text(instant);
+            }
+        }
+        Ok(())
+    }
+
     /// The filter; `now` is in microseconds. An error names the flag, the value and the fix.
     pub fn to_filter(&self, now: i64) -> Result<Filter, String> {
         let mut filter = Filter::default();
@@ -124,11 +137,11 @@ fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), Str
         "uri" => terms::text(filter, Column::RequestUri, value),
         "contains" => terms::contains(filter, value),
         "since" => {
-            filter.since = Some(clock::parse_human(value, now)?);
+            filter.since = Some(clock::parse_human(value, now, Zone::UTC)?);
             Ok(())
         }
         "until" => {
-            filter.until = Some(clock::parse_human(value, now)?);
+            filter.until = Some(clock::parse_human(value, now, Zone::UTC)?);
             Ok(())
         }
         _ => unreachable!("every name of the table is in this match; a test goes through them"),
