@@ -37,6 +37,8 @@ pub(super) fn columns(format: Format) -> Option<&'static str> {
 pub(super) struct Folding<'a> {
     folded: &'static [&'static str],
     names: Vec<String>,
+    /// Whether a row is of an earlier stage than the last.
+    pub(super) earlier_stages: bool,
     sink: &'a mut dyn SqlSink,
 }
 
@@ -45,8 +47,16 @@ impl<'a> Folding<'a> {
         Folding {
             folded: folded(format),
             names: Vec::new(),
+            earlier_stages: false,
             sink,
         }
+    }
+}
+
+impl Folding<'_> {
+    /// Where the rows go, past the folding.
+    pub(super) fn sink(&mut self) -> &mut dyn SqlSink {
+        self.sink
     }
 }
 
@@ -69,6 +79,8 @@ impl SqlSink for Folding<'_> {
                 _ => None,
             }
         };
+        let stage = find("stage");
+        self.earlier_stages |= matches!(stage, Some("RequestReceived" | "ResponseStarted"));
         let shown: Vec<Value> = self
             .names
             .iter()

@@ -6,6 +6,7 @@
 mod bench;
 mod connection;
 mod demo;
+mod empty;
 mod events_table;
 mod generate;
 mod import;

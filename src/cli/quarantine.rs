@@ -104,6 +104,9 @@ fn list(source: &dyn Source, mut printer: Printer<'_>) -> anyhow::Result<Exit> {
         ])
     });
     printer.end(listed)?;
+    if rows == 0 {
+        print::say("nothing is in quarantine");
+    }
     Ok(Exit::of_rows(rows))
 }
 
@@ -148,6 +151,10 @@ fn export(source: &dyn Source, id: Option<i64>, out: Option<PathBuf>) -> anyhow:
         }
     }
     stdout.flush().context("writing the answer")?;
+    if ids.is_empty() {
+        print::say("nothing is in quarantine");
+        return Ok(Exit::Nothing);
+    }
     if let Some(dir) = &out {
         let items = print::count(ids.len() as u64, "item");
         print::say(&format!("{items} in {}", dir.display()));

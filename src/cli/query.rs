@@ -1,9 +1,9 @@
 //! `auditql query`.
 
-use super::Exit;
 use super::connection::Connection;
 use super::events_table::{self, Folding};
-use super::print::{Output, Printer, Timeout};
+use super::print::{self, Output, Printer, Timeout};
+use super::{Exit, empty};
 use crate::query::output::Format;
 use crate::query::params::EventParams;
 use crate::query::source::Source;
@@ -36,13 +36,14 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
     args.output.clock.settle(&mut args.params.filter)?;
     let source = args.connection.open_read()?;
     let usual = args.params.columns.is_none();
-    list(
-        &*source,
-        args.params,
-        args.output.format,
-        args.timeout,
-        args.output.printer_of(usual),
-    )
+    let (format, filter) = (args.output.format, args.params.filter.clone());
+    let printer = args.output.printer_of(usual);
+    let exit = list(&*source, args.params, format, args.timeout, printer)?;
+    if exit == Exit::Nothing {
+        let zone = args.output.clock.zone();
+        empty::explain(&*source, "no events match", Some(&filter), zone);
+    }
+    Ok(exit)
 }
 
 /// Lists events of `source` in `format` through `printer`.
@@ -57,14 +58,17 @@ pub(super) fn list(
     if !chosen || format == Format::Raw {
         params.columns = events_table::columns(format).map(str::to_owned);
     }
-    let answer = if !chosen && matches!(format, Format::Table | Format::Wide) {
-        source.events(
-            &params,
-            timeout.timeout,
-            &mut Folding::new(format, &mut printer),
-        )
+    let folds = !chosen && matches!(format, Format::Table | Format::Wide);
+    let mut folding = Folding::new(format, &mut printer);
+    let answer = if folds {
+        source.events(&params, timeout.timeout, &mut folding)
     } else {
-        source.events(&params, timeout.timeout, &mut printer)
+        source.events(&params, timeout.timeout, folding.sink())
     };
-    printer.finish(answer, "more events match")
+    let stages = folding.earlier_stages && !params.r#final && params.filter.stage.is_none();
+    let exit = printer.finish(answer, "more events match")?;
+    if stages && params.filter.audit_id.is_none() {
+        print::say("note: a request has a row per stage; --final shows one per request");
+    }
+    Ok(exit)
 }

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::print::{Clock, Output, Timeout};
-use super::{Exit, query};
+use super::{Exit, empty, query};
 use crate::query::output::Format;
 use crate::query::params::{EventParams, FilterParams, escape};
 
@@ -55,11 +55,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         clock: args.clock,
     };
     let timeout = Timeout { timeout: None };
-    query::list(
-        &*source,
-        params,
-        args.format,
-        timeout,
-        output.printer_of(true),
-    )
+    let printer = output.printer_of(true);
+    let exit = query::list(&*source, params, args.format, timeout, printer)?;
+    if exit == Exit::Nothing {
+        let nothing = format!("no event has the audit ID {}", args.audit_id);
+        empty::explain(&*source, &nothing, None, args.clock.zone());
+    }
+    Ok(exit)
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::Exit;
 use super::connection::Connection;
 use super::print::{self, Output};
+use super::{Exit, empty};
 use crate::limits::{QUERY_TIME, SQL_ROWS_DEFAULT};
 use crate::model::value::Value;
 use crate::store::SqlQuery;
@@ -61,10 +61,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         skip_damaged: args.skip_damaged,
     };
     let source = args.connection.open_read()?;
+    let zone = args.output.clock.zone();
     let mut printer = args.output.printer();
     let timeout = (!timeout.is_zero()).then_some(timeout);
     let answer = source.sql(&query, timeout, &mut printer);
-    printer.finish(answer, "there are more rows")
+    let exit = printer.finish(answer, "there are more rows")?;
+    if exit == Exit::Nothing {
+        empty::explain(&*source, "no rows", None, zone);
+    }
+    Ok(exit)
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

@@ -131,15 +131,7 @@ impl Store for Fake {
         Ok(answer)
     }
 
-    fn top(
-        &self,
-        column: Column,
-        _: &Filter,
-        _: u64,
-        _: bool,
-        _: &Budget,
-        sink: RowSink<'_>,
-    ) -> Result<Answer> {
+    fn top(&self, column: Column, _: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let _ = sink(&[Fake::cell(0, column), Value::Int(3)]);
         Ok(Answer::default())
     }

@@ -1,6 +1,6 @@
 //! What people type for an instant, and whose clock they mean.
 
-use super::{DAY, parse_duration, read_instant, read_time_of_day};
+use super::{DAY, SECOND, parse_duration, read_instant, read_time_of_day};
 
 /// A time zone: how far its clocks are ahead of UTC at an instant, both in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,20 @@ impl Zone {
     /// What a clock reads at an instant, as if it were one in UTC.
     pub fn clock(self, instant: i64) -> i64 {
         instant.saturating_add(self.ahead(instant))
+    }
+
+    /// An instant for people, to the second, with its zone: `2026-11-21 03:40:53Z`.
+    pub fn text(self, instant: i64) -> String {
+        let clock = super::to_text(self.clock(instant));
+        let minutes = self.ahead(instant) / (60 * SECOND);
+        let zone = match minutes {
+            0 => "Z".to_owned(),
+            _ => {
+                let sign = if minutes < 0 { '-' } else { '+' };
+                format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+            }
+        };
+        format!("{} {}{zone}", &clock[..10], &clock[11..19])
     }
 
     /// The instant at which a clock reads this.

@@ -3,7 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// No column is cut below this many cells.
-const NARROWEST: usize = 8;
+const NARROWEST: usize = 6;
 
 /// Spaces between columns.
 pub(super) const GAP: usize = 2;
@@ -91,7 +91,7 @@ mod tests {
             (vec![10, 20], 40, vec![10, 20]),
             (vec![10, 60], 40, vec![10, 28]),
             (vec![30, 60], 42, vec![20, 20]),
-            (vec![5, 100, 100], 20, vec![5, 8, 8]),
+            (vec![5, 100, 100], 20, vec![5, 6, 6]),
             (vec![3, 3], 2, vec![3, 3]),
             (vec![], 10, vec![]),
         ] {

@@ -38,16 +38,22 @@ pub(super) enum TimeForm {
     Seconds,
     /// `11-21 03:40:53`, while the year is clear.
     Short,
+    /// `03:40:53`, while the day is clear.
+    Clock,
 }
 
 impl TimeForm {
     /// The forms to try on a terminal, in this order.
-    pub(super) const ON_TERMINAL: [TimeForm; 3] =
-        [TimeForm::Micros, TimeForm::Seconds, TimeForm::Short];
+    pub(super) const ON_TERMINAL: [TimeForm; 4] = [
+        TimeForm::Micros,
+        TimeForm::Seconds,
+        TimeForm::Short,
+        TimeForm::Clock,
+    ];
 
-    /// `instant` as a clock in `zone` reads; `year` is the one that goes without saying, and with
-    /// `offset` the distance to UTC stands behind.
-    pub(super) fn write(self, instant: i64, zone: Zone, year: &str, offset: bool) -> String {
+    /// `instant` as a clock in `zone` reads; `day` (`2026-11-21`) is one whose year, or which
+    /// itself, goes without saying, and with `offset` the distance to UTC stands behind.
+    pub(super) fn write(self, instant: i64, zone: Zone, day: &str, offset: bool) -> String {
         let text = time::to_text(zone.clock(instant));
         let ahead = zone.ahead(instant);
         if self == TimeForm::Whole {
@@ -57,7 +63,10 @@ impl TimeForm {
             };
         }
         let mut shown = match self {
-            TimeForm::Short if text[..4] == *year => format!("{} {}", &text[5..10], &text[11..19]),
+            TimeForm::Clock if text[..10] == *day => text[11..19].to_owned(),
+            TimeForm::Short | TimeForm::Clock if day.get(..4) == Some(&text[..4]) => {
+                format!("{} {}", &text[5..10], &text[11..19])
+            }
             TimeForm::Micros => format!("{} {}", &text[..10], &text[11..26]),
             _ => format!("{} {}", &text[..10], &text[11..19]),
         };
@@ -90,7 +99,15 @@ mod tests {
     fn times_get_shorter_and_never_lose_their_year_or_zone() {
         let at = time::parse_instant("2026-11-21T23:40:53.734113Z").unwrap();
         let india = Zone(|_| 19_800 * SECOND);
-        for (form, zone, year, offset, expected) in [
+        for (form, zone, day, offset, expected) in [
+            (TimeForm::Clock, Zone::UTC, "2026-11-21", false, "23:40:53"),
+            (
+                TimeForm::Clock,
+                india,
+                "2026-11-21",
+                false,
+                "11-22 05:10:53",
+            ),
             (
                 TimeForm::Whole,
                 Zone::UTC,
@@ -108,28 +125,40 @@ mod tests {
             (
                 TimeForm::Micros,
                 Zone::UTC,
-                "2026",
+                "2026-11-21",
                 false,
                 "2026-11-21 23:40:53.734113",
             ),
             (
                 TimeForm::Seconds,
                 india,
-                "2026",
+                "2026-11-21",
                 false,
                 "2026-11-22 05:10:53",
             ),
-            (TimeForm::Short, india, "2026", false, "11-22 05:10:53"),
-            (TimeForm::Short, india, "2026", true, "11-22 05:10:53+05:30"),
+            (
+                TimeForm::Short,
+                india,
+                "2026-11-21",
+                false,
+                "11-22 05:10:53",
+            ),
+            (
+                TimeForm::Short,
+                india,
+                "2026-11-21",
+                true,
+                "11-22 05:10:53+05:30",
+            ),
             (
                 TimeForm::Short,
                 Zone::UTC,
-                "2025",
+                "2025-11-21",
                 false,
                 "2026-11-21 23:40:53",
             ),
         ] {
-            assert_eq!(form.write(at, zone, year, offset), expected);
+            assert_eq!(form.write(at, zone, day, offset), expected);
         }
         assert_eq!(zone_name(0), "UTC");
         assert_eq!(zone_name(-12_600 * SECOND), "-03:30");

@@ -19,6 +19,9 @@ const CUT_IN_FRONT: [&str; 3] = ["user", "effective_user", "impersonated_user"];
 /// Usual columns that go, in this order, while another would be cut below so many cells.
 const DISPENSABLE: [(&str, usize); 2] = [("source_ip", usize::MAX), ("code", 16)];
 
+/// Usual columns whose words are short, and useless in part.
+const NEVER_CUT: [&str; 4] = ["verb", "stage", "outcome", "matched_ip"];
+
 /// The value of `stage` that goes without saying.
 const LAST_STAGE: &str = "ResponseComplete";
 
@@ -47,8 +50,8 @@ struct Layout {
     /// Columns that went although they say something.
     crowded_out: Vec<usize>,
     form: TimeForm,
-    /// The year that goes without saying.
-    year: String,
+    /// The day of the first row.
+    day: String,
     /// Clocks were changed within the sample, so every time says its distance to UTC.
     offsets: bool,
 }
@@ -106,14 +109,13 @@ impl<W: Write> Table<W> {
     fn lay_out(&self, rows: &[Vec<Cell>]) -> Layout {
         let zone = self.look.zone;
         let times = || rows.iter().flatten().filter_map(|cell| cell.time);
+        let day = |time| TimeForm::Whole.write(time, zone, "", false)[..10].to_owned();
         let ahead = times().next().map_or(0, |time| zone.ahead(time));
         let mut layout = Layout {
             columns: Vec::new(),
             crowded_out: Vec::new(),
             form: TimeForm::Whole,
-            year: times().next().map_or(String::new(), |time| {
-                TimeForm::Whole.write(time, zone, "", false)[..4].to_owned()
-            }),
+            day: times().next().map_or(String::new(), day),
             offsets: times().any(|time| zone.ahead(time) != ahead),
         };
         let mut columns: Vec<usize> = (0..self.header.len())
@@ -121,7 +123,11 @@ impl<W: Write> Table<W> {
             .collect();
         let mut shown = self.measure(&layout, &columns, rows);
         if let Some(terminal) = self.look.width {
+            let one_day = times().all(|time| day(time) == layout.day);
             for form in TimeForm::ON_TERMINAL {
+                if form == TimeForm::Clock && !(self.look.usual && one_day && !layout.offsets) {
+                    break;
+                }
                 layout.form = form;
                 shown = self.measure(&layout, &columns, rows);
                 if total(&widths(&shown)) <= terminal {
@@ -131,7 +137,10 @@ impl<W: Write> Table<W> {
             let whole = |shown: &[Shown]| -> Vec<bool> {
                 // Numbers and times are useless in part.
                 let whole = |cell: &Cell| cell.right || cell.time.is_some();
-                let column = |shown: &Shown| rows.iter().any(|row| whole(&row[shown.at]));
+                let column = |shown: &Shown| {
+                    self.look.usual && NEVER_CUT.contains(&self.header[shown.at].as_str())
+                        || rows.iter().any(|row| whole(&row[shown.at]))
+                };
                 shown.iter().map(column).collect()
             };
             for (name, least) in DISPENSABLE {
@@ -171,9 +180,14 @@ impl<W: Write> Table<W> {
             let first = rows.iter().find_map(|row| row[at].time);
             if let (Some(time), false) = (first, layout.form == TimeForm::Whole || layout.offsets) {
                 let zone = zone_name(self.look.zone.ahead(time));
-                title = format!("{title} ({zone})");
+                title = match layout.form {
+                    TimeForm::Clock => format!("{} {zone}", &layout.day[5..]),
+                    _ => format!("{title} ({zone})"),
+                };
             }
-            let cells = rows.iter().map(|row| self.text(layout, &row[at]).width());
+            let cells = rows
+                .iter()
+                .map(|row| self.text(layout, at, &row[at]).width());
             Shown {
                 at,
                 width: cells.fold(title.width(), usize::max),
@@ -186,11 +200,18 @@ impl<W: Write> Table<W> {
         columns.iter().map(column).collect()
     }
 
-    fn text(&self, layout: &Layout, cell: &Cell) -> String {
+    fn text(&self, layout: &Layout, at: usize, cell: &Cell) -> String {
+        let crowded = matches!(layout.form, TimeForm::Short | TimeForm::Clock);
         match cell.time {
             Some(time) => {
                 let zone = self.look.zone;
-                layout.form.write(time, zone, &layout.year, layout.offsets)
+                layout.form.write(time, zone, &layout.day, layout.offsets)
+            }
+            None if crowded && self.look.usual && self.header[at] == "stage" => {
+                let text = cell.text.as_str();
+                let short = text.strip_prefix("Response");
+                let short = short.or_else(|| text.strip_prefix("Request"));
+                short.unwrap_or(text).to_owned()
             }
             None => cell.text.clone(),
         }
@@ -200,7 +221,7 @@ impl<W: Write> Table<W> {
         let cells = layout.columns.iter().map(|shown| {
             let cell = &row[shown.at];
             let name = self.header[shown.at].as_str();
-            let mut text = self.text(layout, cell);
+            let mut text = self.text(layout, shown.at, cell);
             if self.look.width.is_some() {
                 text = if CUT_IN_FRONT.contains(&name) {
                     cut_front(&text, shown.width)

@@ -13,7 +13,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use list::escape;
+pub use list::{escape, literal};
+pub use suggest::nearest;
 
 use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
@@ -47,6 +48,15 @@ macro_rules! filters {
                     $(stringify!($name) => Some(&mut self.$name),)*
                     _ => None,
                 }
+            }
+
+            /// Only this one; `name` is one of [`FilterParams::NAMES`].
+            pub fn only(name: &str, value: &str) -> FilterParams {
+                let mut filter = FilterParams::default();
+                if let Some(slot) = filter.slot(name) {
+                    *slot = Some(value.to_owned());
+                }
+                filter
             }
 
             /// The given ones as a query string's pairs.
@@ -271,11 +281,10 @@ impl EventParams {
         })
     }
 
-    /// Fails on what a count of values does not take: order, stages and columns.
+    /// Fails on what a count of values does not take: order and columns.
     pub fn check_top(&self) -> Result<(), String> {
         for (given, name) in [
             (self.reverse, "reverse"),
-            (self.r#final, "final"),
             (self.columns.is_some(), "columns"),
         ] {
             if given {
