@@ -31,7 +31,8 @@ enum Command {
 
 /// List quarantined items, oldest first
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  auditql quarantine list\n  auditql quarantine list -o jsonl")]
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  auditql quarantine list\n  auditql quarantine list -o jsonl")]
 struct ListArgs {
     #[command(flatten)]
     output: Output,
@@ -41,7 +42,8 @@ struct ListArgs {
 
 /// Export the exact bytes of quarantined items
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql quarantine export --id 7\n  \
     auditql quarantine export --out ./quarantined")]
 struct ExportArgs {

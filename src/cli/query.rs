@@ -16,7 +16,8 @@ use crate::query::source::Source;
 /// A * stands for any text. A backslash takes the meaning from a comma, *, ! or backslash after it.
 /// Give a value that begins with a dash as --name=-x.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql query --verb delete -n payments --since 2h\n  \
     auditql query --user 'system:serviceaccount:*' --resource secrets --verb get,list\n  \
     auditql query --outcome 'denied_*' --source-ip '!10.0.0.0/8' -o wide\n  \

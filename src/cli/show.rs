@@ -8,7 +8,8 @@ use crate::query::params::{EventParams, FilterParams, escape};
 
 /// Show every event of an audit ID, oldest first, as its exact bytes
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77\n  \
     auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77 -o json")]
 pub(super) struct Args {

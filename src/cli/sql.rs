@@ -14,7 +14,8 @@ use crate::store::SqlQuery;
 
 /// Run one read-only SQL statement over events, requests and the store's other tables
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 rows, 1 no rows, 2 error.\n\n\
+    Examples:\n  \
     auditql sql 'select verb, count(*) from events group by verb'\n  \
     auditql sql 'select time, name from events where user = :who' --param who=alice -o csv\n  \
     auditql sql - --timeout 1m < report.sql")]

@@ -35,7 +35,8 @@ fn every_flag_has_help_and_every_command_an_example() {
         }
         if command.get_subcommands().next().is_none() {
             let examples = command.get_after_help().map(ToString::to_string);
-            assert!(examples.is_some_and(|text| text.contains(name)), "{name}");
+            let told = |text: String| text.contains(name) && text.contains("Exit codes: 0");
+            assert!(examples.is_some_and(told), "{name}");
         }
         command.get_subcommands().for_each(check);
     }

@@ -11,7 +11,8 @@ use crate::query::params::{EventParams, FilterParams};
 /// Counts events, and a request has one event per stage; --final counts each request once, by its
 /// last stage, which takes longer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql top user --code 403 --final --limit 20\n  \
     auditql top verb --resource secrets --since 7d -o csv")]
 pub(super) struct Args {
