@@ -15,6 +15,10 @@ use crate::query::source::Source;
 /// 'system:*,!system:node:*' is the first but not the second. An absent value counts as not equal.
 /// A * stands for any text. A backslash takes the meaning from a comma, *, ! or backslash after it.
 /// Give a value that begins with a dash as --name=-x.
+///
+/// On a terminal the table is fitted: times get shorter, then SOURCE_IP and CODE go, then users are
+/// cut in front and other columns at their end; -o wide is never fitted. Columns that say nothing in
+/// any row are left out, STAGE when every row is ResponseComplete. Files and pipes get it whole.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
     Examples:\n  \

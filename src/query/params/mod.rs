@@ -281,8 +281,9 @@ impl EventParams {
         })
     }
 
-    /// Fails on what a count of values does not take: order and columns.
-    pub fn check_top(&self) -> Result<(), String> {
+    /// The column and the events of a count of values, which takes no order and no columns.
+    pub fn into_top(self, field: &str, now: i64) -> Result<(Column, EventQuery), String> {
+        let column = top_column(field)?;
         for (given, name) in [
             (self.reverse, "reverse"),
             (self.columns.is_some(), "columns"),
@@ -293,7 +294,7 @@ impl EventParams {
                 ));
             }
         }
-        Ok(())
+        Ok((column, self.into_query(now)?))
     }
 }
 
@@ -324,7 +325,7 @@ fn parse_columns(list: &str) -> Result<Vec<Column>, String> {
 }
 
 /// The column of a count of values: any but the raw bytes, their hash and the bodies.
-pub fn top_column(name: &str) -> Result<Column, String> {
+fn top_column(name: &str) -> Result<Column, String> {
     let column = column(name)?;
     match column {
         Column::Raw | Column::Sha256 | Column::RequestObject | Column::ResponseObject => Err(
