@@ -30,16 +30,24 @@ use report::Report;
 use targets::Targets;
 use truth::Truth;
 
+/// What a generated event takes as JSON, and how many are generated, sent, imported and asked about
+/// in a minute on two cores; to say what to expect.
+const GENERATED_EVENT_BYTES: u64 = 2400;
+const EVENTS_PER_MINUTE: u64 = 500_000;
+
 const MIB: f64 = (1 << 20) as f64;
 
 /// Measure ingest, import, size, memory and ten questions on this machine, each answer checked
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "Exit codes: 0 measured, every answer right; 2 error.\n\n\
+    Examples:\n  \
     auditql bench\n  \
     auditql bench --events 200000 --only query --segment-events 500\n  \
     auditql bench --file audit.log -o json\n  \
     auditql bench --only bodies\n  \
-    auditql bench --only growth --events 10000000")]
+    auditql bench --only growth --events 10000000"
+)]
 pub(super) struct Args {
     /// How many events are generated
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(generate::EVENTS_MIN..))]
@@ -117,6 +125,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         }
         None => temporary.path().to_owned(),
     };
+    announce(&args, &directory);
     let mut bench = Bench {
         report: Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -140,6 +149,37 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let json = matches!(bench.args.format, Format::Json);
     bench.report.write(&mut print::stdout(), json)?;
     Ok(Exit::Found)
+}
+
+/// Says on stderr what is to come, before minutes of silence.
+fn announce(args: &Args, directory: &Path) {
+    let what = match (&args.file, args.only) {
+        (_, Some(Part::Bodies)) => "four bodies of 400 MB".to_owned(),
+        (Some(file), _) => format!("the events of {}", file.display()),
+        (None, only) => {
+            let megabytes = args.events * GENERATED_EVENT_BYTES / 1_000_000;
+            let minutes = match only {
+                Some(Part::Growth) => String::new(),
+                _ => {
+                    let minutes = args.events.div_ceil(EVENTS_PER_MINUTE);
+                    format!(", for some {}", print::count(minutes, "minute"))
+                }
+            };
+            format!(
+                "{} generated from seed {} (about {megabytes} MB){minutes}",
+                print::count(args.events, "event"),
+                args.seed
+            )
+        }
+    };
+    let kept = match args.data {
+        Some(_) => "kept",
+        None => "removed at the end",
+    };
+    print::say(&format!(
+        "measuring with {what}; stores in {} ({kept})",
+        directory.display()
+    ));
 }
 
 struct Bench {

@@ -28,10 +28,13 @@ const BATCH: usize = 2000;
 
 /// Serve a throw-away store with a day of events and an incident in it, and say what to try
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "Exit codes: 0 ended; with --once 1 a command did not find its answer; 2 error.\n\n\
+    Examples:\n  \
     auditql demo\n  \
     auditql demo --events 1000000 --listen 127.0.0.1:0\n  \
-    auditql demo --once")]
+    auditql demo --once"
+)]
 pub(super) struct Args {
     /// How many events; 1000 or more
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = events)]

@@ -6,15 +6,22 @@ use crate::model::value::Value;
 use crate::query::output::Format;
 use crate::store::{SqlColumn, SqlSink};
 
-const TABLE: &str = "time,user,verb,resource,namespace,name,code,outcome,source_ip,\
+const TABLE: &str = "time,user,verb,resource,namespace,name,stage,code,outcome,source_ip,\
                      impersonated_user,subresource,path";
-const WIDE: &str = "id,time,cluster,stage,level,user,verb,resource,namespace,name,code,outcome,\
-                    reason,decision_reason,source_ip,user_agent,audit_id,\
-                    impersonated_user,subresource,path";
+const WIDE: &str = "id,time,cluster,stage,level,user,impersonated_user,verb,resource,namespace,\
+                    name,code,outcome,reason,decision_reason,source_ip,user_agent,audit_id,\
+                    subresource,path";
 
-/// Columns that stand inside others: `alice as bob`, `pods/exec`, and the path of a request that
-/// is for no resource.
-const FOLDED: [&str; 3] = ["impersonated_user", "subresource", "path"];
+/// Columns that stand inside others: `pods/exec`, the path of a request that is for no resource,
+/// and in the narrower table `alice as bob`.
+const FOLDED: [&str; 3] = ["subresource", "path", "impersonated_user"];
+
+fn folded(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::Wide => &FOLDED[..2],
+        _ => &FOLDED,
+    }
+}
 
 /// The columns to ask for, if the format does not take the default ones.
 pub(super) fn columns(format: Format) -> Option<&'static str> {
@@ -28,16 +35,28 @@ pub(super) fn columns(format: Format) -> Option<&'static str> {
 
 /// Folds the rows of [`columns`] for a table.
 pub(super) struct Folding<'a> {
+    folded: &'static [&'static str],
     names: Vec<String>,
+    /// Whether a row is of an earlier stage than the last.
+    pub(super) earlier_stages: bool,
     sink: &'a mut dyn SqlSink,
 }
 
 impl<'a> Folding<'a> {
-    pub(super) fn new(sink: &'a mut dyn SqlSink) -> Folding<'a> {
+    pub(super) fn new(format: Format, sink: &'a mut dyn SqlSink) -> Folding<'a> {
         Folding {
+            folded: folded(format),
             names: Vec::new(),
+            earlier_stages: false,
             sink,
         }
+    }
+}
+
+impl Folding<'_> {
+    /// Where the rows go, past the folding.
+    pub(super) fn sink(&mut self) -> &mut dyn SqlSink {
+        self.sink
     }
 }
 
@@ -46,7 +65,7 @@ impl SqlSink for Folding<'_> {
         self.names = columns.iter().map(|column| column.name.clone()).collect();
         let shown: Vec<SqlColumn> = columns
             .iter()
-            .filter(|column| !FOLDED.contains(&column.name.as_str()))
+            .filter(|column| !self.folded.contains(&column.name.as_str()))
             .cloned()
             .collect();
         self.sink.columns(&shown);
@@ -60,16 +79,20 @@ impl SqlSink for Folding<'_> {
                 _ => None,
             }
         };
+        let stage = find("stage");
+        self.earlier_stages |= matches!(stage, Some("RequestReceived" | "ResponseStarted"));
         let shown: Vec<Value> = self
             .names
             .iter()
             .zip(row)
-            .filter(|(name, _)| !FOLDED.contains(&name.as_str()))
+            .filter(|(name, _)| !self.folded.contains(&name.as_str()))
             .map(|(name, value)| match (name.as_str(), value) {
-                ("user", Value::Text(user)) => match find("impersonated_user") {
-                    Some(other) => Value::text(format!("{user} as {other}")),
-                    None => value.clone(),
-                },
+                ("user", Value::Text(user)) if self.folded.len() == FOLDED.len() => {
+                    match find("impersonated_user") {
+                        Some(other) => Value::text(format!("{user} as {other}")),
+                        None => value.clone(),
+                    }
+                }
                 ("resource", Value::Text(resource)) => match find("subresource") {
                     Some(part) => Value::text(format!("{resource}/{part}")),
                     None => value.clone(),
@@ -118,7 +141,7 @@ mod tests {
             text => Value::text(text),
         };
         let mut collected = Collected::default();
-        let mut folding = Folding::new(&mut collected);
+        let mut folding = Folding::new(Format::Table, &mut collected);
         folding.columns(&columns);
         for row in [
             ["ann", "pods", "", "", "/api/v1/pods", "::1"],

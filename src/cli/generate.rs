@@ -18,7 +18,8 @@ const CHUNK: usize = 1 << 18;
 /// Controllers, kubelets, people, pipelines and GitOps at work, and one incident late in the story
 /// (from 1,000 events on). Equal arguments give equal bytes, except with --start now.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 done, 2 error.\n\n\
+    Examples:\n  \
     auditql generate --events 100000 > audit.log\n  \
     auditql generate --events 1000000 --start now --span 7d | auditql import -\n  \
     auditql generate --events 5000 --rate 50 --seed 7")]
@@ -81,7 +82,7 @@ impl Args {
         options.start = match self.start.as_deref() {
             None => START,
             Some("now") => now - span,
-            Some(text) => clock::parse_human(text, now)
+            Some(text) => clock::parse_human(text, now, clock::Zone::UTC)
                 .map_err(anyhow::Error::msg)
                 .context("--start")?,
         };

@@ -21,10 +21,13 @@ use progress::Bar;
 
 /// Import audit log files: JSON lines, EventList or Event documents, also gzip or zstd
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "Exit codes: 0 everything was read, duplicates and quarantined items included; 2 error.\n\n\
+    Examples:\n  \
     auditql import /var/log/kubernetes/audit.log\n  \
     auditql import --cluster prod-eu1 'logs/audit-*.log.gz'\n  \
-    kubectl logs -n kube-system audit-sidecar | auditql import -")]
+    kubectl logs -n kube-system audit-sidecar | auditql import -"
+)]
 pub(super) struct Args {
     /// Files, directories or quoted globs; - is stdin
     #[arg(value_name = "PATH", required = true)]

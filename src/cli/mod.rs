@@ -7,6 +7,7 @@ mod ask;
 mod bench;
 mod connection;
 mod demo;
+mod empty;
 mod events_table;
 mod generate;
 mod import;

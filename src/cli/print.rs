@@ -8,12 +8,14 @@ use anyhow::Context;
 
 use super::stats::grouped;
 use super::{Exit, terminal};
+use crate::model::time::Zone;
 use crate::model::value::Value;
 use crate::query::clock;
-use crate::query::output::{Format, Render, visible};
+use crate::query::output::{Format, Look, Render, visible};
+use crate::query::params::FilterParams;
 use crate::store::{Answer, Coverage, Result, SqlColumn, SqlSink};
 
-/// `-o`.
+/// `-o`, and the zone of times.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Output {
     /// How the answer is written
@@ -26,12 +28,55 @@ pub(super) struct Output {
         help_heading = "Answer"
     )]
     pub format: Format,
+    #[command(flatten)]
+    pub clock: Clock,
+}
+
+/// `--utc` and `--local`.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct Clock {
+    /// Times are in UTC (the default)
+    #[arg(long, help_heading = "Answer")]
+    utc: bool,
+    /// Times in tables, and times given without a zone, are in this machine's zone (TZ)
+    #[arg(long, conflicts_with = "utc", help_heading = "Answer")]
+    local: bool,
+}
+
+impl Clock {
+    pub(super) fn zone(self) -> Zone {
+        match self.local {
+            true => Zone(terminal::local_ahead),
+            false => Zone::UTC,
+        }
+    }
+
+    /// Spells out times that are given in the local zone.
+    pub(super) fn settle(self, filter: &mut FilterParams) -> anyhow::Result<()> {
+        match self.local {
+            true => filter
+                .settle_times(clock::now(), self.zone())
+                .map_err(anyhow::Error::msg),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Output {
     /// A printer to stdout.
     pub(super) fn printer(self) -> Printer<'static> {
-        Printer::new(self.format.renderer(stdout(), terminal::width()))
+        self.printer_of(false)
+    }
+
+    /// A printer to stdout, of the usual columns of events or others.
+    pub(super) fn printer_of(self, usual: bool) -> Printer<'static> {
+        let look = Look {
+            width: terminal::width(),
+            colour: terminal::colour(),
+            zone: self.clock.zone(),
+            usual,
+        };
+        Printer::new(self.format.renderer(stdout(), look))
     }
 }
 
@@ -217,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_ends_the_query_and_is_told_apart() {
-        let mut printer = Printer::new(Format::Jsonl.renderer(Closed, None));
+        let mut printer = Printer::new(Format::Jsonl.renderer(Closed, Look::default()));
         printer.columns(&[]);
         assert_eq!(printer.row(&[]), ControlFlow::Break(()));
         let error = printer.finish(Ok(Answer::default()), "more").unwrap_err();

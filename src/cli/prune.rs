@@ -9,9 +9,12 @@ use crate::query::wire::PruneRequest;
 /// Remove events by their time
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("cutoff").required(true).args(["older_than", "before"]))]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "Exit codes: 0 done, also when there was nothing to remove; 2 error.\n\n\
+    Examples:\n  \
     auditql prune --older-than 90d --dry-run\n  \
-    auditql prune --before 2026-01-01")]
+    auditql prune --before 2026-01-01"
+)]
 pub(super) struct Args {
     /// Remove events older than this age, such as 90d
     #[arg(long, value_name = "AGE")]

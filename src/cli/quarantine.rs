@@ -31,7 +31,8 @@ enum Command {
 
 /// List quarantined items, oldest first
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  auditql quarantine list\n  auditql quarantine list -o jsonl")]
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  auditql quarantine list\n  auditql quarantine list -o jsonl")]
 struct ListArgs {
     #[command(flatten)]
     output: Output,
@@ -41,7 +42,8 @@ struct ListArgs {
 
 /// Export the exact bytes of quarantined items
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql quarantine export --id 7\n  \
     auditql quarantine export --out ./quarantined")]
 struct ExportArgs {
@@ -104,6 +106,9 @@ fn list(source: &dyn Source, mut printer: Printer<'_>) -> anyhow::Result<Exit> {
         ])
     });
     printer.end(listed)?;
+    if rows == 0 {
+        print::say("nothing is in quarantine");
+    }
     Ok(Exit::of_rows(rows))
 }
 
@@ -148,6 +153,10 @@ fn export(source: &dyn Source, id: Option<i64>, out: Option<PathBuf>) -> anyhow:
         }
     }
     stdout.flush().context("writing the answer")?;
+    if ids.is_empty() {
+        print::say("nothing is in quarantine");
+        return Ok(Exit::Nothing);
+    }
     if let Some(dir) = &out {
         let items = print::count(ids.len() as u64, "item");
         print::say(&format!("{items} in {}", dir.display()));

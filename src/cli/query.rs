@@ -1,9 +1,9 @@
 //! `auditql query`.
 
-use super::Exit;
 use super::connection::Connection;
 use super::events_table::{self, Folding};
-use super::print::{Output, Printer, Timeout};
+use super::print::{self, Output, Printer, Timeout};
+use super::{Exit, empty};
 use crate::query::output::Format;
 use crate::query::params::EventParams;
 use crate::query::source::Source;
@@ -15,8 +15,13 @@ use crate::query::source::Source;
 /// 'system:*,!system:node:*' is the first but not the second. An absent value counts as not equal.
 /// A * stands for any text. A backslash takes the meaning from a comma, *, ! or backslash after it.
 /// Give a value that begins with a dash as --name=-x.
+///
+/// On a terminal the table is fitted: times get shorter, then SOURCE_IP and CODE go, then users are
+/// cut in front and other columns at their end; -o wide is never fitted. Columns that say nothing in
+/// any row are left out, STAGE when every row is ResponseComplete. Files and pipes get it whole.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql query --verb delete -n payments --since 2h\n  \
     auditql query --user 'system:serviceaccount:*' --resource secrets --verb get,list\n  \
     auditql query --outcome 'denied_*' --source-ip '!10.0.0.0/8' -o wide\n  \
@@ -32,15 +37,18 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
+    args.output.clock.settle(&mut args.params.filter)?;
     let source = args.connection.open_read()?;
-    list(
-        &*source,
-        args.params,
-        args.output.format,
-        args.timeout,
-        args.output.printer(),
-    )
+    let usual = args.params.columns.is_none();
+    let (format, filter) = (args.output.format, args.params.filter.clone());
+    let printer = args.output.printer_of(usual);
+    let exit = list(&*source, args.params, format, args.timeout, printer)?;
+    if exit == Exit::Nothing {
+        let zone = args.output.clock.zone();
+        empty::explain(&*source, "no events match", Some(&filter), zone);
+    }
+    Ok(exit)
 }
 
 /// Lists events of `source` in `format` through `printer`.
@@ -55,10 +63,17 @@ pub(super) fn list(
     if !chosen || format == Format::Raw {
         params.columns = events_table::columns(format).map(str::to_owned);
     }
-    let answer = if !chosen && matches!(format, Format::Table | Format::Wide) {
-        source.events(&params, timeout.timeout, &mut Folding::new(&mut printer))
+    let folds = !chosen && matches!(format, Format::Table | Format::Wide);
+    let mut folding = Folding::new(format, &mut printer);
+    let answer = if folds {
+        source.events(&params, timeout.timeout, &mut folding)
     } else {
-        source.events(&params, timeout.timeout, &mut printer)
+        source.events(&params, timeout.timeout, folding.sink())
     };
-    printer.finish(answer, "more events match")
+    let stages = folding.earlier_stages && !params.r#final && params.filter.stage.is_none();
+    let exit = printer.finish(answer, "more events match")?;
+    if stages && params.filter.audit_id.is_none() {
+        print::say("note: a request has a row per stage; --final shows one per request");
+    }
+    Ok(exit)
 }

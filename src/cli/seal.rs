@@ -6,7 +6,10 @@ use super::print::{self, count};
 
 /// Seal the active segment now, and merge what is worth merging
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  auditql seal\n  auditql seal --server http://127.0.0.1:9770")]
+#[command(
+    after_help = "Exit codes: 0 done, also when there was nothing to seal; 2 error.\n\n\
+    Examples:\n  auditql seal\n  auditql seal --server http://127.0.0.1:9770"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     connection: Connection,

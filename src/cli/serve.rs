@@ -29,7 +29,8 @@ const RUNTIME_SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
 /// The server speaks plaintext HTTP/1.1 and knows no users: whoever reaches it can read and write.
 /// It therefore listens on loopback only, unless --insecure is given.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 stopped by a signal, 2 error.\n\n\
+    Examples:\n  \
     auditql serve --data /var/lib/auditql\n  \
     auditql serve --data /var/lib/auditql --retain 90d\n  \
     auditql serve --data /var/lib/auditql --listen 10.0.0.5:9770 --insecure \\\n    \

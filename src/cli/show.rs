@@ -1,14 +1,15 @@
 //! `auditql show`.
 
 use super::connection::Connection;
-use super::print::{Output, Timeout};
-use super::{Exit, query};
+use super::print::{Clock, Output, Timeout};
+use super::{Exit, empty, query};
 use crate::query::output::Format;
 use crate::query::params::{EventParams, FilterParams, escape};
 
 /// Show every event of an audit ID, oldest first, as its exact bytes
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+    Examples:\n  \
     auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77\n  \
     auditql show 7f1f2f6e-8a4b-4e0e-9d5e-2f0b6c1d3a77 -o json")]
 pub(super) struct Args {
@@ -32,6 +33,8 @@ pub(super) struct Args {
     #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
     #[command(flatten)]
+    clock: Clock,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -50,7 +53,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let output = Output {
         format: args.format,
+        clock: args.clock,
     };
     let timeout = Timeout { timeout: None };
-    query::list(&*source, params, args.format, timeout, output.printer())
+    let printer = output.printer_of(true);
+    let exit = query::list(&*source, params, args.format, timeout, printer)?;
+    if exit == Exit::Nothing {
+        let nothing = format!("no event has the audit ID {}", args.audit_id);
+        empty::explain(&*source, &nothing, None, args.clock.zone());
+    }
+    Ok(exit)
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::Exit;
 use super::connection::Connection;
 use super::print::{self, Output};
+use super::{Exit, empty};
 use crate::limits::{QUERY_TIME, SQL_ROWS_DEFAULT};
 use crate::model::value::Value;
 use crate::store::SqlQuery;
 
 /// Run one read-only SQL statement over events, requests and the store's other tables
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 rows, 1 no rows, 2 error.\n\n\
+    Examples:\n  \
     auditql sql 'select verb, count(*) from events group by verb'\n  \
     auditql sql 'select time, name from events where user = :who' --param who=alice -o csv\n  \
     auditql sql - --timeout 1m < report.sql")]
@@ -61,10 +62,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         skip_damaged: args.skip_damaged,
     };
     let source = args.connection.open_read()?;
+    let zone = args.output.clock.zone();
     let mut printer = args.output.printer();
     let timeout = (!timeout.is_zero()).then_some(timeout);
     let answer = source.sql(&query, timeout, &mut printer);
-    printer.finish(answer, "there are more rows")
+    let exit = printer.finish(answer, "there are more rows")?;
+    if exit == Exit::Nothing {
+        empty::explain(&*source, "no rows", None, zone);
+    }
+    Ok(exit)
 }
 
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {

@@ -12,7 +12,8 @@ use crate::store::Stats;
 
 /// Show counts and sizes of the store
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "Exit codes: 0 done, 1 the store is empty, 2 error.\n\n\
+    Examples:\n  \
     auditql stats\n  \
     auditql stats --server http://127.0.0.1:9770 -o json")]
 pub(super) struct Args {

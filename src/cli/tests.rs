@@ -10,7 +10,7 @@ use crate::cli::print::{Printer, Timeout};
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
-use crate::query::output::Format;
+use crate::query::output::{Format, Look};
 use crate::query::params::EventParams;
 use crate::query::source::{Local, Remote, Source};
 use crate::query::{listing, wire};
@@ -35,7 +35,8 @@ fn every_flag_has_help_and_every_command_an_example() {
         }
         if command.get_subcommands().next().is_none() {
             let examples = command.get_after_help().map(ToString::to_string);
-            assert!(examples.is_some_and(|text| text.contains(name)), "{name}");
+            let told = |text: String| text.contains(name) && text.contains("Exit codes: 0");
+            assert!(examples.is_some_and(told), "{name}");
         }
         command.get_subcommands().for_each(check);
     }
@@ -131,15 +132,7 @@ impl Store for Fake {
         Ok(answer)
     }
 
-    fn top(
-        &self,
-        column: Column,
-        _: &Filter,
-        _: u64,
-        _: bool,
-        _: &Budget,
-        sink: RowSink<'_>,
-    ) -> Result<Answer> {
+    fn top(&self, column: Column, _: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let _ = sink(&[Fake::cell(0, column), Value::Int(3)]);
         Ok(Answer::default())
     }
@@ -201,7 +194,7 @@ fn list(format: Format, pairs: &[(&str, &str)]) -> (anyhow::Result<Exit>, String
     let params = EventParams::from_pairs(pairs).unwrap();
     let mut out = Vec::new();
     let exit = {
-        let printer = Printer::new(format.renderer(&mut out, None));
+        let printer = Printer::new(format.renderer(&mut out, Look::default()));
         let timeout = Timeout { timeout: None };
         query::list(&Local(Arc::new(Fake)), params, format, timeout, printer)
     };

@@ -3,17 +3,20 @@
 /// What to say after an unknown `word`: the nearest of `known`, or else all of them.
 pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let word = word.to_lowercase();
-    let nearest = known
-        .iter()
-        .map(|name| (distance(&word, &name.to_lowercase()), *name))
-        .min_by_key(|(distance, _)| *distance);
-    match nearest {
-        Some((distance, name)) if distance <= 1 + name.len() / 4 => {
-            format!("did you mean {name}?")
-        }
-        _ => format!("use one of {}", known.join(", ")),
+    match nearest(word, known.iter().copied()) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("use one of {}", known.join(", ")),
     }
+}
+
+/// The nearest of `known` to a misspelt `word`, if any is near.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let (distance, name) = known
+        .into_iter()
+        .map(|name| (distance(&word, &name.to_lowercase()), name))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.len() / 4).then_some(name)
 }
 
 /// Levenshtein distance.

@@ -5,8 +5,11 @@
 
 use std::time::{Duration, SystemTime};
 
+mod human;
 #[cfg(test)]
 mod tests;
+
+pub use human::{Zone, parse_human};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -196,58 +199,47 @@ pub fn format(micros: i64) -> impl std::fmt::Display {
 /// the minute, second or any fraction of it, with `T` or a space between them, and `Z`, an offset
 /// or nothing (UTC) behind. Surrounding spaces do not count.
 pub fn parse_instant(text: &str) -> Option<i64> {
+    let (clock, offset) = read_instant(text)?;
+    Some(clock - offset.unwrap_or(0))
+}
+
+/// What a clock reads in [`parse_instant`]'s spellings, and how far it is ahead of UTC, if said.
+fn read_instant(text: &str) -> Option<(i64, Option<i64>)> {
     let text = text.trim_ascii().as_bytes();
     let (day, rest) = text.split_at_checked(10)?;
     let day = read_day(day)?;
     let rest = match rest {
-        [] => return Some(day),
+        [] => return Some((day, None)),
         [b'T' | b't', rest @ ..] => rest,
         [b' ', ..] => rest.trim_ascii_start(),
         _ => return None,
     };
-    let (hour_minute, rest) = rest.split_at_checked(5)?;
+    let (clock, rest) = read_time_of_day(rest)?;
+    let offset = match rest.trim_ascii_start() {
+        [] => None,
+        [b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2] => Some(read_zone(&[*sign, *h1, *h2, b':', b'0', b'0'])?),
+        [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
+            Some(read_zone(&[*sign, *h1, *h2, b':', *m1, *m2])?)
+        }
+        zone => Some(read_zone(zone)?),
+    };
+    Some((day + clock, offset))
+}
+
+/// `HH:MM`, `HH:MM:SS` or with a fraction, in microseconds, and what follows.
+fn read_time_of_day(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (hour_minute, rest) = text.split_at_checked(5)?;
     let (second, rest) = match rest {
         [b':', s1, s2, rest @ ..] => ([*s1, *s2], rest),
         _ => ([b'0'; 2], rest),
     };
-    let &[h1, h2, _, m1, m2] = hour_minute else {
+    let &[h1, h2, colon, m1, m2] = hour_minute else {
         return None;
     };
-    let clock = read_clock(&[h1, h2, hour_minute[2], m1, m2, b':', second[0], second[1]])?;
+    let clock = read_clock(&[h1, h2, colon, m1, m2, b':', second[0], second[1]])?;
     let (fraction, rest) = read_fraction(rest)?;
-    let offset = match rest.trim_ascii_start() {
-        [] | [b'z'] => 0,
-        [sign @ (b'+' | b'-'), h1, h2] => read_zone(&[*sign, *h1, *h2, b':', b'0', b'0'])?,
-        [sign @ (b'+' | b'-'), h1, h2, m1, m2] => read_zone(&[*sign, *h1, *h2, b':', *m1, *m2])?,
-        zone => read_zone(zone)?,
-    };
-    Some(day + clock + fraction - offset)
-}
-
-/// Reads what people type for `--since` and `--until`: an instant as [`parse_instant`] reads it,
-/// a duration back from `now` (`2h`, `1h30m`, `7d`), or `now`, `today`, `yesterday` (midnight,
-/// UTC).
-pub fn parse_human(text: &str, now: i64) -> Result<i64, String> {
-    let trimmed = text.trim();
-    let today = now.div_euclid(DAY) * DAY;
-    match trimmed.to_ascii_lowercase().as_str() {
-        "now" => return Ok(now),
-        "today" => return Ok(today),
-        "yesterday" => return Ok(today - DAY),
-        _ => {}
-    }
-    if let Some(instant) = parse_instant(trimmed) {
-        return Ok(instant);
-    }
-    let error = || {
-        format!(
-            "'{}' is no time; write for example 2h, 7d, 1h30m, today, 2026-11-20, \
-             2026-11-20T14:00 or 2026-11-20T14:00:00+02:00 (without a zone: UTC)",
-            trimmed.escape_debug()
-        )
-    };
-    let back = read_duration(trimmed).ok_or_else(error)?;
-    Ok(now.saturating_sub(back))
+    Some((clock + fraction, rest))
 }
 
 /// Reads a duration such as `2h`, `90m`, `1h30m`, `7d`, `1w`, `1y` (365 days), `500ms`.

@@ -98,7 +98,8 @@ pub fn run(
     })
 }
 
-/// Counts the values of `column` over the events of the query's filter; most frequent first.
+/// Counts the values of `column` over the events of the query's filter, or over its requests with
+/// `last_stage_only`; most frequent first.
 pub fn top(
     store: &dyn Store,
     column: Column,
@@ -113,14 +114,7 @@ pub fn top(
             kind: type_name(Kind::Int).to_owned(),
         },
     ]);
-    store.top(
-        column,
-        &query.filter,
-        query.limit,
-        query.skip_damaged,
-        budget,
-        &mut |row| sink.row(row),
-    )
+    store.top(column, query, budget, &mut |row| sink.row(row))
 }
 
 /// A column of `events` as an answer declares it.

@@ -96,9 +96,8 @@ impl PruneRequest {
                     clock::parse_duration(age).map_err(|error| format!("older_than: {error}"))?;
                 Ok(now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX)))
             }
-            (None, Some(before)) => {
-                clock::parse_human(before, now).map_err(|error| format!("before: {error}"))
-            }
+            (None, Some(before)) => clock::parse_human(before, now, clock::Zone::UTC)
+                .map_err(|error| format!("before: {error}")),
             _ => Err("give either older_than (an age such as 30d) or before (a time)".to_owned()),
         }
     }

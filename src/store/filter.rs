@@ -6,7 +6,7 @@ mod terms;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use list::escape;
+pub use list::{escape, literal};
 
 use crate::model::column::Column;
 

@@ -155,8 +155,8 @@ pub enum Order {
     OldestFirst,
 }
 
-/// A listing of events.
-#[derive(Debug, Clone)]
+/// A listing of events. The default is all of them, without any column.
+#[derive(Debug, Clone, Default)]
 pub struct EventQuery {
     pub filter: Filter,
     pub order: Order,
@@ -337,12 +337,11 @@ pub trait Store: Send + Sync {
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
     /// Values of a column with their counts, most frequent first, ties by value; NULL counts too.
+    /// The query's order and columns do not count.
     fn top(
         &self,
         column: Column,
-        filter: &Filter,
-        limit: u64,
-        skip_damaged: bool,
+        query: &EventQuery,
         budget: &Budget,
         sink: RowSink<'_>,
     ) -> Result<Answer>;

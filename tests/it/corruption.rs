@@ -135,17 +135,10 @@ fn answers(data: &Path) -> Vec<Result<String, String>> {
         Column::SourceIp,
     ] {
         let mut rows = String::new();
-        let top = store.top(
-            column,
-            &Filter::default(),
-            0,
-            false,
-            &budget(),
-            &mut |row| {
-                rows.push_str(&format!("{row:?}\n"));
-                ControlFlow::Continue(())
-            },
-        );
+        let top = store.top(column, &EventQuery::default(), &budget(), &mut |row| {
+            rows.push_str(&format!("{row:?}\n"));
+            ControlFlow::Continue(())
+        });
         answers.push(top.map(|_| rows));
     }
     for sql in [

@@ -57,6 +57,40 @@ fn load(
     }
 }
 
+/// A server with small segments, so that sealing runs all the time.
+fn start(data: &Path) -> Server {
+    Server::start(data, &["--segment-events", "150"])
+}
+
+/// Kills a server while events are sent to it and the requests `beside` are made again and again,
+/// once enough batches are acknowledged.
+fn kill_under_load(
+    data: &Path,
+    round: u64,
+    make: impl Fn(u64) -> String + Copy + Send,
+    (next, sent): (&AtomicU64, &Mutex<Sent>),
+    beside: &[(&str, &str)],
+) {
+    let server = start(data);
+    let stop = AtomicBool::new(false);
+    let address = server.address.clone();
+    let acknowledged = || sent.lock().unwrap().acknowledged.len();
+    let enough = acknowledged() + (ACKNOWLEDGED_MIN + 13 * (round % 7)) as usize;
+    std::thread::scope(|scope| {
+        let (address, stop) = (&address, &stop);
+        for _ in 0..CONNECTIONS {
+            scope.spawn(move || load(address, next, make, sent, stop));
+        }
+        for &(path, body) in beside {
+            scope.spawn(move || upkeep(address, path, body));
+        }
+        support::wait_until("enough batches are acknowledged", || {
+            acknowledged() >= enough
+        });
+        server.kill();
+    });
+}
+
 /// The store holds what was acknowledged, once, and of the rest whole batches only. Batches found
 /// there count as acknowledged from now on.
 #[track_caller]
@@ -116,28 +150,14 @@ fn kill_9_under_webhook_load_loses_and_doubles_nothing() {
     let next = AtomicU64::new(0);
     let sent = Mutex::new(Sent::default());
     for round in 0..rounds(6) {
-        // Small segments, so that sealing runs all the time; in every other round merging too.
-        let server = Server::start(dir.path(), &["--segment-events", "150"]);
-        let stop = AtomicBool::new(false);
-        let before = sent.lock().unwrap().acknowledged.len();
-        let address = server.address.clone();
-        std::thread::scope(|scope| {
-            for _ in 0..CONNECTIONS {
-                scope.spawn(|| load(&address, &next, support::event, &sent, &stop));
-            }
-            if round % 2 == 1 {
-                scope.spawn(|| upkeep(&address, "/api/v1/seal", ""));
-            }
-            let enough = before + (ACKNOWLEDGED_MIN + 13 * (round % 7)) as usize;
-            support::wait_until("enough batches are acknowledged", || {
-                sent.lock().unwrap().acknowledged.len() >= enough
-            });
-            server.kill();
-        });
+        // In every other round merging too.
+        let beside = [("/api/v1/seal", "")];
+        let beside = &beside[..(round % 2) as usize];
+        kill_under_load(dir.path(), round, support::event, (&next, &sent), beside);
         // Once without recovery by a writer, once after it.
         let mut sent = sent.lock().unwrap();
         check(&support::raw_lines(dir.path()), &mut sent);
-        let server = Server::start(dir.path(), &["--segment-events", "150"]);
+        let server = start(dir.path());
         // kube-apiserver sends again what was not answered.
         if let Some(batch) = sent.unknown.pop() {
             let body = support::event_list(&batch);
@@ -166,30 +186,11 @@ fn kill_9_while_pruning_takes_only_what_is_old() {
     let next = AtomicU64::new(0);
     let sent = Mutex::new(Sent::default());
     for round in 0..rounds(6) {
-        let server = Server::start(dir.path(), &["--segment-events", "150"]);
-        let stop = AtomicBool::new(false);
-        let before = sent.lock().unwrap().acknowledged.len();
-        let address = server.address.clone();
-        let prunes = AtomicU64::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..CONNECTIONS {
-                scope.spawn(|| load(&address, &next, spread, &sent, &stop));
-            }
-            scope.spawn(|| {
-                let body = format!(r#"{{"before":"{CUTOFF}"}}"#);
-                prunes.store(upkeep(&address, "/api/v1/prune", &body), Ordering::Relaxed);
-            });
-            if round % 2 == 1 {
-                scope.spawn(|| upkeep(&address, "/api/v1/seal", ""));
-            }
-            let enough = before + (ACKNOWLEDGED_MIN + 13 * (round % 7)) as usize;
-            support::wait_until("enough batches are acknowledged", || {
-                sent.lock().unwrap().acknowledged.len() >= enough
-            });
-            server.kill();
-        });
-        let server = Server::start(dir.path(), &["--segment-events", "150"]);
         let body = format!(r#"{{"before":"{CUTOFF}"}}"#);
+        let beside = [("/api/v1/prune", body.as_str()), ("/api/v1/seal", "")];
+        let beside = &beside[..1 + (round % 2) as usize];
+        kill_under_load(dir.path(), round, spread, (&next, &sent), beside);
+        let server = start(dir.path());
         server.post("/api/v1/prune", body).expect(200);
         let stored = support::raw_lines(dir.path());
         assert!(!stored.iter().any(|event| is_old(event)));
@@ -230,17 +231,14 @@ fn kill_9_while_pruning_takes_only_what_is_old() {
     }
 }
 
-/// Asks for the same work again and again until the server is gone; how often it was done.
-fn upkeep(address: &str, path: &str, body: &str) -> u64 {
-    let mut done = 0;
+/// Asks for the same work again and again until the server is gone.
+fn upkeep(address: &str, path: &str, body: &str) {
     let Ok(mut client) = Client::connect(address) else {
-        return done;
+        return;
     };
     while let Ok(answer) = client.post(path, body.as_bytes()) {
         assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
-        done += u64::from(answer.status == 200);
     }
-    done
 }
 
 fn sealed_files(data: &Path) -> usize {

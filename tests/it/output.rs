@@ -1,6 +1,7 @@
 //! What commands write: formats, order, notes and exit codes.
 
 mod filters;
+mod people;
 
 use std::io::Read;
 use std::process::Stdio;

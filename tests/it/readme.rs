@@ -1,9 +1,10 @@
-//! The README's examples: every `console` block is run, and its output compared.
+//! The README's and the API's examples: every `console` block is run, and its output compared.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::docs::{read, top};
+use crate::both::{Both, recorded};
 
 /// A command of an example and what the README says it prints.
 struct Example {
@@ -66,6 +67,54 @@ fn examples_print_what_the_readme_says() {
         ran += 1;
     }
     assert!(ran >= 4, "the README has {ran} examples");
+}
+
+/// `text` with the digits that follow a mark which differs from run to run taken out.
+fn settled(text: &str) -> String {
+    let mut settled = text.trim_end().replace("\r\n", "\n");
+    for mark in ["\"elapsed_us\":", "\"request_id\":\""] {
+        let parts: Vec<_> = settled.split(mark).collect();
+        let rest = |part: &str| {
+            part.trim_start_matches(|c: char| c.is_ascii_hexdigit())
+                .to_owned()
+        };
+        let rests = parts[1..].iter().map(|part| rest(part));
+        settled = std::iter::once(parts[0].to_owned())
+            .chain(rests)
+            .collect::<Vec<_>>()
+            .join(mark);
+    }
+    settled
+}
+
+/// The argument of an example's `curl` in quotes behind `flag`.
+fn quoted<'a>(command: &'a str, flag: &str) -> Option<&'a str> {
+    command
+        .split_once(flag)?
+        .1
+        .split_once('\'')
+        .map(|(text, _)| text)
+}
+
+#[test]
+fn examples_answer_what_the_api_document_says() {
+    let both = Both::imported(&[&recorded("sample.jsonl")]);
+    let mut ran = 0;
+    // What takes events comes first in the document, and would change the answers after it.
+    let (taking, asking): (Vec<_>, Vec<_>) = examples(&read("docs/API.md"))
+        .into_iter()
+        .partition(|example| example.command.contains("/webhook"));
+    for Example { command, output } in asking.into_iter().chain(taking) {
+        let path = quoted(&command, "'127.0.0.1:9770").expect(&command);
+        let body = quoted(&command, " -d '");
+        let answer = match body {
+            None if !command.contains("-X POST") => both.server.get(path),
+            _ => both.server.post(path, body.unwrap_or_default()),
+        };
+        assert_eq!(settled(&answer.text()), settled(&output), "$ {command}");
+        ran += 1;
+    }
+    assert!(ran >= 9, "docs/API.md has {ran} examples");
 }
 
 #[test]

@@ -365,7 +365,7 @@ fn answers_say_their_columns_and_coverage() {
         .iter()
         .map(|c| c["type"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["TEXT", "INTEGER", "BLOB", "TEXT", ""]);
+    assert_eq!(kinds, ["TIME", "INTEGER", "BLOB", "JSON", ""]);
     assert_eq!(answer["columns"][4]["name"], "n");
     assert_eq!(answer["truncated"], false);
     assert_eq!(answer["coverage"]["oldest"], "2026-11-20T13:59:59.999999Z");

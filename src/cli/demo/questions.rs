@@ -77,6 +77,9 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
             .step(verb, resource, name)
             .map_or(String::new(), time)
     };
+    let listed = steps
+        .iter()
+        .find(|step| (step.verb, step.resource, step.namespace) == ("list", "secrets", *namespace));
     let arguments = |words: &[&str]| -> Vec<String> {
         let words = words.iter().map(|word| (*word).to_owned());
         words
@@ -85,7 +88,7 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
     };
     let binding_sql = "select time, user, name from events \
          where resource = 'clusterrolebindings' and verb = 'create' \
-         and request_object ->> '$.roleRef.name' = 'cluster-admin'";
+         and outcome = 'success' and request_object ->> '$.roleRef.name' = 'cluster-admin'";
     vec![
         Question {
             asks: "Who deleted the deployment?",
@@ -102,8 +105,8 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
                 "--name",
                 deployment,
                 "--final",
-                "-o",
-                "wide",
+                "--columns",
+                "time,user,verb,name,outcome,source_ip",
             ]),
             expect: vec![
                 actor.clone(),
@@ -113,7 +116,7 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
             lines: 2,
         },
         Question {
-            asks: "What else came from that address?",
+            asks: "What came from that address?",
             finds: format!(
                 "{} requests, from the first failed logins at {} to the traces removed",
                 steps.len(),
@@ -124,8 +127,13 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
             lines: steps.len() + 1,
         },
         Question {
-            asks: "Who read the card vault's secret in the last day?",
-            finds: format!("nobody but {actor}, at {}", at("get", "secrets", secret)),
+            asks: "Who read the card vault's secret by its name in the last day?",
+            finds: format!(
+                "nobody but {actor}, at {}; a list shows secrets too: without --name, {actor} \
+                 lists them all at {}",
+                at("get", "secrets", secret),
+                listed.map_or(String::new(), time)
+            ),
             arguments: arguments(&[
                 "query",
                 "-n",
@@ -142,9 +150,9 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
             lines: 2,
         },
         Question {
-            asks: "Whose body named the host that data went to?",
+            asks: "Which request's body names the host that the data went to?",
             finds: format!(
-                "the privileged pod {namespace}/{pod}, created at {}",
+                "{actor}'s creation of the privileged pod {namespace}/{pod} at {}",
                 incident
                     .steps
                     .iter()
@@ -156,7 +164,7 @@ pub(super) fn questions(incident: &Incident, server: &str) -> Vec<Question> {
             lines: 2,
         },
         Question {
-            asks: "Who made someone cluster-admin?",
+            asks: "Who bound someone to cluster-admin in the whole cluster?",
             finds: format!(
                 "{actor} did, by {binding} at {}",
                 at("create", "clusterrolebindings", binding)

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::http::problem::Problem;
 use crate::http::stream::Pipe;
 use crate::model::value::Value;
-use crate::query::output::{self, Render};
+use crate::query::output::{self, Look, Render};
 use crate::query::wire;
 use crate::store::{Answer, SqlColumn, SqlSink, StoreError};
 
@@ -92,7 +92,7 @@ impl<'a> Writer<'a> {
         Writer {
             format,
             pipe,
-            renderer: shared.map(|format| format.renderer(line.clone(), None)),
+            renderer: shared.map(|format| format.renderer(line.clone(), Look::default())),
             rows: 0,
             line,
         }

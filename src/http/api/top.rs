@@ -8,7 +8,7 @@ use super::question::Question;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::stream::{Hold, stream};
-use crate::query::params::{EventParams, top_column};
+use crate::query::params::EventParams;
 use crate::query::{clock, listing};
 
 pub(in crate::http) async fn top(
@@ -16,15 +16,11 @@ pub(in crate::http) async fn top(
     Path(field): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let column = top_column(&field).map_err(Problem::bad_request)?;
     let question = Question::read(request.uri())?;
     let format = question.format(&[Format::Json, Format::Rows])?;
     let budget = question.budget(&app);
-    let query = EventParams::from_pairs(question.pairs)
-        .and_then(|params| {
-            params.check_top()?;
-            params.into_query(clock::now())
-        })
+    let (column, query) = EventParams::from_pairs(question.pairs)
+        .and_then(|params| params.into_top(&field, clock::now()))
         .map_err(Problem::bad_request)?;
     let store = app.0.store.clone();
     let hold = Hold::when(format == Format::Json);

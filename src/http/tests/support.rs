@@ -16,7 +16,6 @@ use crate::http::{App, Limits, Settings, serve};
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
-use crate::store::filter::Filter;
 use crate::store::{
     Answer, Batch, Budget, EventQuery, Pruned, QuarantineBytes, QuarantineItem, Quarantined,
     Receipt, Result, RowSink, Sealed, SqlColumn, SqlQuery, SqlSink, Stats, Store, StoreError,
@@ -159,15 +158,7 @@ impl Store for FakeStore {
         Ok(Answer::default())
     }
 
-    fn top(
-        &self,
-        _: Column,
-        _: &Filter,
-        _: u64,
-        _: bool,
-        _: &Budget,
-        sink: RowSink<'_>,
-    ) -> Result<Answer> {
+    fn top(&self, _: Column, _: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let _ = sink(&[Value::text("get"), Value::Int(3)]);
         Ok(Answer::default())
     }

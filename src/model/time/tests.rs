@@ -110,7 +110,7 @@ fn people_write_durations_and_days() {
             parse_rfc3339(b"2026-11-20T00:00:00Z").expect("a time"),
         ),
     ] {
-        assert_eq!(parse_human(text, now), Ok(instant), "{text}");
+        assert_eq!(parse_human(text, now, Zone::UTC), Ok(instant), "{text}");
     }
     for text in [
         "",
@@ -123,7 +123,7 @@ fn people_write_durations_and_days() {
         "99999999999999999999h",
         "9999999999y",
     ] {
-        let error = parse_human(text, now).expect_err(text);
+        let error = parse_human(text, now, Zone::UTC).expect_err(text);
         assert!(
             error.contains(&format!("'{text}'")) && error.contains("7d"),
             "{error}"
@@ -133,6 +133,52 @@ fn people_write_durations_and_days() {
     assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
     assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
     assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+}
+
+#[test]
+fn people_write_times_of_day_and_mean_a_clock() {
+    let at = |text: &str| parse_rfc3339(text.as_bytes()).expect("a time");
+    let now = at("2026-11-21T00:40:53.5Z");
+    let ahead = Zone(|_| 3600 * SECOND);
+    // Clocks go from 2 to 3 at 01:00 UTC on 2026-03-29.
+    let summer = Zone(|instant| {
+        let change = parse_instant("2026-03-29T01:00:00Z").expect("a time");
+        if instant < change {
+            3600 * SECOND
+        } else {
+            7200 * SECOND
+        }
+    });
+    for (text, zone, expected) in [
+        ("14:00", Zone::UTC, "2026-11-20T14:00:00Z"),
+        ("00:30", Zone::UTC, "2026-11-21T00:30:00Z"),
+        ("14:00:30", Zone::UTC, "2026-11-20T14:00:30Z"),
+        ("today 14:00", Zone::UTC, "2026-11-21T14:00:00Z"),
+        ("Yesterday 14:00", Zone::UTC, "2026-11-20T14:00:00Z"),
+        ("today", ahead, "2026-11-20T23:00:00Z"),
+        ("01:30", ahead, "2026-11-21T00:30:00Z"),
+        ("01:45", ahead, "2026-11-20T00:45:00Z"),
+        ("2026-11-20", ahead, "2026-11-19T23:00:00Z"),
+        ("2026-11-20 14:00", ahead, "2026-11-20T13:00:00Z"),
+        ("2026-11-20T14:00:00Z", ahead, "2026-11-20T14:00:00Z"),
+        ("2026-11-20 14:00 +02:00", ahead, "2026-11-20T12:00:00Z"),
+        ("2026-03-29 01:30", summer, "2026-03-29T00:30:00Z"),
+        ("2026-03-29 03:30", summer, "2026-03-29T01:30:00Z"),
+    ] {
+        assert_eq!(parse_human(text, now, zone), Ok(at(expected)), "{text}");
+    }
+    for text in [
+        "24:00",
+        "1:00",
+        "today14:00",
+        "today 2h",
+        "tomorrow",
+        "14:00 yesterday",
+        "14",
+    ] {
+        let error = parse_human(text, now, Zone::UTC).expect_err(text);
+        assert!(error.contains("'yesterday 14:00'"), "{error}");
+    }
 }
 
 #[test]
@@ -185,7 +231,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_reading_panic(text in "\\PC{0,40}", bytes in any::<Vec<u8>>()) {
-        let _ = (parse_instant(&text), parse_human(&text, 0), parse_duration(&text));
+        let _ = (parse_instant(&text), parse_human(&text, 0, Zone::UTC), parse_duration(&text));
         let _ = parse_rfc3339(&bytes);
     }
 }

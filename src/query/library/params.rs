@@ -92,7 +92,7 @@ impl Param {
                 ))
             }
             Kind::Time if text == "all" && self.name == SINCE => Ok(Value::Time(BEGINNING)),
-            Kind::Time => time::parse_human(text, now).map(Value::Time),
+            Kind::Time => time::parse_human(text, now, time::Zone::UTC).map(Value::Time),
             Kind::Flag => match text {
                 "true" | "1" | "" => Ok(Value::Int(1)),
                 "false" | "0" => Ok(Value::Int(0)),

@@ -4,13 +4,16 @@
 //! widths of its columns.
 
 mod csv;
+mod fit;
 pub mod json;
+mod look;
 mod raw;
 mod table;
 #[cfg(test)]
 mod tests;
 mod visible;
 
+pub use look::Look;
 pub use visible::visible;
 
 use std::collections::HashSet;
@@ -25,7 +28,7 @@ use crate::store::SqlColumn;
 pub enum Format {
     /// Aligned columns for people; fitted to the terminal
     Table,
-    /// The table with more columns, never fitted
+    /// The table with more columns and whole times, never fitted
     Wide,
     /// One JSON array of objects
     Json,
@@ -46,11 +49,11 @@ pub trait Render {
 }
 
 impl Format {
-    /// A renderer into `out`; `width` is the terminal's, if it is one.
-    pub fn renderer<'a>(self, out: impl Write + 'a, width: Option<usize>) -> Box<dyn Render + 'a> {
+    /// A renderer into `out`; only tables have a look.
+    pub fn renderer<'a>(self, out: impl Write + 'a, look: Look) -> Box<dyn Render + 'a> {
         match self {
-            Format::Table => Box::new(table::Table::new(out, width)),
-            Format::Wide => Box::new(table::Table::new(out, None)),
+            Format::Table => Box::new(table::Table::new(out, look)),
+            Format::Wide => Box::new(table::Table::wide(out, look)),
             Format::Json => Box::new(json::Json::array(out)),
             Format::Jsonl => Box::new(json::Json::lines(out)),
             Format::Csv => Box::new(csv::Csv::new(out)),

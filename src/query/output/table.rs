@@ -2,105 +2,281 @@
 
 use std::io::{self, Write};
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use super::{Render, plain, visible};
+use super::fit::{GAP, cut, cut_front, fit, total};
+use super::look::{TimeForm, zone_name};
+use super::{Look, Render, plain, visible};
 use crate::model::value::Value;
 use crate::store::SqlColumn;
 
-/// Rows that decide the widths; later ones may stick out.
+/// Rows that decide which columns there are and how wide; later ones may stick out.
 const SAMPLE_ROWS: usize = 1000;
 
-/// No column is cut below this many cells.
-const NARROWEST: usize = 8;
+/// Columns whose end tells more than their beginning.
+const CUT_IN_FRONT: [&str; 3] = ["user", "effective_user", "impersonated_user"];
 
-const GAP: usize = 2;
+/// Usual columns that go, in this order, while another would be cut below so many cells.
+const DISPENSABLE: [(&str, usize); 2] = [("source_ip", usize::MAX), ("code", 16)];
+
+/// Usual columns whose words are short, and useless in part.
+const NEVER_CUT: [&str; 4] = ["verb", "stage", "outcome", "matched_ip"];
+
+/// The value of `stage` that goes without saying.
+const LAST_STAGE: &str = "ResponseComplete";
 
 pub(super) struct Table<W> {
     out: W,
-    terminal: Option<usize>,
+    look: Look,
+    /// Whether [`LAST_STAGE`] goes without saying.
+    terse: bool,
     header: Vec<String>,
     numeric: Vec<bool>,
     sample: Vec<Vec<Cell>>,
-    widths: Option<Vec<usize>>,
+    layout: Option<Layout>,
 }
 
 struct Cell {
     text: String,
+    time: Option<i64>,
     right: bool,
-    /// Numbers and times are useless in part.
-    whole: bool,
+    /// NULL, which is shown as a dash.
+    absent: bool,
+}
+
+/// What the sample decided.
+struct Layout {
+    columns: Vec<Shown>,
+    /// Columns that went although they say something.
+    crowded_out: Vec<usize>,
+    form: TimeForm,
+    /// The day of the first row.
+    day: String,
+    /// Clocks were changed within the sample, so every time says its distance to UTC.
+    offsets: bool,
+}
+
+struct Shown {
+    at: usize,
+    title: String,
+    width: usize,
+    /// Its header stands to the right, over numbers.
+    right: bool,
 }
 
 impl<W: Write> Table<W> {
-    pub(super) fn new(out: W, terminal: Option<usize>) -> Table<W> {
+    pub(super) fn new(out: W, look: Look) -> Table<W> {
         Table {
             out,
-            terminal,
+            look,
+            terse: true,
             header: Vec::new(),
             numeric: Vec::new(),
             sample: Vec::new(),
-            widths: None,
+            layout: None,
+        }
+    }
+
+    /// A table that is never fitted.
+    pub(super) fn wide(out: W, look: Look) -> Table<W> {
+        let look = Look {
+            width: None,
+            ..look
+        };
+        Table {
+            terse: false,
+            ..Table::new(out, look)
         }
     }
 
     fn write_sample(&mut self) -> io::Result<()> {
         let rows = std::mem::take(&mut self.sample);
-        let mut widths: Vec<usize> = self.header.iter().map(|name| name.width()).collect();
-        let mut whole = vec![false; widths.len()];
-        for row in &rows {
-            for (at, cell) in row.iter().enumerate().take(widths.len()) {
-                widths[at] = widths[at].max(cell.text.width());
-                whole[at] |= cell.whole;
-            }
-        }
-        if let Some(terminal) = self.terminal {
-            fit(&mut widths, &whole, terminal);
-        }
-        let header: Vec<Cell> = self
-            .header
-            .iter()
-            .enumerate()
-            .map(|(at, name)| Cell {
-                text: name.to_uppercase(),
-                // A header stands over its numbers.
-                right: self.numeric[at]
-                    || rows.iter().any(|row| row[at].right)
-                        && rows.iter().all(|row| row[at].right || row[at].text == "-"),
-                whole: true,
-            })
-            .collect();
-        self.widths = Some(widths);
-        if !header.is_empty() && !rows.is_empty() {
-            self.write_row(&header)?;
+        let layout = self.lay_out(&rows);
+        if !rows.is_empty() && !layout.columns.is_empty() {
+            let titles = layout.columns.iter().map(|shown| {
+                let title = shown.title.clone();
+                (shown, title, shown.right, None)
+            });
+            write_line(&mut self.out, titles.collect())?;
         }
         for row in &rows {
-            self.write_row(row)?;
+            self.write_row(&layout, row)?;
         }
+        self.layout = Some(layout);
         Ok(())
     }
 
-    fn write_row(&mut self, row: &[Cell]) -> io::Result<()> {
-        let widths = self.widths.as_deref().unwrap_or_default();
-        let mut line = String::new();
-        for (at, (cell, &width)) in row.iter().zip(widths).enumerate() {
-            let text = match self.terminal {
-                Some(_) => cut(&cell.text, width),
-                None => cell.text.clone(),
-            };
-            let room = width.saturating_sub(text.width());
-            if cell.right {
-                line.extend(std::iter::repeat_n(' ', room));
+    fn lay_out(&self, rows: &[Vec<Cell>]) -> Layout {
+        let zone = self.look.zone;
+        let times = || rows.iter().flatten().filter_map(|cell| cell.time);
+        let day = |time| TimeForm::Whole.write(time, zone, "", false)[..10].to_owned();
+        let ahead = times().next().map_or(0, |time| zone.ahead(time));
+        let mut layout = Layout {
+            columns: Vec::new(),
+            crowded_out: Vec::new(),
+            form: TimeForm::Whole,
+            day: times().next().map_or(String::new(), day),
+            offsets: times().any(|time| zone.ahead(time) != ahead),
+        };
+        let mut columns: Vec<usize> = (0..self.header.len())
+            .filter(|&at| !self.look.usual || rows.iter().any(|row| self.tells(at, row)))
+            .collect();
+        let mut shown = self.measure(&layout, &columns, rows);
+        if let Some(terminal) = self.look.width {
+            let one_day = times().all(|time| day(time) == layout.day);
+            for form in TimeForm::ON_TERMINAL {
+                if form == TimeForm::Clock && !(self.look.usual && one_day && !layout.offsets) {
+                    break;
+                }
+                layout.form = form;
+                shown = self.measure(&layout, &columns, rows);
+                if total(&widths(&shown)) <= terminal {
+                    break;
+                }
             }
-            line.push_str(&text);
-            if at + 1 < row.len() {
-                let room = if cell.right { 0 } else { room };
-                line.extend(std::iter::repeat_n(' ', room + GAP));
+            let whole = |shown: &[Shown]| -> Vec<bool> {
+                // Numbers and times are useless in part.
+                let whole = |cell: &Cell| cell.right || cell.time.is_some();
+                let column = |shown: &Shown| {
+                    self.look.usual && NEVER_CUT.contains(&self.header[shown.at].as_str())
+                        || rows.iter().any(|row| whole(&row[shown.at]))
+                };
+                shown.iter().map(column).collect()
+            };
+            for (name, least) in DISPENSABLE {
+                let natural = widths(&shown);
+                let mut fitted = natural.clone();
+                fit(&mut fitted, &whole(&shown), terminal);
+                let suffers =
+                    |(fitted, natural): (&usize, &usize)| fitted < natural && *fitted < least;
+                if self.look.usual && fitted.iter().zip(&natural).any(suffers) {
+                    let crowded = columns.extract_if(.., |at| self.header[*at] == name);
+                    layout.crowded_out.extend(crowded);
+                    shown = self.measure(&layout, &columns, rows);
+                }
+            }
+            let mut fitted = widths(&shown);
+            fit(&mut fitted, &whole(&shown), terminal);
+            for (shown, width) in shown.iter_mut().zip(fitted) {
+                shown.width = width;
             }
         }
-        line.push('\n');
-        self.out.write_all(line.as_bytes())
+        layout.columns = shown;
+        layout
     }
+
+    /// Whether a cell says what does not go without saying.
+    fn tells(&self, at: usize, row: &[Cell]) -> bool {
+        match self.header[at].as_str() {
+            "stage" if self.terse => row[at].text != LAST_STAGE,
+            _ => !row[at].absent,
+        }
+    }
+
+    /// The columns as wide as their cells are.
+    fn measure(&self, layout: &Layout, columns: &[usize], rows: &[Vec<Cell>]) -> Vec<Shown> {
+        let column = |&at: &usize| {
+            let mut title = self.header[at].to_uppercase();
+            let first = rows.iter().find_map(|row| row[at].time);
+            if let (Some(time), false) = (first, layout.form == TimeForm::Whole || layout.offsets) {
+                let zone = zone_name(self.look.zone.ahead(time));
+                title = match layout.form {
+                    TimeForm::Clock => format!("{} {zone}", &layout.day[5..]),
+                    _ => format!("{title} ({zone})"),
+                };
+            }
+            let cells = rows
+                .iter()
+                .map(|row| self.text(layout, at, &row[at]).width());
+            Shown {
+                at,
+                width: cells.fold(title.width(), usize::max),
+                title,
+                right: self.numeric[at]
+                    || rows.iter().any(|row| row[at].right)
+                        && rows.iter().all(|row| row[at].right || row[at].absent),
+            }
+        };
+        columns.iter().map(column).collect()
+    }
+
+    fn text(&self, layout: &Layout, at: usize, cell: &Cell) -> String {
+        let crowded = matches!(layout.form, TimeForm::Short | TimeForm::Clock);
+        match cell.time {
+            Some(time) => {
+                let zone = self.look.zone;
+                layout.form.write(time, zone, &layout.day, layout.offsets)
+            }
+            None if crowded && self.look.usual && self.header[at] == "stage" => {
+                let text = cell.text.as_str();
+                let short = text.strip_prefix("Response");
+                let short = short.or_else(|| text.strip_prefix("Request"));
+                short.unwrap_or(text).to_owned()
+            }
+            None => cell.text.clone(),
+        }
+    }
+
+    fn write_row(&mut self, layout: &Layout, row: &[Cell]) -> io::Result<()> {
+        let cells = layout.columns.iter().map(|shown| {
+            let cell = &row[shown.at];
+            let name = self.header[shown.at].as_str();
+            let mut text = self.text(layout, shown.at, cell);
+            if self.look.width.is_some() {
+                text = if CUT_IN_FRONT.contains(&name) {
+                    cut_front(&text, shown.width)
+                } else {
+                    cut(&text, shown.width)
+                };
+            }
+            let colour = (self.look.colour && name == "outcome")
+                .then(|| colour(&cell.text))
+                .flatten();
+            (shown, text, cell.right, colour)
+        });
+        let cells = cells.collect();
+        write_line(&mut self.out, cells)
+    }
+}
+
+/// Writes cells with their columns, whether they stand to the right, and their colours.
+fn write_line(
+    out: &mut impl Write,
+    cells: Vec<(&Shown, String, bool, Option<&str>)>,
+) -> io::Result<()> {
+    let mut line = String::new();
+    let last = cells.len().saturating_sub(1);
+    for (at, (shown, text, right, colour)) in cells.into_iter().enumerate() {
+        let room = shown.width.saturating_sub(text.width());
+        if right {
+            line.extend(std::iter::repeat_n(' ', room));
+        }
+        match colour {
+            Some(colour) => line.push_str(&format!("\u{1b}[{colour}m{text}\u{1b}[0m")),
+            None => line.push_str(&text),
+        }
+        if at < last {
+            let room = if right { 0 } else { room };
+            line.extend(std::iter::repeat_n(' ', room + GAP));
+        }
+    }
+    line.push('\n');
+    out.write_all(line.as_bytes())
+}
+
+/// The colour of an outcome: red for what was denied, yellow for what failed, faint for what is
+/// not known yet.
+fn colour(outcome: &str) -> Option<&'static str> {
+    match outcome {
+        "success" | "upgraded" | "-" => None,
+        "pending" => Some("2"),
+        denied if denied.starts_with("denied_") => Some("31"),
+        _ => Some("33"),
+    }
+}
+
+fn widths(columns: &[Shown]) -> Vec<usize> {
+    columns.iter().map(|shown| shown.width).collect()
 }
 
 impl<W: Write> Render for Table<W> {
@@ -120,20 +296,30 @@ impl<W: Write> Render for Table<W> {
         let cells: Vec<Cell> = row
             .iter()
             .zip(&self.numeric)
-            .map(|(value, &numeric)| {
-                let number = matches!(value, Value::Int(_) | Value::Real(_));
-                Cell {
-                    text: match plain(value) {
-                        Some(text) => visible(&text).into_owned(),
-                        None => "-".to_owned(),
-                    },
-                    right: number || (numeric && *value == Value::Null),
-                    whole: number || matches!(value, Value::Time(_)),
-                }
+            .map(|(value, &numeric)| Cell {
+                text: match plain(value) {
+                    Some(text) => visible(&text).into_owned(),
+                    None => "-".to_owned(),
+                },
+                time: match value {
+                    Value::Time(time) => Some(*time),
+                    _ => None,
+                },
+                right: matches!(value, Value::Int(_) | Value::Real(_))
+                    || (numeric && *value == Value::Null),
+                absent: *value == Value::Null,
             })
             .collect();
-        if self.widths.is_some() {
-            return self.write_row(&cells);
+        if let Some(layout) = self.layout.take() {
+            let kept = |at: &usize| layout.columns.iter().any(|shown| shown.at == *at);
+            let mut hidden =
+                (0..cells.len()).filter(|at| !kept(at) && !layout.crowded_out.contains(at));
+            // A column that said nothing so far says something: another header follows.
+            if !hidden.any(|at| self.tells(at, &cells)) {
+                self.write_row(&layout, &cells)?;
+                self.layout = Some(layout);
+                return Ok(());
+            }
         }
         self.sample.push(cells);
         if self.sample.len() == SAMPLE_ROWS {
@@ -143,92 +329,9 @@ impl<W: Write> Render for Table<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        if self.widths.is_none() {
+        if self.layout.is_none() {
             self.write_sample()?;
         }
         self.out.flush()
-    }
-}
-
-/// Narrows the widest columns that may be cut until all fit, as far as [`NARROWEST`] lets them.
-fn fit(widths: &mut [usize], whole: &[bool], terminal: usize) {
-    let gaps = GAP * widths.len().saturating_sub(1);
-    loop {
-        let total = widths.iter().sum::<usize>() + gaps;
-        let open = || (0..widths.len()).filter(|&at| !whole[at]);
-        let Some(widest) = open().map(|at| widths[at]).max() else {
-            return;
-        };
-        if total <= terminal || widest <= NARROWEST {
-            return;
-        }
-        let chosen: Vec<usize> = open().filter(|&at| widths[at] == widest).collect();
-        let next = open().map(|at| widths[at]).filter(|&width| width < widest);
-        let floor = next.max().unwrap_or(0).max(NARROWEST);
-        let step = (total - terminal)
-            .div_ceil(chosen.len())
-            .min(widest - floor)
-            .max(1);
-        for at in chosen {
-            widths[at] -= step;
-        }
-    }
-}
-
-/// `text` in at most `width` cells; what is cut off leaves an ellipsis.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut shown = String::new();
-    let mut used = 0;
-    for letter in text.chars() {
-        let cells = letter.width().unwrap_or(0);
-        if used + cells + 1 > width {
-            break;
-        }
-        used += cells;
-        shown.push(letter);
-    }
-    shown.push('…');
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fitting_takes_from_the_widest() {
-        for (widths, terminal, expected) in [
-            (vec![10, 20], 40, vec![10, 20]),
-            (vec![10, 60], 40, vec![10, 28]),
-            (vec![30, 60], 42, vec![20, 20]),
-            (vec![5, 100, 100], 20, vec![5, 8, 8]),
-            (vec![3, 3], 2, vec![3, 3]),
-            (vec![], 10, vec![]),
-        ] {
-            let mut fitted = widths.clone();
-            fit(&mut fitted, &vec![false; widths.len()], terminal);
-            assert_eq!(fitted, expected, "{widths:?} in {terminal}");
-        }
-    }
-
-    #[test]
-    fn times_and_numbers_stay_whole() {
-        let mut widths = [27, 30, 20];
-        fit(&mut widths, &[true, false, false], 60);
-        assert_eq!(widths, [27, 14, 14]);
-        let mut widths = [27, 5];
-        fit(&mut widths, &[true, false], 10);
-        assert_eq!(widths, [27, 5]);
-    }
-
-    #[test]
-    fn cutting_counts_cells() {
-        assert_eq!(cut("abcdef", 6), "abcdef");
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("日本語", 4), "日…");
-        assert_eq!(cut("日本語", 5), "日本…");
     }
 }

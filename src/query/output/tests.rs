@@ -14,7 +14,11 @@ fn columns(names: &[&str]) -> Vec<SqlColumn> {
 fn render(format: Format, width: Option<usize>, names: &[&str], rows: &[Vec<Value>]) -> String {
     let mut out = Vec::new();
     {
-        let mut renderer = format.renderer(&mut out, width);
+        let look = Look {
+            width,
+            ..Look::default()
+        };
+        let mut renderer = format.renderer(&mut out, look);
         renderer.begin(&columns(names)).unwrap();
         for row in rows {
             renderer.row(row).unwrap();
@@ -133,7 +137,7 @@ fn csv_quotes_and_neutralises() {
 fn raw_gives_the_bytes() {
     let mut out = Vec::new();
     {
-        let mut renderer = Format::Raw.renderer(&mut out, None);
+        let mut renderer = Format::Raw.renderer(&mut out, Look::default());
         renderer.begin(&columns(&["id", "raw"])).unwrap();
         renderer
             .row(&[Value::Int(1), bytes(&[b'{', 0xff, b'}'])])
@@ -143,7 +147,7 @@ fn raw_gives_the_bytes() {
     }
     assert_eq!(out, b"{\xff}\n{ }\n\n");
     let error = Format::Raw
-        .renderer(io::sink(), None)
+        .renderer(io::sink(), Look::default())
         .begin(&columns(&["a", "b"]))
         .unwrap_err();
     assert!(error.to_string().contains("needs the column raw"));

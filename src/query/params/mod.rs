@@ -10,11 +10,13 @@
 #[cfg(test)]
 mod tests;
 
-pub use crate::store::filter::escape;
+pub use crate::model::suggest::nearest;
+pub use crate::store::filter::{escape, literal};
 
 use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
 use crate::model::suggest::suggest;
+use crate::model::time::Zone;
 use crate::query::clock;
 use crate::query::listing::DEFAULT_COLUMNS;
 use crate::store::filter::Filter;
@@ -48,6 +50,15 @@ macro_rules! filters {
                 }
             }
 
+            /// Only this one; `name` is one of [`FilterParams::NAMES`].
+            pub fn only(name: &str, value: &str) -> FilterParams {
+                let mut filter = FilterParams::default();
+                if let Some(slot) = filter.slot(name) {
+                    *slot = Some(value.to_owned());
+                }
+                filter
+            }
+
             /// The given ones as a query string's pairs.
             pub fn pairs(&self) -> Vec<(&'static str, &str)> {
                 let mut pairs = Vec::new();
@@ -77,11 +88,23 @@ filters! {
     audit_id "LIST" "Audit ID",
     uri "LIST" "Request URI, path and query as sent: '/api/v1/secrets*'",
     contains "TEXT" "Text in the raw bytes of the event, as it is or escaped as in JSON",
-    since "TIME" "Not before: 2h (ago), 2026-11-20, 2026-11-20T14:00:00Z; without a zone UTC",
+    since "TIME" "Not before: 2h, 7d (ago), 14:00 (the last one), today, yesterday, 2026-11-20, '2026-11-20 14:00', 2026-11-20T14:00:00Z",
     until "TIME" "Before: the same forms",
 }
 
 impl FilterParams {
+    /// Spells out the times in UTC, reading those without a zone as times in `zone`.
+    pub fn settle_times(&mut self, now: i64, zone: Zone) -> Result<(), String> {
+        for (name, slot) in [("since", &mut self.since), ("until", &mut self.until)] {
+            if let Some(text) = slot {
+                let instant = clock::parse_human(text, now, zone)
+                    .map_err(|error| format!("--{name} {text:?}: {error}"))?;
+                *text = clock::to_text(instant);
+            }
+        }
+        Ok(())
+    }
+
     /// The filter; `now` is in microseconds. An error names the flag, the value and the fix.
     pub fn to_filter(&self, now: i64) -> Result<Filter, String> {
         let mut filter = Filter::default();
@@ -105,11 +128,11 @@ impl FilterParams {
 fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), String> {
     let column = match name {
         "since" => {
-            filter.since = Some(clock::parse_human(value, now)?);
+            filter.since = Some(clock::parse_human(value, now, Zone::UTC)?);
             return Ok(());
         }
         "until" => {
-            filter.until = Some(clock::parse_human(value, now)?);
+            filter.until = Some(clock::parse_human(value, now, Zone::UTC)?);
             return Ok(());
         }
         "source_ip" => Column::SourceIps,
@@ -244,11 +267,11 @@ impl EventParams {
         })
     }
 
-    /// Fails on what a count of values does not take: order, stages and columns.
-    pub fn check_top(&self) -> Result<(), String> {
+    /// The column and the events of a count of values, which takes no order and no columns.
+    pub fn into_top(self, field: &str, now: i64) -> Result<(Column, EventQuery), String> {
+        let column = top_column(field)?;
         for (given, name) in [
             (self.reverse, "reverse"),
-            (self.r#final, "final"),
             (self.columns.is_some(), "columns"),
         ] {
             if given {
@@ -257,7 +280,7 @@ impl EventParams {
                 ));
             }
         }
-        Ok(())
+        Ok((column, self.into_query(now)?))
     }
 }
 
@@ -288,7 +311,7 @@ fn parse_columns(list: &str) -> Result<Vec<Column>, String> {
 }
 
 /// The column of a count of values: any but the raw bytes, their hash and the bodies.
-pub fn top_column(name: &str) -> Result<Column, String> {
+fn top_column(name: &str) -> Result<Column, String> {
     let column = column(name)?;
     match column {
         Column::Raw | Column::Sha256 | Column::RequestObject | Column::ResponseObject => Err(

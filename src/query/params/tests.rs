@@ -318,8 +318,13 @@ fn counts() {
         reverse: true,
         ..EventParams::default()
     };
-    assert!(given.check_top().unwrap_err().starts_with("reverse"));
-    assert!(EventParams::default().check_top().is_ok());
+    assert!(
+        given
+            .into_top("user", 0)
+            .unwrap_err()
+            .starts_with("reverse")
+    );
+    assert!(EventParams::default().into_top("user", 0).is_ok());
 }
 
 proptest! {

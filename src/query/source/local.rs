@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Source;
 use crate::model::value::Value;
-use crate::query::params::{EventParams, top_column};
+use crate::query::params::EventParams;
 use crate::query::wire::{PruneRequest, conform};
 use crate::query::{clock, listing};
 use crate::store::{
@@ -38,10 +38,9 @@ impl Source for Local {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
-        let column = top_column(field).map_err(StoreError::BadRequest)?;
-        let query = params
-            .check_top()
-            .and_then(|()| params.clone().into_query(clock::now()))
+        let (column, query) = params
+            .clone()
+            .into_top(field, clock::now())
             .map_err(StoreError::BadRequest)?;
         listing::top(&*self.0, column, &query, &Budget::new(timeout), sink)
     }

@@ -161,9 +161,9 @@ impl Source for Remote {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
-        crate::query::params::top_column(field)
-            .and_then(|_| params.check_top())
-            .and_then(|()| params.clone().into_query(clock::now()))
+        params
+            .clone()
+            .into_top(field, clock::now())
             .map_err(StoreError::BadRequest)?;
         let path = format!("/api/v1/top/{field}");
         let response = self.get(&path, &listing_pairs(params, timeout))?;

@@ -47,6 +47,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<Item>, String> {
     Ok(items)
 }
 
+/// The text that a list stands for, if it is one literal item.
+pub fn literal(list: &str) -> Option<String> {
+    match &mut parse(list).ok()?[..] {
+        [item] if !item.negate && !item.wildcard => Some(std::mem::take(&mut item.text)),
+        _ => None,
+    }
+}
+
 /// `text` so that a list takes it as one literal item.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -14,7 +14,6 @@ use super::scan::Snapshot;
 use super::state::Shared;
 use super::writer::{Message, Writer};
 use crate::model::column::Column;
-use crate::store::filter::Filter;
 use crate::store::{
     Answer, Batch, Budget, EventQuery, OpenOptions, Pruned, Quarantined, Result, RowSink, Sealed,
     SqlQuery, SqlSink, Stats, Store, StoreError,
@@ -105,21 +104,11 @@ impl Store for Engine {
     fn top(
         &self,
         column: Column,
-        filter: &Filter,
-        limit: u64,
-        skip_damaged: bool,
+        query: &EventQuery,
         budget: &Budget,
         sink: RowSink<'_>,
     ) -> Result<Answer> {
-        super::listing::top(
-            &self.snapshot(),
-            column,
-            filter,
-            limit,
-            skip_damaged,
-            budget,
-            sink,
-        )
+        super::listing::top(&self.snapshot(), column, query, budget, sink)
     }
 
     fn sql(&self, query: &SqlQuery, budget: &Budget, sink: &mut dyn SqlSink) -> Result<Answer> {

@@ -157,74 +157,44 @@ fn request_key(cursor: &mut Cursor) -> Result<Option<u128>> {
 pub(crate) fn top(
     snapshot: &Arc<Snapshot>,
     column: Column,
-    filter: &Filter,
-    limit: u64,
-    skip_damaged: bool,
+    query: &EventQuery,
     budget: &Budget,
     sink: RowSink<'_>,
 ) -> Result<Answer> {
+    let EventQuery { filter, limit, .. } = query;
     let mut totals: HashMap<Option<String>, u64> = HashMap::new();
     let mut answer = Answer::default();
-    match origin(column) {
-        Origin::Text(text) => count_strings(
-            snapshot,
-            text,
-            None,
-            filter,
-            skip_damaged,
-            budget,
-            &mut answer,
-            &mut totals,
-        )?,
-        Origin::Code => count_strings(
-            snapshot,
-            TextColumn::Code,
-            None,
-            filter,
-            skip_damaged,
-            budget,
-            &mut answer,
-            &mut totals,
-        )?,
+    let derive;
+    let counted: Option<(TextColumn, Option<Derive<'_>>)> = match origin(column) {
+        _ if query.last_stage_only => None,
+        Origin::Text(text) => Some((text, None)),
+        Origin::Code => Some((TextColumn::Code, None)),
         Origin::Derived(text, derivation) => {
-            let derive = |value: &str| snapshot.deriver.derive(derivation, value);
+            derive = move |value: &str| snapshot.deriver.derive(derivation, value);
+            Some((text, Some(&derive)))
+        }
+        _ => None,
+    };
+    match counted {
+        Some((text, derive)) => {
             count_strings(
                 snapshot,
                 text,
-                Some(&derive),
-                filter,
-                skip_damaged,
+                derive,
+                query,
                 budget,
                 &mut answer,
                 &mut totals,
             )?;
         }
-        _ => {
-            let mut cursor =
-                snapshot.cursor(filter, ScanOrder::Any, skip_damaged, budget.clone())?;
-            while cursor.advance()? {
-                let value = match cursor.cell(column)? {
-                    Cell::Null => None,
-                    Cell::Int(value) => Some(value.to_string()),
-                    Cell::Time(value) => Some(crate::model::time::to_text(value)),
-                    Cell::Text(text) => Some(text.to_owned()),
-                    Cell::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-                };
-                *totals.entry(value).or_default() += 1;
-            }
-            answer.stats = cursor.work();
-            answer
-                .coverage
-                .damaged
-                .extend(cursor.damaged().iter().cloned());
-        }
+        None => count_rows(snapshot, column, query, budget, &mut answer, &mut totals)?,
     }
     let mut rows: Vec<(Option<String>, u64)> =
         totals.into_iter().filter(|(_, count)| *count > 0).collect();
     rows.sort_unstable_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
-    if limit != 0 && rows.len() as u64 > limit {
+    if *limit != 0 && rows.len() as u64 > *limit {
         answer.truncated = true;
-        rows.truncate(limit as usize);
+        rows.truncate(*limit as usize);
     }
     for (value, count) in rows {
         let value = match value {
@@ -243,21 +213,66 @@ pub(crate) fn top(
     Ok(answer)
 }
 
-/// Counts rows per string id, then adds them up by text over all parts.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one private step of `top`, split off for its length"
-)]
-fn count_strings(
-    snapshot: &Snapshot,
-    column: TextColumn,
-    derive: Option<&dyn Fn(&str) -> Option<String>>,
-    filter: &Filter,
-    skip_damaged: bool,
+/// Makes the value of a derived column from the text that it stands in.
+type Derive<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Counts row by row, each request once with `last_stage_only`.
+fn count_rows(
+    snapshot: &Arc<Snapshot>,
+    column: Column,
+    query: &EventQuery,
     budget: &Budget,
     answer: &mut Answer,
     totals: &mut HashMap<Option<String>, u64>,
 ) -> Result<()> {
+    let (order, mut stages) = match query.last_stage_only {
+        // Newest first, so that the last stage of most requests comes before the others.
+        true => (
+            ScanOrder::NewestFirst,
+            Some(LastStages::new(Arc::clone(snapshot), budget.clone())),
+        ),
+        false => (ScanOrder::Any, None),
+    };
+    let mut cursor = snapshot.cursor(&query.filter, order, query.skip_damaged, budget.clone())?;
+    while cursor.advance()? {
+        if let Some(stages) = &mut stages
+            && !stages.is_last(&mut cursor)?
+        {
+            continue;
+        }
+        let value = match cursor.cell(column)? {
+            Cell::Null => None,
+            Cell::Int(value) => Some(value.to_string()),
+            Cell::Time(value) => Some(crate::model::time::to_text(value)),
+            Cell::Text(text) => Some(text.to_owned()),
+            Cell::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        };
+        *totals.entry(value).or_default() += 1;
+    }
+    answer.stats = cursor.work();
+    answer
+        .coverage
+        .damaged
+        .extend(cursor.damaged().iter().cloned());
+    Ok(())
+}
+
+/// Counts rows per string id, then adds them up by text over all parts.
+fn count_strings(
+    snapshot: &Snapshot,
+    column: TextColumn,
+    derive: Option<Derive<'_>>,
+    query: &EventQuery,
+    budget: &Budget,
+    answer: &mut Answer,
+    totals: &mut HashMap<Option<String>, u64>,
+) -> Result<()> {
+    let EventQuery {
+        filter,
+        skip_damaged,
+        ..
+    } = query;
+    let skip_damaged = *skip_damaged;
     let unfiltered = *filter == Filter::default();
     let (parts, pruned) = snapshot.parts(filter);
     let mut work = Work {

@@ -9,7 +9,7 @@ use super::scan::{Snapshot, SystemTable};
 use super::state::Shared;
 use crate::model::time;
 use crate::model::value::Value;
-use crate::store::{Budget, Coverage, Quarantined, Result, Stats};
+use crate::store::{Budget, Coverage, EventQuery, Quarantined, Result, Stats};
 
 /// Sizes and counts.
 pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
@@ -62,9 +62,10 @@ pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
     super::listing::top(
         &snapshot,
         crate::model::column::Column::Cluster,
-        &crate::store::filter::Filter::default(),
-        0,
-        true,
+        &EventQuery {
+            skip_damaged: true,
+            ..EventQuery::default()
+        },
         &Budget::new(None),
         &mut answer,
     )?;

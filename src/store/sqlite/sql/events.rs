@@ -16,12 +16,15 @@ pub(super) struct Events {
     pub(super) session: Arc<Session>,
 }
 
-/// A column's declaration in `create table`.
+/// A column's declaration in `create table`. The first word is the type that an answer gives, the
+/// second sets SQLite's affinity, which would be numeric for words that it does not know.
 pub(super) fn declaration(name: &str, kind: Kind) -> String {
     let kind = match kind {
-        Kind::Int | Kind::Bool => "INTEGER",
-        Kind::Time => "TEXT COLLATE instant",
-        Kind::Text | Kind::Json => "TEXT",
+        Kind::Int => "INTEGER",
+        Kind::Bool => "BOOLEAN INTEGER",
+        Kind::Time => "TIME TEXT COLLATE instant",
+        Kind::Text => "TEXT",
+        Kind::Json => "JSON TEXT",
         Kind::Bytes => "BLOB",
     };
     format!("\"{name}\" {kind}")

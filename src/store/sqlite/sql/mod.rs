@@ -222,9 +222,8 @@ fn columns(connection: &Connection, statement: &Statement<'_>) -> Vec<SqlColumn>
         if kind.is_null() {
             return String::new();
         }
-        std::ffi::CStr::from_ptr(kind)
-            .to_string_lossy()
-            .into_owned()
+        let kind = std::ffi::CStr::from_ptr(kind).to_string_lossy();
+        kind.split(' ').next().unwrap_or_default().to_owned()
     };
     let column = |(at, name): (usize, &&str)| SqlColumn {
         name: (*name).to_owned(),

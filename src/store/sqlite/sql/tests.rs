@@ -566,7 +566,7 @@ fn columns_have_names_and_declared_types() {
         columns,
         [
             ("id", "INTEGER"),
-            ("time", "TEXT"),
+            ("time", "TIME"),
             ("raw", "BLOB"),
             ("n", "")
         ]
