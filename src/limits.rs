@@ -103,7 +103,7 @@ pub const SQL_LENGTH_BYTES_MAX: i32 = 64 << 20;
 
 /// The longest string or blob that SQL may build. Beside longer values of events it may be twice as
 /// long as they are and this on top, because a sorted row holds them together.
-pub const SQL_BUILT_BYTES_MAX: i32 = 8 << 20;
+pub const SQL_BUILT_BYTES_MAX: i32 = 4 << 20;
 
 /// Memory that all SQL statements together may take.
 pub const SQL_MEMORY_TOTAL_BYTES_MAX: usize = 512 << 20;

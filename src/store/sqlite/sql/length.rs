@@ -18,7 +18,7 @@ use rusqlite::{Connection, Statement, StatementStatus, ffi};
 use crate::limits::{SQL_BUILT_BYTES_MAX, SQL_LENGTH_BYTES_MAX};
 
 /// Bytes that a run through a program without a jump, and so without a look at the clock, may move.
-const UNINTERRUPTED_BYTES: i64 = 4 << 30;
+const UNINTERRUPTED_BYTES: i64 = 2 << 30;
 
 /// However long the program is, its values may be as long as this.
 const LEAST_BYTES: i32 = 128 << 10;
@@ -59,9 +59,10 @@ impl Drop for Watched<'_> {
 }
 
 /// What a program of so much memory may build, so that even operations in a long straight line over
-/// the longest values end soon. The statement's own text is held twice and no operation.
+/// the longest values end soon. The statement keeps its own text, the names of columns and literals:
+/// up to four times the length of the text are no operations.
 fn built_bytes_max(program_bytes: i32, sql_bytes: usize) -> i32 {
-    let text = i32::try_from(sql_bytes.saturating_mul(2)).unwrap_or(i32::MAX);
+    let text = i32::try_from(sql_bytes.saturating_mul(4)).unwrap_or(i32::MAX);
     let operations = program_bytes.saturating_sub(text).max(1) / OPERATION_BYTES + 1;
     let most = UNINTERRUPTED_BYTES / i64::from(operations);
     i32::try_from(most)
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn long_programs_may_build_shorter_values() {
         assert_eq!(built_bytes_max(5_000, 100), SQL_BUILT_BYTES_MAX);
-        assert_eq!(built_bytes_max(1_000_000, 500_000), SQL_BUILT_BYTES_MAX);
+        assert_eq!(built_bytes_max(1_000_000, 250_000), SQL_BUILT_BYTES_MAX);
         assert!(built_bytes_max(240_000, 1000) < 1 << 20);
         assert_eq!(built_bytes_max(i32::MAX, 0), LEAST_BYTES);
     }

@@ -22,6 +22,8 @@ mod tempfs;
 mod vtab;
 
 #[cfg(test)]
+mod bound_tests;
+#[cfg(test)]
 mod escape_tests;
 #[cfg(test)]
 mod fake;
