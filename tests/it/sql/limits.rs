@@ -159,9 +159,8 @@ fn large_values_are_refused_or_stopped() {
             assert!(run.stderr.contains(told), "{sql}: {}", run.stderr);
         }
     }
-    let run = both
-        .ask("sql", &["select json(verb) from events", "-o", "csv"])
-        .expect(2);
+    let sql = "select json(verb) from events";
+    let run = local(both.data(), "sql", &[sql, "-o", "csv"]).expect(2);
     assert_eq!(run.text(), "", "{}", run.stderr);
     assert_eq!(both.rows("select count(*) from events"), ["1"]);
 }

@@ -168,3 +168,17 @@ fn statements_share_their_memory() {
         "nothing was taken by what failed or ended"
     );
 }
+
+#[test]
+fn a_statement_gives_its_memory_back() {
+    let fake = store();
+    attempt(
+        &fake,
+        "select max(hex(randomblob(1000000))) from events where id < 300",
+        &small(),
+        Duration::from_secs(60),
+    )
+    .unwrap();
+    let left = quota::memory_used();
+    assert!(left.abs() < 1 << 20, "{left} bytes are still counted");
+}

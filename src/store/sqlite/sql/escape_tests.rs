@@ -534,20 +534,6 @@ fn another_thread_allocates_while_a_statement_is_out_of_memory() {
 }
 
 #[test]
-fn a_statement_gives_its_memory_back() {
-    let fake = store();
-    attempt(
-        &fake,
-        "select max(hex(randomblob(1000000))) from events where id < 300",
-        &small(),
-        Duration::from_secs(60),
-    )
-    .unwrap();
-    let left = super::quota::memory_used();
-    assert!(left.abs() < 1 << 20, "{left} bytes are still counted");
-}
-
-#[test]
 fn any_tiny_memory_limit_fails_the_statement_and_not_the_process() {
     let fake = store();
     let sql = "select a.verb, count(*) from events a join events b on a.id = b.id where a.id < 3 and a.time > '2026-11-20' group by 1 order by 2, hex(zeroblob(1000))";

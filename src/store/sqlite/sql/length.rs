@@ -26,6 +26,9 @@ const LEAST_BYTES: i32 = 128 << 10;
 /// Memory of one operation of SQLite's programs.
 const OPERATION_BYTES: i32 = 24;
 
+/// Memory of a statement beside its operations: registers, cursors, descriptions of keys.
+const FRAME_BYTES: i32 = 8 << 10;
+
 thread_local! {
     static CONNECTION: Cell<*mut ffi::sqlite3> = const { Cell::new(std::ptr::null_mut()) };
     static BUILT: Cell<i32> = const { Cell::new(0) };
@@ -63,7 +66,12 @@ impl Drop for Watched<'_> {
 /// up to four times the length of the text are no operations.
 fn built_bytes_max(program_bytes: i32, sql_bytes: usize) -> i32 {
     let text = i32::try_from(sql_bytes.saturating_mul(4)).unwrap_or(i32::MAX);
-    let operations = program_bytes.saturating_sub(text).max(1) / OPERATION_BYTES + 1;
+    let operations = program_bytes
+        .saturating_sub(text)
+        .saturating_sub(FRAME_BYTES)
+        .max(1)
+        / OPERATION_BYTES
+        + 1;
     let most = UNINTERRUPTED_BYTES / i64::from(operations);
     i32::try_from(most)
         .unwrap_or(i32::MAX)
