@@ -98,8 +98,15 @@ pub const QUERY_TIME: Duration = Duration::from_secs(10);
 /// Bytes of result values that one SQL statement may return.
 pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
 
-/// The longest string or blob that SQL may build.
+/// The longest string or blob that SQL may hold: one that comes from an event.
 pub const SQL_LENGTH_BYTES_MAX: i32 = 64 << 20;
+
+/// The longest string or blob that SQL may build. Beside longer values of events it may be twice as
+/// long as they are and this on top, because a sorted row holds them together.
+pub const SQL_BUILT_BYTES_MAX: i32 = 4 << 20;
+
+/// Memory that all SQL statements together may take.
+pub const SQL_MEMORY_TOTAL_BYTES_MAX: usize = 512 << 20;
 
 /// Bytes of temporary files that one SQL statement may write while it sorts or groups.
 pub const SQL_TEMP_BYTES_MAX: u64 = 4 << 30;

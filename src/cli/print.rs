@@ -119,6 +119,8 @@ pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// Renders an answer row by row and remembers the first failure to write.
 pub(super) struct Printer<'a> {
     render: Box<dyn Render + 'a>,
+    /// Not written yet: a statement that fails before its first row writes nothing.
+    pending: Option<Vec<SqlColumn>>,
     rows: u64,
     failed: Option<io::Error>,
 }
@@ -127,6 +129,7 @@ impl<'a> Printer<'a> {
     pub(super) fn new(render: Box<dyn Render + 'a>) -> Printer<'a> {
         Printer {
             render,
+            pending: None,
             rows: 0,
             failed: None,
         }
@@ -152,8 +155,17 @@ impl<'a> Printer<'a> {
             return Err(error).context("writing the answer");
         }
         let answer = answer?;
-        self.render.end().context("writing the answer")?;
+        self.begin()
+            .and_then(|()| self.render.end())
+            .context("writing the answer")?;
         Ok(answer)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        match self.pending.take() {
+            Some(columns) => self.render.begin(&columns),
+            None => Ok(()),
+        }
     }
 
     fn keep(&mut self, result: io::Result<()>) -> ControlFlow<()> {
@@ -169,9 +181,7 @@ impl<'a> Printer<'a> {
 
 impl SqlSink for Printer<'_> {
     fn columns(&mut self, columns: &[SqlColumn]) {
-        let result = self.render.begin(columns);
-        // The first row breaks off.
-        let _ = self.keep(result);
+        self.pending = Some(columns.to_vec());
     }
 
     fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
@@ -179,7 +189,7 @@ impl SqlSink for Printer<'_> {
             return ControlFlow::Break(());
         }
         self.rows += 1;
-        let result = self.render.row(row);
+        let result = self.begin().and_then(|()| self.render.row(row));
         self.keep(result)
     }
 }
@@ -226,6 +236,7 @@ pub(super) fn count(number: u64, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     #[test]
     fn notes_say_what_is_missing() {
@@ -247,6 +258,27 @@ mod tests {
                 "2 events in the store with bodies cut off by the apiserver",
             ]
         );
+    }
+
+    #[test]
+    fn an_error_before_the_first_row_leaves_the_output_empty() {
+        let columns = [SqlColumn {
+            name: "n".to_owned(),
+            kind: String::new(),
+        }];
+        for format in [Format::Csv, Format::Json, Format::Jsonl, Format::Table] {
+            let mut out = Vec::new();
+            let mut printer = Printer::new(format.renderer(&mut out, None));
+            printer.columns(&columns);
+            let failed: Result<Answer> = Err(StoreError::BadRequest("bad".to_owned()));
+            assert!(printer.finish(failed, "more").is_err());
+            assert!(out.is_empty(), "{format:?}: {out:?}");
+        }
+        let mut out = Vec::new();
+        let mut printer = Printer::new(Format::Csv.renderer(&mut out, None));
+        printer.columns(&columns);
+        printer.finish(Ok(Answer::default()), "more").unwrap();
+        assert_eq!(out, b"n\r\n", "an empty answer has its header");
     }
 
     struct Closed;

@@ -130,6 +130,41 @@ fn a_statement_over_its_time_is_no_answer() {
     assert_eq!(both.rows("select count(*) from events"), ["1"]);
 }
 
+/// One step of SQLite builds more than the last, or the program has no jump: the limits hold all the
+/// same, and what fails before its first row leaves stdout empty in every format.
+#[test]
+fn large_values_are_refused_or_stopped() {
+    let both = Both::with_events(&[event(1)]);
+    let growing = "with recursive r(n,s) as (select 1, replace(hex(zeroblob(1000000)),'0','aaaaaaaa') union select n+1, s||n from r) select max(n) from r";
+    let large = "with recursive n(i) as (select 1 union all select i+1 from n) select count(*) from n where hex(zeroblob(1000000)) || i like '%' || i || 'x%'";
+    for (sql, status, told) in [
+        (growing, 400, "longer than 4 MiB, its fixed limit"),
+        (
+            "select length(zeroblob(5000000))",
+            400,
+            "longer than 4 MiB, its fixed limit",
+        ),
+        (large, 408, "longer than its time limit of 300ms"),
+        (FOREVER, 408, "longer than its time limit of 300ms"),
+    ] {
+        let answer = post(&both, &json!({"sql": sql, "timeout_ms": 300}));
+        let problem = answer.expect(status).json();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(told), "{sql}: {detail}");
+        for format in ["csv", "json", "jsonl", "table"] {
+            let run = both
+                .ask("sql", &[sql, "--timeout", "300ms", "-o", format])
+                .expect(2);
+            assert_eq!(run.text(), "", "{sql} -o {format}");
+            assert!(run.stderr.contains(told), "{sql}: {}", run.stderr);
+        }
+    }
+    let sql = "select json(verb) from events";
+    let run = local(both.data(), "sql", &[sql, "-o", "csv"]).expect(2);
+    assert_eq!(run.text(), "", "{}", run.stderr);
+    assert_eq!(both.rows("select count(*) from events"), ["1"]);
+}
+
 #[test]
 fn rows_over_the_limit_are_told() {
     let events: Vec<String> = (0..30).map(event).collect();

@@ -3,7 +3,9 @@
 use rusqlite::{Error, ErrorCode};
 
 use super::Limits;
+use super::length;
 use super::quota::{self, Hit};
+use crate::limits::{SQL_LENGTH_BYTES_MAX, SQL_MEMORY_TOTAL_BYTES_MAX};
 use crate::store::StoreError;
 
 /// What went wrong, in words for whoever wrote the statement.
@@ -21,11 +23,11 @@ pub(super) fn explain(error: Error, denied: Option<String>, limits: &Limits) -> 
             sql,
             offset,
         } => match error.code {
-            ErrorCode::OutOfMemory => out_of_memory(limits),
+            ErrorCode::OutOfMemory => out_of_memory(limits.memory_bytes),
             _ => StoreError::BadRequest(with_place(&msg, &sql, offset)),
         },
         Error::SqliteFailure(failure, message) => match failure.code {
-            ErrorCode::OutOfMemory => out_of_memory(limits),
+            ErrorCode::OutOfMemory => out_of_memory(limits.memory_bytes),
             ErrorCode::DiskFull | ErrorCode::OperationInterrupted
                 if quota::hit() == Some(Hit::TempFiles) =>
             {
@@ -34,16 +36,15 @@ pub(super) fn explain(error: Error, denied: Option<String>, limits: &Limits) -> 
                     limits.temp_bytes >> 20
                 ))
             }
-            ErrorCode::OperationInterrupted if quota::hit() == Some(Hit::Memory) => {
-                out_of_memory(limits)
+            ErrorCode::OperationInterrupted
+                if matches!(quota::hit(), Some(Hit::Memory | Hit::SharedMemory)) =>
+            {
+                out_of_memory(limits.memory_bytes)
             }
             ErrorCode::DiskFull => StoreError::LimitReached(
                 "the disk is full: no room for the temporary files of the statement".into(),
             ),
-            ErrorCode::TooBig => StoreError::LimitReached(format!(
-                "a text or blob of the statement is longer than {} MiB",
-                crate::limits::SQL_LENGTH_BYTES_MAX >> 20
-            )),
+            ErrorCode::TooBig => too_long(),
             ErrorCode::OperationInterrupted => StoreError::Cancelled,
             ErrorCode::CannotOpen | ErrorCode::SystemIoFailure => StoreError::Io(format!(
                 "cannot use temporary files in {}: {}",
@@ -56,21 +57,37 @@ pub(super) fn explain(error: Error, denied: Option<String>, limits: &Limits) -> 
     }
 }
 
-fn out_of_memory(limits: &Limits) -> StoreError {
+/// An allocation was refused to a statement with a limit of `bytes`.
+pub(super) fn out_of_memory(bytes: usize) -> StoreError {
     match quota::hit() {
-        Some(Hit::TempFiles) | None => {
-            StoreError::LimitReached("no memory left for the statement".into())
-        }
-        Some(Hit::Memory) => memory_limit(limits.memory_bytes),
+        Some(Hit::Memory) => StoreError::LimitReached(format!(
+            "the statement needs more than {} MiB of memory; narrow it with a time range, or select fewer or shorter values",
+            bytes >> 20
+        )),
+        Some(Hit::SharedMemory) => StoreError::Unavailable(format!(
+            "too busy: the statements that run now need more than {} MiB of memory together; ask again",
+            SQL_MEMORY_TOTAL_BYTES_MAX >> 20
+        )),
+        _ => StoreError::LimitReached("no memory left for the statement".into()),
     }
 }
 
-/// The statement took too much memory.
-pub(super) fn memory_limit(bytes: usize) -> StoreError {
-    StoreError::LimitReached(format!(
-        "the statement needs more than {} MiB of memory; narrow it with a time range, or select fewer or shorter values",
-        bytes >> 20
-    ))
+/// A value is too long: one that the statement makes, or a row that holds several.
+fn too_long() -> StoreError {
+    let most = length::most();
+    let shown = match most >> 20 {
+        0 => format!("{} KiB", most >> 10),
+        mib => format!("{mib} MiB"),
+    };
+    StoreError::BadRequest(if most >= SQL_LENGTH_BYTES_MAX {
+        format!(
+            "a text, blob or sorted row of the statement is longer than {shown}, the most that SQL can hold; read a whole event with query -o raw or /api/v1/events/ID/raw"
+        )
+    } else {
+        format!(
+            "a text, blob or sorted row that the statement makes is longer than {shown}, its fixed limit; select rows instead of joining their values, or cut them with substr"
+        )
+    })
 }
 
 /// SQLite's message with the line and column that it points to.

@@ -11,7 +11,7 @@ use crate::store::{Answer, Budget, Result, StoreError};
 
 const FOREVER: &str = "with recursive n(i) as (select 1 union all select i + 1 from n)";
 
-fn store() -> Arc<Fake> {
+pub(super) fn store() -> Arc<Fake> {
     let events = (0..2000).map(|id| {
         event(
             id,
@@ -26,7 +26,7 @@ fn store() -> Arc<Fake> {
 }
 
 /// Small limits, so that attacks end soon.
-fn small() -> Limits {
+pub(super) fn small() -> Limits {
     Limits {
         memory_bytes: 48 << 20,
         temp_bytes: 8 << 20,
@@ -34,7 +34,12 @@ fn small() -> Limits {
     }
 }
 
-fn attempt(fake: &Arc<Fake>, sql: &str, limits: &Limits, time: Duration) -> Result<(Kept, Answer)> {
+pub(super) fn attempt(
+    fake: &Arc<Fake>,
+    sql: &str,
+    limits: &Limits,
+    time: Duration,
+) -> Result<(Kept, Answer)> {
     let outcome = run_query(fake, &query(sql), limits, &Budget::new(Some(time)));
     // Whatever happened, the next statement works as usual.
     let next = query("select count(*), max(verb) from events where time > '2026-11-20'");
@@ -44,7 +49,7 @@ fn attempt(fake: &Arc<Fake>, sql: &str, limits: &Limits, time: Duration) -> Resu
     outcome
 }
 
-fn refused(fake: &Arc<Fake>, sql: &str) -> String {
+pub(super) fn refused(fake: &Arc<Fake>, sql: &str) -> String {
     match attempt(fake, sql, &small(), Duration::from_secs(20)) {
         Err(StoreError::BadRequest(text)) => text,
         Err(other) => panic!("{sql}: {other:?}"),
@@ -241,9 +246,9 @@ fn what_never_ends_is_stopped_at_the_deadline() {
 fn a_single_step_does_not_outlast_its_deadline() {
     let fake = store();
     for sql in [
-        "select instr(zeroblob(20000000), zeroblob(10000000) || x'01')",
-        "select length(replace(hex(zeroblob(10000000)), hex(zeroblob(5000000)) || '1', ''))",
-        "select length(trim(hex(zeroblob(10000000)), 'x' || hex(randomblob(5000000))))",
+        "select instr(zeroblob(4000000), zeroblob(2000000) || x'01')",
+        "select length(replace(hex(zeroblob(2000000)), hex(zeroblob(1000000)) || '1', ''))",
+        "select length(trim(hex(zeroblob(2000000)), 'x' || hex(randomblob(1000000))))",
     ] {
         let began = Instant::now();
         let limits = Limits {
@@ -299,9 +304,15 @@ fn what_grows_without_end_runs_into_a_limit() {
         "with recursive n(j) as (select '[1]' union all select '[' || j || ',' || j || ']' from n) select max(length(j)) from n".into(),
         "select * from events a, (select hex(zeroblob(20000)) h from events)".into(),
     ] {
-        let limits = Limits { result_bytes: Some(8 << 20), ..small() };
+        // `group_concat` takes no notice of a text that is too long until its end.
+        let memory_bytes = if sql.contains("concat") || sql.contains("agg") { 4 << 20 } else { 48 << 20 };
+        let limits = Limits { result_bytes: Some(8 << 20), memory_bytes, ..small() };
         let error = attempt(&fake, &sql, &limits, Duration::from_secs(60)).err();
-        assert!(matches!(error, Some(StoreError::LimitReached(_))), "{sql}: {error:?}");
+        match error {
+            Some(StoreError::LimitReached(_)) => {}
+            Some(StoreError::BadRequest(text)) if text.contains("longer than 4 MiB") => {}
+            other => panic!("{sql}: {other:?}"),
+        }
     }
 }
 
@@ -317,7 +328,7 @@ fn printf_beyond_the_limit_never_builds_the_text() {
         match attempt(&fake, sql, &small(), Duration::from_secs(20)) {
             Ok((kept, _)) => assert_eq!(show(&kept.rows), ["NULL"], "{sql}"),
             Err(error) => assert!(
-                matches!(error, StoreError::LimitReached(_)),
+                matches!(error, StoreError::BadRequest(_)) && error.to_string().contains("4 MiB"),
                 "{sql}: {error}"
             ),
         }
@@ -334,13 +345,14 @@ fn the_limit_that_was_reached_is_named() {
     };
     let sort = "select a.id, b.id from events a, events b order by random()";
     assert!(text(sort, &small()).contains("8 MiB of temporary files"));
-    let hold = "select hex(zeroblob(12000000)) || hex(zeroblob(12000000))";
+    let hold = "select hex(zeroblob(2000000)) a, hex(zeroblob(2000000)) b, hex(zeroblob(2000000)) c,
+        hex(zeroblob(2000000)) d, hex(zeroblob(2000000)) e, hex(zeroblob(2000000)) f, hex(zeroblob(2000000)) g";
     assert!(
         text(hold, &small()).contains("48 MiB of memory"),
         "{}",
         text(hold, &small())
     );
-    assert!(text("select zeroblob(100000000)", &small()).contains("longer than 64 MiB"));
+    assert!(text("select zeroblob(100000000)", &small()).contains("longer than 4 MiB"));
     let limits = Limits {
         result_bytes: Some(1000),
         ..small()
@@ -519,20 +531,6 @@ fn another_thread_allocates_while_a_statement_is_out_of_memory() {
     }
     stop.store(true, Ordering::Relaxed);
     assert!(ingest.join().unwrap() >= 20);
-}
-
-#[test]
-fn a_statement_gives_its_memory_back() {
-    let fake = store();
-    attempt(
-        &fake,
-        "select max(hex(randomblob(1000000))) from events",
-        &small(),
-        Duration::from_secs(60),
-    )
-    .unwrap();
-    let left = super::quota::memory_used();
-    assert!(left.abs() < 1 << 20, "{left} bytes are still counted");
 }
 
 #[test]

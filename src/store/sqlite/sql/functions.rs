@@ -9,7 +9,10 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, Result, ffi};
 
-use crate::limits::SQL_LENGTH_BYTES_MAX;
+use super::{length, like, quota};
+
+/// From this length on a function looks at the clock before it reads a text.
+const LOOK_BYTES: usize = 16 << 10;
 
 /// Makes the replacements known to `connection`.
 pub(super) fn register(connection: &Connection) -> Result<()> {
@@ -26,11 +29,22 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
         let function = move |context: &Context<'_>| trim(context, left, right);
         connection.create_scalar_function(name, 2, flags, function)?;
     }
-    Ok(())
+    like::register(connection)
+}
+
+/// Fails once the statement has no time left.
+pub(super) fn timely() -> Result<()> {
+    if quota::in_time() {
+        return Ok(());
+    }
+    Err(Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_INTERRUPT),
+        None,
+    ))
 }
 
 /// A value as SQLite turns it into text; `None` for NULL.
-fn text(value: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
+pub(super) fn text(value: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
     match value {
         ValueRef::Null => None,
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(Cow::Borrowed(bytes)),
@@ -79,6 +93,9 @@ fn instr(context: &Context<'_>) -> Result<Option<i64>> {
     let (Some(haystack), Some(needle)) = (text(haystack), text(needle)) else {
         return Ok(None);
     };
+    if haystack.len() > LOOK_BYTES {
+        timely()?;
+    }
     let found = memmem::find(&haystack, &needle).map(|at| {
         if bytes {
             at
@@ -98,13 +115,16 @@ fn replace(context: &Context<'_>) -> Result<Value> {
     let (Some(whole), Some(pattern)) = (text(context.get_raw(0)), text(context.get_raw(1))) else {
         return Ok(Value::Null);
     };
+    if whole.len() > LOOK_BYTES {
+        timely()?;
+    }
     if pattern.first().is_none_or(|&byte| byte == 0) {
         return Ok(text_result(whole.into_owned()));
     }
     let Some(with) = text(context.get_raw(2)) else {
         return Ok(Value::Null);
     };
-    let most = usize::try_from(SQL_LENGTH_BYTES_MAX).unwrap_or(usize::MAX);
+    let most = usize::try_from(length::most()).unwrap_or(usize::MAX);
     let mut out = Vec::with_capacity(whole.len());
     let mut from = 0;
     for at in memmem::find_iter(&whole, &*pattern) {
@@ -132,6 +152,9 @@ fn trim(context: &Context<'_>, left: bool, right: bool) -> Result<Value> {
     let (Some(whole), Some(set)) = (text(context.get_raw(0)), text(context.get_raw(1))) else {
         return Ok(Value::Null);
     };
+    if whole.len().max(set.len()) > LOOK_BYTES {
+        timely()?;
+    }
     let mut single = [false; 256];
     let mut longer: HashSet<&[u8]> = HashSet::new();
     for character in characters(&set) {

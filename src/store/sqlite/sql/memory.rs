@@ -69,8 +69,18 @@ fn inner() -> &'static Inner {
         .expect("set before SQLite learns of the wrapper")
 }
 
+/// Gives freed memory back to the system: glibc keeps what large values leave behind, in the arena of
+/// each thread that ran a statement.
+pub(super) fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes no pointers, and locks the heap while it works.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 unsafe extern "C" fn counted_malloc(bytes: c_int) -> *mut c_void {
-    if !quota::take_memory(i64::from(bytes)) {
+    if !quota::may_allocate(i64::from(bytes)) || !quota::take_memory(i64::from(bytes)) {
         return std::ptr::null_mut();
     }
     // SAFETY: SQLite's arguments go to SQLite's allocator unchanged.
@@ -95,7 +105,8 @@ unsafe extern "C" fn counted_realloc(memory: *mut c_void, bytes: c_int) -> *mut 
     // SAFETY: `memory` came from the inner allocator and is not freed yet.
     unsafe {
         let more = i64::from(bytes) - i64::from((inner.size)(memory));
-        if !quota::take_memory(more) {
+        // A smaller block must not be refused: SQLite frees memory by such calls.
+        if more > 0 && !quota::may_allocate(i64::from(bytes)) || !quota::take_memory(more) {
             return std::ptr::null_mut();
         }
         let moved = (inner.realloc)(memory, bytes);

@@ -8,6 +8,8 @@ mod errors;
 mod events;
 mod functions;
 mod instant;
+mod length;
+mod like;
 mod memory;
 mod plan;
 mod pushdown;
@@ -20,6 +22,8 @@ mod tempfs;
 mod vtab;
 mod words;
 
+#[cfg(test)]
+mod bound_tests;
 #[cfg(test)]
 mod escape_tests;
 #[cfg(test)]
@@ -35,6 +39,7 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, ffi};
 
+use self::length::Watched;
 use self::sandbox::Denied;
 use self::session::{Backing, Session};
 use super::scan::Snapshot;
@@ -109,10 +114,12 @@ fn run_on(
         limits.memory_bytes,
         limits.temp_bytes,
         limits.temp_dir.clone(),
+        budget.clone(),
     );
     let done = execute(&session, &denied, query, limits, sink);
     let truncated = done.map_err(|error| match (session.take_failure(), error) {
         (Some(first), _) => first,
+        (None, _) if let Some(late) = quota::time_failure() => late,
         (None, Failure::Ours(error)) => error,
         (None, Failure::Sqlite(error)) => {
             let denied = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -161,6 +168,7 @@ fn execute(
     if !statement.readonly() {
         return Err(bad_request("not allowed: statements can only read").into());
     }
+    let _watched = Watched::new(&connection, &statement, &query.sql)?;
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
 
@@ -190,7 +198,8 @@ fn execute(
         }
     }
     drop(rows);
-    match session.take_failure() {
+    // Some aggregates take a refused allocation for the end of their input.
+    match session.take_failure().or_else(quota::time_failure) {
         Some(error) => Err(error.into()),
         None => Ok(false),
     }

@@ -235,7 +235,7 @@ impl Batch {
         if held > self.charged {
             let step = held - self.charged + (1 << 20);
             if !quota::take_memory(step) {
-                return Err(super::errors::memory_limit(SQL_MEMORY_BYTES_MAX));
+                return Err(super::errors::out_of_memory(SQL_MEMORY_BYTES_MAX));
             }
             self.charged += step;
         }

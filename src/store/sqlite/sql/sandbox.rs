@@ -16,11 +16,17 @@ use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
 use super::{functions, instant, memory, quota, tempfs, vtab, words};
-use crate::limits::SQL_LENGTH_BYTES_MAX;
+use crate::limits::SQL_BUILT_BYTES_MAX;
 use crate::store::{Result, StoreError};
 
-/// How many of SQLite's operations run between two looks at the budget: well under a millisecond.
-const PROGRESS_OPS: i32 = 1000;
+/// How many of SQLite's operations run between two looks at the budget while the statement holds a
+/// large value; without one, they are so quick that every tenth time is enough.
+const PROGRESS_OPS: i32 = 100;
+const PROGRESS_SKIPPED: u32 = 10;
+
+/// What a sorter collects before it sorts it in one step and spills it. 16 MiB of short rows would
+/// take close to a second.
+const SORTER_KIB: i32 = 4 << 10;
 
 /// What the authorizer refused, in words.
 pub(super) type Denied = Arc<Mutex<Option<String>>>;
@@ -52,10 +58,10 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_in_memory_with_flags_and_vfs(flags, tempfs::NAME)?;
-    // Sorters spill beyond the cache's size; what one of their steps sorts cannot be interrupted.
-    connection.execute_batch(
-        "pragma temp_store = file; pragma cache_size = -16384; pragma query_only = on;",
-    )?;
+    // The cache's size is the sorters'; ephemeral tables have SQLite's default.
+    connection.execute_batch(&format!(
+        "pragma temp_store = file; pragma cache_size = -{SORTER_KIB}; pragma query_only = on;",
+    ))?;
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -69,7 +75,7 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         connection.set_db_config(config, on)?;
     }
     for (limit, most) in [
-        (Limit::SQLITE_LIMIT_LENGTH, SQL_LENGTH_BYTES_MAX),
+        (Limit::SQLITE_LIMIT_LENGTH, SQL_BUILT_BYTES_MAX),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
         (Limit::SQLITE_LIMIT_COLUMN, 1000),
         (Limit::SQLITE_LIMIT_EXPR_DEPTH, 500),
@@ -77,7 +83,6 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         (Limit::SQLITE_LIMIT_VDBE_OP, 250_000),
         (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
         (Limit::SQLITE_LIMIT_ATTACHED, 0),
-        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
         (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 1000),
         (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
         // The quotas are counted on the statement's own thread.
@@ -108,15 +113,17 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         )?;
     }
     let watched = shared();
+    let mut calls = 0;
     connection.progress_handler(
         PROGRESS_OPS,
-        Some(move || match watched.budget.check() {
-            // Some aggregates go on without memory and only fail at their end.
-            Ok(()) => watched.failed() || quota::hit().is_some(),
-            Err(error) => {
-                watched.fail(error);
-                true
+        Some(move || {
+            calls += 1;
+            if calls < PROGRESS_SKIPPED && !quota::holds_large_values() {
+                return false;
             }
+            calls = 0;
+            // Some aggregates go on without memory and only fail at their end.
+            !quota::in_time() || watched.failed() || quota::hit().is_some()
         }),
     )?;
     let denied = Arc::clone(denied);

@@ -150,6 +150,9 @@ unsafe extern "C" fn read(
         let to = std::slice::from_raw_parts_mut(to.cast::<u8>(), bytes as usize);
         (temp_file(file), to)
     };
+    if !quota::in_time() {
+        return ffi::SQLITE_IOERR_READ;
+    }
     let mut done = 0;
     while done < to.len() {
         match file
@@ -179,6 +182,9 @@ unsafe extern "C" fn write(
         let from = std::slice::from_raw_parts(from.cast::<u8>(), bytes as usize);
         (temp_file(file), from)
     };
+    if !quota::in_time() {
+        return ffi::SQLITE_IOERR_WRITE;
+    }
     let end = offset as u64 + from.len() as u64;
     let growth = end.saturating_sub(file.bytes);
     if !quota::take_temp(growth) {

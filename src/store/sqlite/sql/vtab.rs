@@ -16,8 +16,8 @@ use rusqlite::vtab::{
     sqlite3_vtab, sqlite3_vtab_cursor,
 };
 
-use super::quota;
 use super::session::Session;
+use super::{length, quota};
 use crate::model::time;
 use crate::store::sqlite::scan::Cell;
 use crate::store::{Result, StoreError};
@@ -131,6 +131,7 @@ unsafe impl VTabCursor for GlueCursor {
         let cursor = self.cursor.get_mut();
         self.at_row = false;
         self.at_row = contained(&self.session, || {
+            quota::check_time()?;
             cursor.start(idx_num, idx_str.unwrap_or(""), args)
         })?;
         Ok(())
@@ -156,8 +157,14 @@ unsafe impl VTabCursor for GlueCursor {
                 time::write(micros, &mut text);
                 ctx.set_result(&std::str::from_utf8(&text).unwrap_or_default())
             }
-            Cell::Text(text) => ctx.set_result(&text),
-            Cell::Bytes(bytes) => ctx.set_result(&bytes),
+            Cell::Text(text) => {
+                length::admit(text.len());
+                ctx.set_result(&text)
+            }
+            Cell::Bytes(bytes) => {
+                length::admit(bytes.len());
+                ctx.set_result(&bytes)
+            }
         }
     }
 
