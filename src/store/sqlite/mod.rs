@@ -31,6 +31,7 @@ mod part;
 mod partscan;
 mod postings;
 mod predicate;
+mod quarantine;
 mod rebuild;
 mod report;
 pub mod scan;

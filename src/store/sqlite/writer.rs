@@ -187,13 +187,20 @@ impl Writer {
             }
             for ((cluster, source, quarantine), receipt) in records.iter().zip(&mut receipts) {
                 for item in quarantine {
-                    if transaction.count_quarantined_again(&item.digest)? {
-                        continue;
+                    let here = transaction.count_quarantined_again(&item.digest)?;
+                    let known = here || ledger.holds_quarantined(&item.digest)?;
+                    if !here {
+                        transaction.insert_quarantine(
+                            next_id,
+                            stored_time,
+                            cluster,
+                            source,
+                            item,
+                        )?;
+                        next_id += 1;
                     }
-                    let known = ledger.holds_quarantined(&item.digest)?;
-                    transaction.insert_quarantine(next_id, stored_time, cluster, source, item)?;
-                    next_id += 1;
                     receipt.quarantined += u64::from(!known);
+                    receipt.duplicates += u64::from(known);
                 }
                 transaction.insert_ingest(stored_time, cluster, source, receipt)?;
             }
