@@ -7,6 +7,7 @@ mod active;
 mod batch;
 mod block;
 mod bodies;
+mod bodywriter;
 mod build;
 mod bytes;
 mod catalog;

@@ -3,17 +3,20 @@
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, Run, Server, event, local, temp_dir};
+use crate::support::{self, Run, Server, cli, event, temp_dir};
 
 /// What a store says of its quarantine and its ingest log.
 fn answers(data: &Path) -> Vec<Run> {
-    vec![
-        local(data, "quarantine", &["list", "-o", "jsonl"]),
-        local(data, "quarantine", &["export", "--id", "1"]),
-        local(data, "quarantine", &["export", "--id", "2"]),
-        local(data, "sql", &["select * from ingest_log", "-o", "csv"]),
-        local(data, "query", &["--limit", "0", "-o", "raw"]),
-    ]
+    let data = data.to_str().unwrap();
+    let questions: [&[&str]; 5] = [
+        &["quarantine", "list", "-o", "jsonl"],
+        &["quarantine", "export", "--id", "1"],
+        &["quarantine", "export", "--id", "2"],
+        &["sql", "select * from ingest_log", "-o", "csv"],
+        &["query", "--limit", "0", "-o", "raw"],
+    ];
+    let ask = |question: &[&str]| cli(&[question, &["--data", data]].concat());
+    questions.into_iter().map(ask).collect()
 }
 
 /// A store with two items in quarantine and an event, sealed or not.
