@@ -188,19 +188,14 @@ impl Writer {
             for ((cluster, source, quarantine), receipt) in records.iter().zip(&mut receipts) {
                 for item in quarantine {
                     let here = transaction.count_quarantined_again(&item.digest)?;
-                    let known = here || ledger.holds_quarantined(&item.digest)?;
-                    if !here {
-                        transaction.insert_quarantine(
-                            next_id,
-                            stored_time,
-                            cluster,
-                            source,
-                            item,
-                        )?;
-                        next_id += 1;
+                    let is_new = !here && !ledger.holds_quarantined(&item.digest)?;
+                    receipt.quarantined += u64::from(is_new);
+                    receipt.duplicates += u64::from(!is_new);
+                    if here {
+                        continue;
                     }
-                    receipt.quarantined += u64::from(!known);
-                    receipt.duplicates += u64::from(known);
+                    transaction.insert_quarantine(next_id, stored_time, cluster, source, item)?;
+                    next_id += 1;
                 }
                 transaction.insert_ingest(stored_time, cluster, source, receipt)?;
             }
