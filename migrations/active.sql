@@ -16,7 +16,8 @@ create table ingest (
     source text not null,
     events integer not null,
     duplicates integer not null,
-    quarantined integer not null
+    quarantined integer not null,
+    checksum integer               -- over all of these
 ) strict;
 
 -- Items that could not be understood.
@@ -29,7 +30,8 @@ create table quarantine (
     reason text not null,
     bytes integer not null,
     digest blob not null,          -- SHA-256 over cluster and bytes
-    duplicates integer not null
+    duplicates integer not null,
+    checksum integer               -- over all of these but duplicates
 ) strict;
 create index quarantine_digest on quarantine (digest);
 

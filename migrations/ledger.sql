@@ -11,6 +11,7 @@ create table ingest (
     events integer not null,
     duplicates integer not null,
     quarantined integer not null,
+    checksum integer,              -- over all of these; null: written by an earlier build
     primary key (minute, cluster, source)
 ) strict, without rowid;
 
@@ -23,7 +24,8 @@ create table quarantine (
     reason text not null,
     bytes integer not null,
     digest blob not null,
-    duplicates integer not null
+    duplicates integer not null,
+    checksum integer               -- over all of these but duplicates
 ) strict;
 create index quarantine_digest on quarantine (digest);
 

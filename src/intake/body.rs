@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::Normalise;
+use super::decode::{MAGIC_BYTES, content_encoding_of};
 use super::split::{Broken, Extent, Items, Limits, Position, Splitter};
 use crate::limits;
 use crate::model::normalise::{Reject, normalise};
@@ -84,6 +85,18 @@ impl Body {
     /// Bytes that it holds in memory.
     pub const fn memory_bytes(&self) -> usize {
         self.memory.capacity()
+    }
+
+    /// The bytes that tell a format; fewer when there are fewer, or when they cannot be read.
+    fn first_bytes(&self) -> Vec<u8> {
+        let Some(file) = &self.file else {
+            return self.memory[..self.memory.len().min(MAGIC_BYTES)].to_vec();
+        };
+        let mut first = vec![0; MAGIC_BYTES];
+        match file.read_exact_at(&mut first, 0) {
+            Ok(()) => first,
+            Err(_) => Vec::new(),
+        }
     }
 
     fn part(&self, offset: u64, bytes: u64) -> QuarantineBytes<'_> {
@@ -202,6 +215,14 @@ impl Taker<'_> {
     }
 
     fn finish(mut self, body: &Body, source: &str) -> Result<Receipt, StoreError> {
+        if self.items == 0
+            && let Some(coding) = content_encoding_of(&body.first_bytes())
+        {
+            self.lost = Some(format!(
+                "not a JSON object: it looks like {coding} data; send it with the header \
+                 Content-Encoding: {coding}"
+            ));
+        }
         let only_lines = self.items == 0 && !self.bad.is_empty();
         if only_lines && self.lost.is_none() && self.bad.iter().all(|bad| !bad.is_item) {
             self.lost = Some(self.bad[0].reason.clone());

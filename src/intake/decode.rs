@@ -66,6 +66,34 @@ impl<R: Read> Read for Watched<R> {
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
+/// Bytes that [`format_of`] needs at most.
+pub const MAGIC_BYTES: usize = 6;
+
+/// The name of the format that data begins like, if it is one that people send in place of JSON.
+pub fn format_of(data: &[u8]) -> Option<&'static str> {
+    let formats: [(&[u8], &str); 8] = [
+        (GZIP, "gzip data"),
+        (ZSTD, "zstd data"),
+        (b"BZh", "bzip2 data"),
+        (b"\xfd7zXZ\0", "xz data"),
+        (b"\x04\x22\x4d\x18", "lz4 data"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\xff\xfe", "UTF-16 text; send UTF-8"),
+        (b"\xfe\xff", "UTF-16 text; send UTF-8"),
+    ];
+    let found = formats.iter().find(|(magic, _)| data.starts_with(magic));
+    found.map(|(_, name)| *name)
+}
+
+/// The Content-Encoding that data which begins so should have been sent with.
+pub fn content_encoding_of(data: &[u8]) -> Option<&'static str> {
+    match data {
+        _ if data.starts_with(GZIP) => Some("gzip"),
+        _ if data.starts_with(ZSTD) => Some("zstd"),
+        _ => None,
+    }
+}
+
 impl<R: Read> Decoder<R> {
     /// Reads the first bytes of `input` and decides what it is.
     pub fn new(input: R) -> io::Result<Decoder<R>> {

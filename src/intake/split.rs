@@ -1,10 +1,11 @@
 //! Cuts a stream of bytes into items, whatever shape the stream has.
 //!
 //! Shapes, in any mix: JSON lines of events or of lists; compact or pretty-printed `EventList`,
-//! `Event` and `[...]` documents, one after the other. A top-level object whose key `items` holds
-//! an array before any of `auditID`, `stage`, `level` came is a list: its items are handed on one
-//! by one while it is read. Every other object is one item, handed on whole. What an item means is
-//! not decided here.
+//! `Event` and `[...]` documents, one after the other. A top-level object is a list when its members
+//! say so (see `head`): its items are handed on one by one while it is read, and what stands beside
+//! them and is no envelope is a broken piece. Every other object is one item, handed on whole. Where
+//! `items` comes before what decides, the object is read on until that is clear; if it breaks off,
+//! or grows larger than an item may be, it is a list. What an item means is not decided here.
 //!
 //! A document that does not end on its line goes on over the next ones as long as the tokens on
 //! both sides of the line break can stand next to each other. When it breaks down, its first line
@@ -12,6 +13,7 @@
 //! line that begins with a bracket (lines inside a pretty-printed document are indented).
 
 mod head;
+mod list;
 mod piece;
 mod scan;
 #[cfg(test)]
@@ -21,9 +23,10 @@ use std::io;
 use std::path::PathBuf;
 
 use head::{Head, Verdict};
-use piece::Piece;
+use piece::{Piece, Why};
 use scan::{Scan, Stop};
 
+use super::decode::{MAGIC_BYTES, format_of};
 use crate::limits;
 
 /// Where a piece begins in the decompressed input.
@@ -303,7 +306,8 @@ impl<S: Items> Run<'_, S> {
                         continue;
                     }
                     self.at.mark = self.at.pos;
-                    if BOM.starts_with(rest) && !self.last {
+                    let names_itself = rest.len() >= MAGIC_BYTES || matches!(byte, b'{' | b'[');
+                    if !names_itself && !self.last {
                         return Ok(Flow::MoreData);
                     }
                     self.document(byte);
@@ -336,10 +340,7 @@ impl<S: Items> Run<'_, S> {
                 self.at.mode = Mode::List(Expect::FirstOrEnd);
                 self.at.pos += 1;
             }
-            _ => self.fail(format!(
-                "not a JSON object: it begins with '{}'",
-                first.escape_ascii()
-            )),
+            _ => self.fail(not_json(&self.data[self.at.pos..])),
         }
     }
 
@@ -368,11 +369,11 @@ impl<S: Items> Run<'_, S> {
             if let Some(&next) = self.data[..bound].get(self.at.pos) {
                 self.at.before_break = None;
                 if !may_follow(before, next) {
-                    self.fail(format!(
-                        "broken JSON: '{}' cannot follow '{}' over a line break",
+                    self.fail_value(format!(
+                        "'{}' cannot follow '{}' over a line break",
                         next.escape_ascii(),
                         before.escape_ascii()
-                    ));
+                    ))?;
                     return Ok(Flow::Go);
                 }
             }
@@ -382,7 +383,8 @@ impl<S: Items> Run<'_, S> {
             Stop::Newline(index) => {
                 let ends = self.at.one_line || (over && kind == Kind::Document);
                 if ends {
-                    self.fail("broken JSON: the line ends inside a document".into());
+                    self.at.pos = index;
+                    self.fail_value("the line ends inside a document".into())?;
                 } else {
                     self.at.crossed += 1;
                     self.at.pos = index + 1;
@@ -395,14 +397,14 @@ impl<S: Items> Run<'_, S> {
             }
             Stop::StringNewline(index) => {
                 self.at.pos = index;
-                self.fail("broken JSON: a line break inside a string".into());
+                self.fail_value("a line break inside a string".into())?;
             }
             Stop::End => {
                 self.at.pos = bound;
                 if !over && bound == limit && (bound < self.data.len() || !self.last) {
-                    self.too_large(kind);
+                    self.too_large(kind)?;
                 } else if self.last {
-                    self.fail("cut in the middle: the input ends inside a document".into());
+                    self.fail_value("the input ends inside a document".into())?;
                 } else {
                     self.spill()?;
                     return Ok(Flow::MoreData);
@@ -461,27 +463,20 @@ impl<S: Items> Run<'_, S> {
             return Ok(());
         }
         match kind {
-            Kind::Document | Kind::Tail if verdict == Verdict::List => {
-                self.at.bare_list = false;
-                self.at.mode = Mode::List(Expect::FirstOrEnd);
-                self.at.line += self.at.crossed;
-                self.at.mark = end;
-                return Ok(());
-            }
-            Kind::Tail if verdict == Verdict::Event => {
-                self.open("a list that has fields of an event beside its items".into());
-                self.at.piece.extent = Extent::Item;
-                self.report(end)?;
+            Kind::Document | Kind::Tail if verdict == Verdict::List => return self.enter_list(),
+            Kind::Document if self.may_be_list() => return self.enter_list(),
+            Kind::Document if verdict == Verdict::Undecided && self.at.head.is_empty_list() => {
+                self.skip_to(end);
                 self.end_list();
                 return Ok(());
             }
-            Kind::Tail => self.at.mark = end,
+            Kind::Tail => return self.close_list(end),
             Kind::Document | Kind::Item | Kind::Scalar => {
                 self.sink
                     .item(&self.data[self.at.mark..end], self.position())?;
                 self.at.mark = end;
                 self.at.lines_seen |=
-                    kind == Kind::Document && verdict == Verdict::Event && self.at.crossed == 0;
+                    kind == Kind::Document && verdict == Verdict::Item && self.at.crossed == 0;
             }
         }
         self.at.line += self.at.crossed;
@@ -502,73 +497,6 @@ impl<S: Items> Run<'_, S> {
         self.at.comma = true;
     }
 
-    fn end_list(&mut self) {
-        self.at.lines_seen |= self.at.line == self.at.list_line;
-        self.end_document();
-    }
-
-    fn list(&mut self, expect: Expect) -> Result<Flow, S::Error> {
-        let from = self.at.pos;
-        let blank = self.data[from..].iter().take_while(|byte| is_blank(**byte));
-        let blank = blank.count();
-        if self.at.one_line && self.data[from..from + blank].contains(&b'\n') {
-            self.fail("broken JSON: the line ends inside a list".into());
-            return Ok(Flow::Go);
-        }
-        self.at.pos += blank;
-        let Some(&byte) = self.data.get(self.at.pos) else {
-            if self.last {
-                self.fail("cut in the middle: the input ends inside a list".into());
-                return Ok(Flow::Go);
-            }
-            if self.at.pos - self.at.mark > self.limits.item_bytes_max {
-                self.skip_to(self.at.pos);
-            }
-            return Ok(Flow::MoreData);
-        };
-        let bare_start = self.at.bare_list && expect == Expect::FirstOrEnd;
-        match (expect, byte) {
-            (Expect::FirstOrEnd | Expect::CommaOrEnd, b']') => {
-                self.skip_to(self.at.pos + 1);
-                self.at.pos += 1;
-                if self.at.bare_list {
-                    self.end_list();
-                } else {
-                    self.at.head = Head::new();
-                    self.begin(Kind::Tail, 1);
-                }
-            }
-            (Expect::CommaOrEnd, b',') => {
-                self.skip_to(self.at.pos);
-                self.at.pos += 1;
-                self.at.mode = Mode::List(Expect::Item);
-            }
-            (Expect::FirstOrEnd | Expect::Item, b'{') => {
-                self.skip_to(self.at.pos);
-                self.begin(Kind::Item, 0);
-            }
-            (Expect::FirstOrEnd | Expect::Item, b'[') if !bare_start => {
-                self.skip_to(self.at.pos);
-                self.begin(Kind::Item, 0);
-            }
-            (Expect::FirstOrEnd | Expect::Item, b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
-                if !bare_start =>
-            {
-                self.skip_to(self.at.pos);
-                self.begin(Kind::Scalar, 0);
-            }
-            _ => self.fail(format!(
-                "broken JSON: '{}' stands where a list needs {}",
-                byte.escape_ascii(),
-                match expect {
-                    Expect::CommaOrEnd => "',' or ']'",
-                    Expect::FirstOrEnd | Expect::Item => "an item",
-                }
-            )),
-        }
-        Ok(Flow::Go)
-    }
-
     /// Leaves the bytes before `index` behind: separators and envelope, which hold nothing.
     fn skip_to(&mut self, index: usize) {
         self.at.line += newlines(&self.data[self.at.mark..index]);
@@ -576,23 +504,46 @@ impl<S: Items> Run<'_, S> {
     }
 
     /// The current value is over the limit: from now on its bytes are kept, not held.
-    fn too_large(&mut self, kind: Kind) {
-        if kind == Kind::Document && self.at.crossed > 0 {
-            return self.fail(String::new());
+    fn too_large(&mut self, kind: Kind) -> Result<(), S::Error> {
+        if self.may_be_list() {
+            return self.enter_list();
         }
-        self.open(String::new());
-        self.at.before_break = None;
+        if kind == Kind::Document && self.at.crossed > 0 {
+            self.give_up(Why::TooLarge);
+        } else {
+            self.open(Why::TooLarge);
+            self.at.before_break = None;
+        }
+        Ok(())
+    }
+
+    /// The current value breaks at the next byte; `what` says how.
+    fn fail_value(&mut self, what: String) -> Result<(), S::Error> {
+        if self.may_be_list() {
+            return self.enter_list();
+        }
+        self.fail(what);
+        Ok(())
+    }
+
+    /// The current piece is no item: it breaks at the next byte. `what` says how.
+    fn fail(&mut self, what: String) {
+        let why = match self.at.mode {
+            Mode::Between => Why::Other(what),
+            _ => Why::Broken((self.at.pos - self.at.mark) as u64, what),
+        };
+        self.give_up(why);
     }
 
     /// The current piece is no item. It is read again from its start to find where it ends.
-    fn fail(&mut self, reason: String) {
+    fn give_up(&mut self, why: Why) {
         let top = match self.at.mode {
             Mode::Between | Mode::Value(Kind::Document) => true,
             Mode::List(Expect::FirstOrEnd) => self.at.bare_list,
             _ => false,
         };
         if !self.at.piece.is_open() {
-            self.open(reason);
+            self.open(why);
             if self.offset(self.at.mark) < self.at.scanned_to {
                 self.at.retries += 1;
             }
@@ -603,9 +554,9 @@ impl<S: Items> Run<'_, S> {
         self.at.mode = Mode::Broken;
     }
 
-    fn open(&mut self, reason: String) {
+    fn open(&mut self, why: Why) {
         let at = self.position();
-        self.at.piece.open(at, reason);
+        self.at.piece.open(at, why);
     }
 
     fn broken(&mut self) -> Result<Flow, S::Error> {
@@ -654,6 +605,20 @@ impl<S: Items> Run<'_, S> {
         self.at.piece.report(rest, self.limits, self.sink)?;
         self.skip_to(end);
         Ok(())
+    }
+}
+
+/// What stands where a document should begin.
+fn not_json(bytes: &[u8]) -> String {
+    match format_of(bytes) {
+        Some(format) => format!("not a JSON object: it looks like {format}"),
+        None => {
+            let first = bytes.first().copied().unwrap_or_default();
+            format!(
+                "not a JSON object: it begins with '{}'",
+                first.escape_ascii()
+            )
+        }
     }
 }
 

@@ -64,7 +64,9 @@ impl Kept {
     }
 }
 
-/// Gives the pieces of `text` between whitespace outside strings.
+/// Gives the pieces of `text` between whitespace outside strings. In valid JSON such whitespace never
+/// parts two tokens that would be one without it; a body that a client wrote need not be valid, and
+/// there one space stays between them, so that `1 2` is not `12`.
 fn compact(text: &[u8], mut piece: impl FnMut(&[u8])) {
     let mut start = 0;
     let mut at = 0;
@@ -75,13 +77,91 @@ fn compact(text: &[u8], mut piece: impl FnMut(&[u8])) {
                 if start < at {
                     piece(&text[start..at]);
                 }
-                at += 1;
+                let before = at.checked_sub(1).map(|before| text[before]);
+                while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+                    at += 1;
+                }
                 start = at;
+                if before.is_some_and(is_word) && text.get(at).copied().is_some_and(is_word) {
+                    piece(b" ");
+                }
             }
             _ => at += 1,
         }
     }
     if start < text.len() {
         piece(&text[start..]);
+    }
+}
+
+/// Whether a byte outside strings can be part of a number or a word.
+const fn is_word(byte: u8) -> bool {
+    !matches!(
+        byte,
+        b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn compacted(text: &str) -> String {
+        let mut bytes = Vec::new();
+        compact(text.as_bytes(), |piece| bytes.extend_from_slice(piece));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Tokens that may stand next to each other in what clients write into a body.
+    fn tokens() -> impl Strategy<Value = Vec<&'static str>> {
+        let token = prop::sample::select(vec![
+            "1",
+            "2",
+            "12",
+            "-",
+            "true",
+            "nul",
+            "l",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a b\"",
+            "\"\\\" \"",
+            "\"\"",
+        ]);
+        prop::collection::vec(token, 0..12)
+    }
+
+    fn spaced(tokens: &[&str], spaces: &[&str]) -> String {
+        let mut spaces = spaces.iter().cycle();
+        let parts = tokens
+            .iter()
+            .flat_map(|token| [*token, spaces.next().expect("it goes on")]);
+        parts.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_amount_of_space_between_tokens_is_lost(
+            one in tokens(),
+            other in tokens(),
+            spaces in prop::collection::vec(prop::sample::select(vec![" ", "\n", "\t ", "\r\n"]), 1..5),
+        ) {
+            prop_assert_eq!(compacted(&spaced(&one, &spaces)), compacted(&spaced(&one, &[" "])));
+            if one != other {
+                prop_assert_ne!(compacted(&spaced(&one, &spaces)), compacted(&spaced(&other, &[" "])));
+            }
+        }
+
+        #[test]
+        fn all_space_outside_strings_goes_from_valid_json(value in prop::collection::vec(any::<(i64, String)>(), 0..5)) {
+            let value = serde_json::json!({ "a": value, "b": [null, true, {}] });
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            prop_assert_eq!(compacted(&pretty), value.to_string());
+        }
     }
 }

@@ -23,6 +23,9 @@ pub struct Broken {
     pub what: &'static str,
 }
 
+/// What is wrong where the text ends too early.
+pub const UNEXPECTED_END: &str = "unexpected end";
+
 /// A string literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Literal {
@@ -87,7 +90,7 @@ impl<'a> Scanner<'a> {
     #[cold]
     pub fn broken(&self, what: &'static str) -> Broken {
         let what = if self.at >= self.bytes.len() {
-            "unexpected end"
+            UNEXPECTED_END
         } else {
             what
         };
@@ -332,7 +335,7 @@ impl<'a> Scanner<'a> {
                 b'"' => {
                     self.at = string_end(self.bytes, self.at).ok_or(Broken {
                         at: self.bytes.len(),
-                        what: "unexpected end",
+                        what: UNEXPECTED_END,
                     })?;
                     end = self.at;
                     continue;
@@ -356,7 +359,7 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             end = self.at;
         }
-        Err(self.broken("unexpected end"))
+        Err(self.broken(UNEXPECTED_END))
     }
 }
 

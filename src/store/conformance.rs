@@ -186,6 +186,7 @@ macro_rules! conformance {
             keeping: takes_untimed_late_and_implausible_events,
             keeping: keeps_quarantined_bytes,
             keeping: prunes_exactly,
+            keeping: prunes_within_a_segment_of_many_blocks,
             keeping: counts_add_up,
             questions: filters_like_a_plain_loop,
             questions: counts_like_a_plain_loop,

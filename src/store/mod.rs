@@ -139,9 +139,10 @@ pub enum QuarantineBytes<'a> {
 pub struct Receipt {
     /// New events.
     pub stored: u64,
-    /// Events whose content from this cluster was there already.
+    /// Events whose content from this cluster was there already, and items whose exact bytes from it
+    /// were in quarantine already.
     pub duplicates: u64,
-    /// Items kept in quarantine (those whose bytes were there already are not counted again).
+    /// Items newly kept in quarantine.
     pub quarantined: u64,
 }
 

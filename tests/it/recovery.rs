@@ -137,6 +137,67 @@ fn a_crash_at_any_step_of_pruning_takes_only_what_is_old() {
 }
 
 #[test]
+fn what_a_crash_left_unpruned_counts_once_when_it_is_pruned() {
+    if !support::strace_works("what_a_crash_left_unpruned_counts_once_when_it_is_pruned") {
+        return;
+    }
+    let dir = support::temp_dir();
+    let store = dir.path().join("store");
+    let events = two_days(80);
+    small_store(&store, &events);
+    support::local(&store, "seal", &[]).expect(0);
+    let cutoff = "2026-11-03T10:00:30Z";
+    let mut steps = 0;
+    for calls in ["rename", "unlink", "fsync,fdatasync"] {
+        for when in 1.. {
+            let data = dir.path().join(format!("{}-{when}", &calls[..5]));
+            copy(&store, &data);
+            let prune = [
+                "prune",
+                "--before",
+                cutoff,
+                "--data",
+                data.to_str().unwrap(),
+            ];
+            let killed = killed_at(calls, when, &prune);
+            // Another segment of the same day, so that the one that is left is merged away.
+            let more = support::event_at(9_999, "2026-11-03T10:01:00Z");
+            let import = ["import", "--data", data.to_str().unwrap(), "-"];
+            support::cli_with(&import, more.as_bytes()).expect(0);
+            support::local(&data, "seal", &[]).expect(0);
+            support::local(&data, "prune", &["--before", cutoff]).expect(0);
+            let stats = support::local(&data, "stats", &["-o", "json"]).expect(0);
+            let stats: serde_json::Value = serde_json::from_str(stats.text()).unwrap();
+            let left = stats["events"].as_u64().unwrap();
+            let pruned = stats["pruned"].as_u64().unwrap();
+            assert_eq!(left + pruned, 81, "{calls} {when}");
+            if !killed {
+                break;
+            }
+            steps += 1;
+        }
+    }
+    assert!(steps > 5, "only {steps} steps were tried");
+}
+
+#[test]
+fn a_server_logs_what_it_pruned() {
+    let dir = support::temp_dir();
+    let server = Server::start(dir.path(), &[]);
+    server.post("/webhook", two_days(80).join("\n")).expect(200);
+    let body = r#"{"before":"2026-11-03T10:00:30Z"}"#;
+    let answer = server.post("/api/v1/prune", body).expect(200).json();
+    let events = format!("events={}", answer["events"]);
+    support::wait_until("the line is logged", || {
+        server.log().lines().any(|line| {
+            ["pruned", &events, "bytes_freed=", "from=", "before="]
+                .iter()
+                .all(|part| line.contains(part))
+        })
+    });
+}
+
+#[test]
 fn a_lost_catalog_is_rebuilt_and_ids_go_on() {
     let dir = support::temp_dir();
     let data = dir.path().join("data");

@@ -5,11 +5,23 @@ use std::io::{self, Write};
 
 use super::{Broken, BrokenBytes, Extent, Items, Limits, Position};
 
+/// Why a piece is no item.
+#[derive(Debug, Default)]
+pub(super) enum Why {
+    /// It is larger than an item may be.
+    #[default]
+    TooLarge,
+    /// Its JSON ends or goes wrong: so many bytes behind its start, and how.
+    Broken(u64, String),
+    /// Anything else, in words.
+    Other(String),
+}
+
 /// The broken piece that is being read, if one is.
 #[derive(Debug)]
 pub(super) struct Piece {
     begun: Option<Position>,
-    reason: String,
+    why: Why,
     pub(super) extent: Extent,
     file: Option<File>,
     /// Bytes that left the window, those of them that are in the file, and how many of the last
@@ -25,7 +37,7 @@ impl Default for Piece {
     fn default() -> Piece {
         Piece {
             begun: None,
-            reason: String::new(),
+            why: Why::TooLarge,
             extent: Extent::Item,
             file: None,
             gone: 0,
@@ -41,11 +53,11 @@ impl Piece {
         self.begun.is_some()
     }
 
-    /// Begins a piece; an empty reason says that it is too large.
-    pub(super) fn open(&mut self, at: Position, reason: String) {
+    /// Begins a piece.
+    pub(super) fn open(&mut self, at: Position, why: Why) {
         *self = Piece {
             begun: Some(at),
-            reason,
+            why,
             ..Piece::default()
         };
     }
@@ -97,22 +109,29 @@ impl Piece {
             false => self.gone - self.line_ends,
         };
         let piece = std::mem::take(self);
-        let too_large = piece.reason.is_empty();
-        let mut reason = match too_large {
-            true => format!(
+        let extent = match piece.extent {
+            Extent::Line if piece.lines => Extent::Rest,
+            extent => extent,
+        };
+        let mut reason = match piece.why {
+            Why::TooLarge => format!(
                 "item of {size} bytes: over the limit of {} bytes (event_bytes_max)",
                 limits.item_bytes_max
             ),
-            false => piece.reason,
+            // What it was read on with, in search of its end, belongs to other pieces.
+            Why::Broken(at, _) if at >= size && extent == Extent::Line => {
+                format!("unexpected end of JSON at byte {size} (line cut short?)")
+            }
+            Why::Broken(at, what) if at >= size => {
+                format!("unexpected end of JSON at byte {size}: {what} (cut short?)")
+            }
+            Why::Broken(at, what) => format!("broken JSON at byte {at}: {what}"),
+            Why::Other(reason) => reason,
         };
         let kept = piece.kept.min(size);
         if !in_window && piece.file.is_some() && kept < size {
             reason += &format!("; only its first {kept} of {size} bytes are kept");
         }
-        let extent = match piece.extent {
-            Extent::Line if piece.lines => Extent::Rest,
-            extent => extent,
-        };
         sink.broken(Broken {
             bytes: match &piece.file {
                 _ if in_window => BrokenBytes::Slice(bytes),

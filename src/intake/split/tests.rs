@@ -162,10 +162,82 @@ fn a_list_is_told_by_its_keys() {
     ] {
         assert_eq!(texts(event), [event]);
     }
-    assert_eq!(
-        texts(r#"{"items":[],"auditID":"hidden"}"#),
-        [r#"!,"auditID":"hidden"}"#]
-    );
+    for event in [
+        r#"{"items":[],"auditID":"hidden"}"#,
+        r#"{"items":[{}],"kind":"Event"}"#,
+        r#"{"kind":"Event","level":"M","items":null}"#,
+        r#"{"kind":"PodList","items":[{}]}"#,
+        r#"{"items":[{},{}],"metadata":{},"user":{}}"#,
+        r#"{"kind":7,"items":[{}]}"#,
+        r#"{"kind":"EventList","items":{}}"#,
+        r#"{"kind":"EventList","items":null,"x":1}"#,
+        r#"{"kind":"EventList"}"#,
+    ] {
+        assert_eq!(texts(event), [event]);
+        let list = format!(r#"{{"items":[{A},{event},{B}],"kind":"EventList"}}"#);
+        assert_eq!(texts(&list), [A, event, B]);
+        assert_eq!(texts(&format!("{A}\n{event}\n{B}")), [A, event, B]);
+    }
+}
+
+#[test]
+fn an_absent_slice_is_an_empty_list() {
+    for list in [
+        r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":null}"#,
+        r#"{"items": null, "kind":"EventList"}"#,
+        "{\n\"items\":null}",
+    ] {
+        assert_eq!(split(list), [], "{list}");
+        assert_eq!(texts(&format!("{list}\n{A}\n")), [A]);
+    }
+}
+
+#[test]
+fn what_stands_beside_the_items_of_a_list_is_kept() {
+    for (input, expected) in [
+        (
+            format!(r#"{{"kind":"EventList","x":[1],"items":[{A}]}}"#),
+            [r#"!{"kind":"EventList","x":[1],"items":["#, A].as_slice(),
+        ),
+        (
+            format!(r#"{{"items":[{A}],"kind":"EventList","x":1}}"#),
+            &[A, r#"!,"kind":"EventList","x":1}"#],
+        ),
+        (
+            format!(r#"{{"kind":"EventList","items":[{A}],"auditID":"x","items":[1]}}"#),
+            &[A, r#"!,"auditID":"x","items":["#, "1"],
+        ),
+        (
+            format!(r#"{{"x":1,"items":[{A},{B}]}}"#),
+            &[r#"!{"x":1,"items":["#, A, B],
+        ),
+        (
+            format!(r#"{{"kind":"EventList","items":[{A}] stray}}"#),
+            &[A, "! stray}"],
+        ),
+        (
+            format!(r#"{{"kind":"EventList","metadata":"x","items":[{A}]}}"#),
+            &[r#"!{"kind":"EventList","metadata":"x","items":["#, A],
+        ),
+        (
+            format!(r#"{{"kind":"EventList","items":[{A}],"kind":"Event"}}"#),
+            &[A, r#"!,"kind":"Event"}"#],
+        ),
+    ] {
+        assert_eq!(texts(&input), expected, "{input}");
+    }
+}
+
+/// It cannot be held until the end of it says what it is.
+#[test]
+fn an_object_larger_than_an_item_is_a_list_if_it_has_items() {
+    let items = [A; 20].join(",");
+    let input = format!(r#"{{"items":[{items}],"auditID":"x"}}"#);
+    for sizes in [&[][..], &[7], &[1]] {
+        let seen = split_in(&small(500), input.as_bytes(), sizes);
+        assert_eq!(seen.len(), 21);
+        assert_eq!(text(seen[20].clone()), r#"!,"auditID":"x"}"#);
+    }
 }
 
 #[test]
@@ -238,12 +310,40 @@ fn where_and_why_is_told() {
     };
     assert_eq!((at.line, at.offset), (3, A.len() as u64 + 2));
     assert_eq!(*extent, Extent::Line);
-    assert_eq!(reason, "broken JSON: a line break inside a string");
+    assert_eq!(reason, "unexpected end of JSON at byte 7 (line cut short?)");
     let Seen::Broken { at, reason, .. } = &seen[3] else {
         panic!("the last line is broken")
     };
     assert_eq!(at.line, 5);
-    assert!(reason.starts_with("cut in the middle"), "{reason}");
+    assert_eq!(
+        reason,
+        "unexpected end of JSON at byte 11 (line cut short?)"
+    );
+    for (input, expected) in [
+        (
+            "{\"a\":\n",
+            "unexpected end of JSON at byte 5 (line cut short?)",
+        ),
+        (
+            "{\n  \"a\": 1\n  \"b\": 2\n}\n",
+            "broken JSON at byte 13: '\\\"' cannot follow '1' over a line break",
+        ),
+        (
+            "[{}; {}]",
+            "broken JSON at byte 0: ';' stands where a list needs ',' or ']'",
+        ),
+        (
+            "{\"items\":[{},{\"a\"",
+            "unexpected end of JSON at byte 4: the input ends inside a document (cut short?)",
+        ),
+        ("\u{1}", "not a JSON object: it begins with '\\x01'"),
+        ("BZh9 x", "not a JSON object: it looks like bzip2 data"),
+    ] {
+        let Some(Seen::Broken { reason, .. }) = split(input).pop() else {
+            panic!("{input:?} is broken")
+        };
+        assert_eq!(reason, expected, "{input:?}");
+    }
 }
 
 #[test]
@@ -411,6 +511,75 @@ fn parts() -> impl Strategy<Value = String> {
     let separator = prop_oneof![6 => Just("\n"), 1 => Just("\r\n"), 1 => Just(""), 1 => Just(",")];
     prop::collection::vec((part, separator), 0..8)
         .prop_map(|parts| parts.into_iter().map(|(part, end)| part + end).collect())
+}
+
+/// Documents of members that events and lists have, in any order and any number of times.
+fn objects() -> impl Strategy<Value = String> {
+    let member = prop_oneof![
+        4 => prop::sample::select(vec!["null", "[]", "[{}]", "{}", "[1,{\"auditID\":\"i\"}]", "\"x\""])
+            .prop_map(|value| format!("\"items\":{value}")),
+        2 => prop::sample::select(vec!["EventList", "Event", "List", "Pod"])
+            .prop_map(|kind| format!("\"kind\": \"{kind}\"")),
+        1 => prop::sample::select(vec!["null", "1", "[]"]).prop_map(|kind| format!("\"kind\":{kind}")),
+        2 => Just(r#""apiVersion":"audit.k8s.io/v1""#.to_owned()),
+        2 => Just("\"metadata\":{\"items\":[{}]}".to_owned()),
+        2 => prop::sample::select(vec!["auditID", "stage", "level", "verb", "x", "it\\u0065ms"])
+            .prop_map(|key| format!("\"{key}\":\"[{{,:\\\"\"")),
+        1 => prop::sample::select(vec!["stray", ":", "\"", "nul", "{", "]"]).prop_map(str::to_owned),
+    ];
+    let separator =
+        prop_oneof![8 => Just(","), 2 => Just(",\n  "), 1 => Just(" "), 1 => Just("\n")];
+    (prop::collection::vec((member, separator), 0..7), "[ \n]?").prop_map(|(members, end)| {
+        let mut text = "{".to_owned();
+        for (index, (member, separator)) in members.iter().enumerate() {
+            text += if index > 0 { separator } else { "" };
+            text += member;
+        }
+        text + &end + "}"
+    })
+}
+
+/// What of `input` is neither in an item nor in a broken piece.
+fn left_behind(input: &str, seen: &[Seen]) -> String {
+    let (mut left, mut from) = (String::new(), 0);
+    for Seen::Item(bytes, at) | Seen::Broken { bytes, at, .. } in seen {
+        left += &input[from..at.offset as usize];
+        from = at.offset as usize + bytes.len();
+    }
+    left + &input[from..]
+}
+
+/// Takes away what may stand in the envelope of a list.
+fn without_envelope(mut text: String) -> String {
+    for member in [
+        r#""kind": "EventList""#,
+        r#""kind": "List""#,
+        r#""kind":null"#,
+        r#""apiVersion":"audit.k8s.io/v1""#,
+        "\"metadata\":{\"items\":[{}]}",
+        "\"items\":null",
+        "\"items\":",
+    ] {
+        text = text.replace(member, "");
+    }
+    text.retain(|char| !" \n,{}[]".contains(char));
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn only_envelopes_are_left_behind(
+        objects in prop::collection::vec(objects(), 1..4),
+        limit in prop_oneof![Just(30_usize), Just(1 << 20)],
+    ) {
+        let input = objects.join("\n");
+        let seen = split_in(&small(limit), input.as_bytes(), &[]);
+        prop_assert_eq!(&split_in(&small(limit), input.as_bytes(), &[3]), &seen);
+        let left = left_behind(&input, &seen);
+        prop_assert_eq!(without_envelope(left.clone()), "", "{}", left);
+    }
 }
 
 proptest! {

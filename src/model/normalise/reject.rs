@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::limits::REASON_BYTES_MAX;
-use crate::model::json::Broken;
+use crate::model::json::{Broken, UNEXPECTED_END};
 
 /// The longest part of an offending value that a reason quotes, in bytes.
 const QUOTED_BYTES_MAX: usize = 80;
@@ -46,10 +46,10 @@ impl std::error::Error for Reject {}
 impl From<Broken> for Reject {
     #[cold]
     fn from(broken: Broken) -> Reject {
-        Reject::new(format!(
-            "not valid JSON at byte {}: {}",
-            broken.at, broken.what
-        ))
+        Reject::new(match broken.what {
+            UNEXPECTED_END => format!("unexpected end of JSON at byte {}", broken.at),
+            what => format!("not valid JSON at byte {}: {what}", broken.at),
+        })
     }
 }
 

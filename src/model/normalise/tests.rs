@@ -427,7 +427,7 @@ fn what_is_no_event_is_refused_with_the_reason() {
         ),
         (
             b"{\"level\":\"Metadata\"",
-            "not valid JSON at byte 19: unexpected end",
+            "unexpected end of JSON at byte 19",
         ),
         (
             b"{\"level\":\"Metadata\",}",

@@ -6,7 +6,7 @@ use super::{Bench, Open, at_every_age, event, events, is, query, sample};
 use crate::model::column::Column;
 use crate::model::time;
 use crate::model::value::Value;
-use crate::store::filter::Filter;
+use crate::store::filter::{Filter, Test};
 use crate::store::{QuarantineBytes, QuarantineItem};
 
 fn instant(text: &str) -> i64 {
@@ -248,6 +248,45 @@ pub(super) fn prunes_exactly(open: Open) {
         let all = ids.len();
         ids.dedup();
         assert_eq!((ids.len(), all), (1500, 1500));
+    }
+}
+
+/// Events so large that a segment holds several blocks of bodies, some of which lose no row.
+pub(super) fn prunes_within_a_segment_of_many_blocks(open: Open) {
+    let bench = Bench::new(open);
+    let mut random = fastrand::Rng::with_seed(3);
+    let lines: Vec<Vec<u8>> = events(0, 300)
+        .into_iter()
+        .map(|mut line| {
+            line.truncate(line.len() - 1);
+            line.extend_from_slice(b",\"requestObject\":\"");
+            line.extend((0..50_000).map(|_| random.alphanumeric() as u8));
+            line.extend_from_slice(b"\"}");
+            line
+        })
+        .collect();
+    for batch in lines.chunks(100) {
+        bench.append("c", batch);
+    }
+    bench.store.seal(true).unwrap();
+    let mut first = 0;
+    for (minute, gone) in [("01", 60), ("03", 180), ("04", 240)] {
+        let cutoff = instant(&format!("2026-11-20T00:{minute}:00Z"));
+        let pruned = bench.store.prune(cutoff, false).unwrap();
+        assert_eq!(pruned.events, gone - first);
+        first = gone;
+        let left = &lines[gone as usize..];
+        assert!(bench.raw() == left, "{minute}");
+        let bytes: usize = left.iter().map(Vec::len).sum();
+        assert_eq!(bench.store.stats().unwrap().raw_bytes, bytes as u64);
+        let mut contains = Filter::default();
+        let needle = &left[7][left[7].len() - 30..left[7].len() - 2];
+        contains.push(Test::Contains {
+            any: vec![needle.into()],
+        });
+        let found = bench.list(&query(contains, &[Column::Raw])).0;
+        assert_eq!(found, [[Value::Bytes(left[7].as_slice().into())]]);
+        assert_eq!(bench.append("c", left).duplicates, left.len() as u64);
     }
 }
 

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rusqlite::{Connection, params};
-use sha2::{Digest, Sha256};
 
 use super::block::{Block, FrameAt};
 use super::codec::put_rows;
 use super::database::{self, Access, FileKind, failed};
+use super::ledger::IngestLine;
 use super::loaded::{Loaded, block_checksum, load};
-use crate::store::{Result, StoreError};
+use super::quarantine::{Record, add_checksums, line_sum};
+use crate::model::time;
+use crate::store::{Quarantined, Result, StoreError};
 
 /// A part of a quarantined item's bytes, uncompressed.
 const QUARANTINE_PART_BYTES: usize = 4 << 20;
@@ -85,6 +87,7 @@ impl ActiveWriter {
             path: path.to_owned(),
         };
         writer.configure()?;
+        add_checksums(&writer.connection).map_err(|error| failed(path, &error))?;
         Ok(writer)
     }
 
@@ -188,16 +191,25 @@ impl Transaction<'_> {
         source: &str,
         receipt: &crate::store::Receipt,
     ) -> Result<()> {
+        let line = IngestLine {
+            stored_time,
+            cluster: cluster.to_owned(),
+            source: source.to_owned(),
+            events: receipt.stored,
+            duplicates: receipt.duplicates,
+            quarantined: receipt.quarantined,
+        };
         self.connection
-            .prepare_cached("insert into ingest values (?1, ?2, ?3, ?4, ?5, ?6)")
+            .prepare_cached("insert into ingest values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             .and_then(|mut insert| {
                 insert.execute(params![
                     stored_time,
                     cluster,
                     source,
-                    receipt.stored as i64,
-                    receipt.duplicates as i64,
-                    receipt.quarantined as i64
+                    line.events as i64,
+                    line.duplicates as i64,
+                    line.quarantined as i64,
+                    line_sum(&line)
                 ])
             })
             .map_err(|error| failed(self.path, &error))?;
@@ -223,20 +235,24 @@ impl Transaction<'_> {
         source: &str,
         item: &QuarantineRow,
     ) -> Result<()> {
-        self.connection
-            .prepare_cached("insert into quarantine values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)")
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    id,
-                    stored_time,
-                    cluster,
-                    source,
-                    item.origin,
-                    item.reason,
-                    item.bytes as i64,
-                    item.digest
-                ])
-            })
+        let mut record = Record {
+            item: Quarantined {
+                id,
+                stored_time: time::to_text(stored_time),
+                cluster: cluster.to_owned(),
+                source: source.to_owned(),
+                origin: item.origin.clone(),
+                reason: item.reason.clone(),
+                bytes: item.bytes,
+                duplicates: 0,
+            },
+            digest: item.digest,
+            stored_time,
+            checksum: None,
+        };
+        record.checksum = Some(record.sum());
+        record
+            .insert(&self.connection)
             .map_err(|error| failed(self.path, &error))?;
         let mut part = 0;
         let mut put = |bytes: &[u8]| -> Result<()> {
@@ -279,14 +295,6 @@ pub(crate) fn read_parts(
         offset += count as u64;
     }
     Ok(())
-}
-
-/// The digest that tells quarantined items apart.
-pub(crate) fn quarantine_digest(cluster: &str) -> Sha256 {
-    let mut digest = Sha256::new();
-    digest.update((cluster.len() as u64).to_be_bytes());
-    digest.update(cluster.as_bytes());
-    digest
 }
 
 /// Reads bodies of one active segment, also after it was sealed and its name removed.

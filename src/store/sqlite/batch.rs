@@ -2,8 +2,9 @@
 
 use std::sync::mpsc;
 
-use super::active::{QuarantineContent, QuarantineRow, quarantine_digest, read_parts};
+use super::active::{QuarantineContent, QuarantineRow, read_parts};
 use super::block::{BlockBuilder, EncodedBlock};
+use super::quarantine::quarantine_digest;
 use super::writer::{Message, Submission};
 use crate::limits;
 use crate::model::event::Event;

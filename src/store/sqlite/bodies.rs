@@ -61,7 +61,7 @@ pub(crate) struct Bucket {
 }
 
 /// Rows of a bucket at most.
-const BUCKET_ROWS: usize = 131_072;
+pub(crate) const BUCKET_ROWS: usize = 131_072;
 
 /// A segment of fewer rows is clustered anew with its neighbours.
 const COPIED_ROWS_MIN: usize = BUCKET_ROWS / 4;
@@ -113,7 +113,7 @@ pub(crate) fn buckets(parts: &[Part], order: &[RowAt]) -> Vec<Bucket> {
 }
 
 /// The rows of a bucket in clustered order; rows with equal keys stay in order of time.
-pub(crate) fn cluster_order(rows: Range<usize>, keys: &[ClusterKey]) -> Vec<u32> {
+pub(crate) fn cluster_order(rows: impl Iterator<Item = usize>, keys: &[ClusterKey]) -> Vec<u32> {
     let find = |column| {
         keys.iter()
             .find(|key| key.column == column)

@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
-use super::bodies::{self, BodySource, ClusterKey, cluster_order};
-use super::codec::{Chunk, encode_chunk, put_varint};
+use super::codec::{Chunk, encode_chunk};
 use super::database::{self, Access, FileKind, failed, io_failed};
 use super::dedup;
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::part::Part;
 use super::postings::put_posting;
 use super::sealed::{
-    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, audit_prefix,
+    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, audit_prefix,
     chunk_checksum, piece_checksum, piece_id, table,
 };
 use super::views;
@@ -120,7 +119,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-struct Writer {
+pub(crate) struct Writer {
     connection: Connection,
     path: PathBuf,
     components: Vec<(String, u64)>,
@@ -183,7 +182,7 @@ impl Writer {
         Ok(())
     }
 
-    fn piece(
+    pub(crate) fn piece(
         &mut self,
         component: &str,
         piece: Piece,
@@ -276,7 +275,8 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64)> {
         cluster_keys.extend(super::bodies::cluster_key(column, ids, &strings));
     }
 
-    header.bodies = put_bodies(&mut writer, parts, order, &cluster_keys, plan.zstd_level)?;
+    header.bodies =
+        super::bodywriter::put_bodies(&mut writer, parts, order, &cluster_keys, plan.zstd_level)?;
     drop(cluster_keys);
     put_keys(&mut writer, &plan.keys)?;
 
@@ -287,7 +287,12 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64)> {
     Ok((header, checksum))
 }
 
-fn put_ints(writer: &mut Writer, component: &str, column: IntColumn, values: &[i64]) -> Result<()> {
+pub(crate) fn put_ints(
+    writer: &mut Writer,
+    component: &str,
+    column: IntColumn,
+    values: &[i64],
+) -> Result<()> {
     for (number, values) in values.chunks(limits::CHUNK_ROWS).enumerate() {
         writer.chunk(
             component,
@@ -415,114 +420,6 @@ fn put_keys(writer: &mut Writer, keys: &[[u8; 16]]) -> Result<()> {
     writer.piece("content keys", Piece::KeyIndex, 0, 0, &index)?;
     writer.piece("content keys", Piece::Filter, 0, 0, &dedup::filter(keys))?;
     Ok(())
-}
-
-/// Writes all bodies, bucket by bucket, and where each row's body stands; how many blocks there are.
-fn put_bodies(
-    writer: &mut Writer,
-    parts: &[Part],
-    order: &[RowAt],
-    keys: &[ClusterKey],
-    level: i32,
-) -> Result<u32> {
-    let source = BodySource::new(parts, order)?;
-    let mut ranks = vec![0i64; order.len()];
-    let mut blocks = BodyWriter::new(writer, level)?;
-    for bucket in bodies::buckets(parts, order) {
-        let first_rank = bucket.rows.start as i64;
-        if let Some(part) = bucket.copied_from {
-            let Part::Sealed(sealed) = &parts[part] else {
-                continue;
-            };
-            for row in bucket.rows {
-                ranks[row] = first_rank + i64::from(source.place(order[row]));
-            }
-            blocks.copy(sealed)?;
-            continue;
-        }
-        let ranked = cluster_order(bucket.rows, keys);
-        for (rank, &row) in ranked.iter().enumerate() {
-            ranks[row as usize] = first_rank + rank as i64;
-        }
-        source.read(&ranked, &mut |body| blocks.push(body))?;
-        blocks.flush()?;
-    }
-    let (index, count) = (blocks.index, blocks.count);
-    writer.piece("bodies", Piece::BodyIndex, 0, 0, &index)?;
-    put_ints(writer, "numbers", IntColumn::Rank, &ranks)?;
-    Ok(count)
-}
-
-/// Fills blocks of bodies and compresses them.
-struct BodyWriter<'w> {
-    writer: &'w mut Writer,
-    compressor: zstd::bulk::Compressor<'static>,
-    index: Vec<u8>,
-    count: u32,
-    events: u32,
-    lengths: Vec<u8>,
-    bodies: Vec<u8>,
-}
-
-impl<'w> BodyWriter<'w> {
-    fn new(writer: &'w mut Writer, level: i32) -> Result<BodyWriter<'w>> {
-        let compressor = zstd::bulk::Compressor::new(level)
-            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
-        Ok(BodyWriter {
-            writer,
-            compressor,
-            index: Vec::new(),
-            count: 0,
-            events: 0,
-            lengths: Vec::new(),
-            bodies: Vec::new(),
-        })
-    }
-
-    fn push(&mut self, body: &[u8]) -> Result<()> {
-        if self.events > 0 && self.bodies.len() + body.len() > limits::BODY_BLOCK_BYTES {
-            self.flush()?;
-        }
-        put_varint(&mut self.lengths, body.len() as u64);
-        self.bodies.extend_from_slice(body);
-        self.events += 1;
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if self.events == 0 {
-            return Ok(());
-        }
-        self.lengths.extend_from_slice(&self.bodies);
-        let compressed = self
-            .compressor
-            .compress(&self.lengths)
-            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
-        let (events, size) = (self.events, self.lengths.len() as u32);
-        self.put(events, size, &compressed)?;
-        self.events = 0;
-        self.lengths.clear();
-        self.bodies.clear();
-        Ok(())
-    }
-
-    /// Takes over all blocks of a segment.
-    fn copy(&mut self, sealed: &Sealed) -> Result<()> {
-        for (number, at) in sealed.body_index()?.iter().enumerate() {
-            let compressed = sealed.compressed_frame(number)?;
-            self.put(at.events, at.size, &compressed)?;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, events: u32, size: u32, compressed: &[u8]) -> Result<()> {
-        put_varint(&mut self.index, u64::from(events));
-        put_varint(&mut self.index, u64::from(size));
-        self.writer
-            .piece("bodies", Piece::Body, 0, self.count, compressed)?;
-        self.count += 1;
-        Ok(())
-    }
 }
 
 /// Reads whole columns in the order of the new segment.

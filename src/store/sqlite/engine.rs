@@ -124,12 +124,19 @@ impl Store for Engine {
     }
 
     fn quarantined(&self, sink: &mut dyn FnMut(Quarantined) -> ControlFlow<()>) -> Result<()> {
-        for item in super::report::quarantined(&self.shared)? {
-            if sink(item).is_break() {
-                break;
+        let mut damage = Ok(());
+        for record in super::report::quarantined(&self.shared)? {
+            match super::report::sound(record) {
+                Ok(item) => {
+                    if sink(item).is_break() {
+                        break;
+                    }
+                }
+                // It costs only itself: the others are given all the same.
+                Err(error) => damage = damage.and(Err(error)),
             }
         }
-        Ok(())
+        damage
     }
 
     fn quarantined_bytes(
@@ -143,7 +150,7 @@ impl Store for Engine {
         // An item without bytes has no parts.
         Ok(super::report::quarantined(&self.shared)?
             .iter()
-            .any(|item| item.id == id))
+            .any(|record| record.item.id == id))
     }
 
     fn seal(&self, merge: bool) -> Result<Sealed> {

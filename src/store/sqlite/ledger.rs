@@ -8,8 +8,11 @@ use rusqlite::{Connection, params};
 
 use super::active::BodyReader;
 use super::database::{self, Access, FileKind, failed};
+use super::quarantine::{
+    IngestLines, Record, add_checksums, add_to_minute, ingest_lines, part_of, records,
+};
 use crate::model::time;
-use crate::store::{Quarantined, Result};
+use crate::store::Result;
 
 const MINUTE_US: i64 = 60_000_000;
 
@@ -72,6 +75,9 @@ impl Ledger {
         connection
             .pragma_update(None, "query_only", !write)
             .map_err(fails)?;
+        if write {
+            add_checksums(&connection).map_err(fails)?;
+        }
         connection
             .pragma_update(None, "synchronous", "full")
             .map_err(fails)?;
@@ -98,7 +104,7 @@ impl Ledger {
             return Ok(());
         }
         let mut minutes: BTreeMap<(i64, &str, &str), [u64; 3]> = BTreeMap::new();
-        for line in &records.ingest {
+        for line in &records.ingest.lines {
             let minute = line.stored_time.div_euclid(MINUTE_US) * MINUTE_US;
             let sums = minutes
                 .entry((minute, &line.cluster, &line.source))
@@ -108,14 +114,18 @@ impl Ledger {
             sums[2] += line.quarantined;
         }
         for ((minute, cluster, source), [events, duplicates, quarantined]) in minutes {
-            transaction
-                .prepare_cached(
-                    "insert into ingest values (?1, ?2, ?3, ?4, ?5, ?6) on conflict do update set events = events + excluded.events, duplicates = duplicates + excluded.duplicates, quarantined = quarantined + excluded.quarantined",
-                )
-                .and_then(|mut insert| insert.execute(params![minute, cluster, source, events as i64, duplicates as i64, quarantined as i64]))
-                .map_err(fails)?;
+            let line = IngestLine {
+                stored_time: minute,
+                cluster: cluster.to_owned(),
+                source: source.to_owned(),
+                events,
+                duplicates,
+                quarantined,
+            };
+            add_to_minute(&transaction, &line).map_err(fails)?;
         }
-        for (item, digest) in &records.quarantine {
+        for record in &records.quarantine {
+            let Record { item, digest, .. } = record;
             // The same bytes may be here from an earlier segment: then only their count grows.
             let known = transaction
                 .execute(
@@ -126,25 +136,10 @@ impl Ledger {
             if known > 0 {
                 continue;
             }
-            let stored_time = time::parse_instant(&item.stored_time).unwrap_or_default();
-            transaction
-                .execute(
-                    "insert into quarantine values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                    params![
-                        item.id,
-                        stored_time,
-                        item.cluster,
-                        item.source,
-                        item.origin,
-                        item.reason,
-                        item.bytes as i64,
-                        digest,
-                        item.duplicates as i64
-                    ],
-                )
-                .map_err(fails)?;
+            // With the checksum that it has: what was damaged there must not pass as sound here.
+            record.insert(&transaction).map_err(fails)?;
             let mut part = 0;
-            while let Some(data) = quarantine_part(bodies, item.id, part)? {
+            while let Some(data) = bodies.with(|connection| part_of(connection, item.id, part))? {
                 transaction
                     .execute(
                         "insert into quarantine_part values (?1, ?2, ?3)",
@@ -213,6 +208,27 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// Takes back the records of segments that are still there, as after a crash between the record
+    /// and the removal: once such a segment is merged nobody could tell, and its events would count
+    /// as pruned a second time when they are.
+    pub(crate) fn forget_unpruned<'n>(
+        &mut self,
+        listed: impl Iterator<Item = &'n str>,
+    ) -> Result<()> {
+        let recorded: Vec<String> = self.with(|connection| {
+            let mut select = connection.prepare("select segment from pruned")?;
+            select.query_map([], |row| row.get(0))?.collect()
+        })?;
+        for segment in listed.filter(|name| recorded.iter().any(|known| known == name)) {
+            tracing::warn!(
+                segment,
+                "pruning this segment was not finished; it is there still"
+            );
+            self.forget_pruned(segment)?;
+        }
+        Ok(())
+    }
+
     /// Takes back a record of what did not happen.
     pub(crate) fn forget_pruned(&mut self, segment: &str) -> Result<()> {
         self.connection
@@ -237,86 +253,36 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
-    pub(crate) fn ingest(&self) -> Result<Vec<IngestLine>> {
-        self.connection
-            .prepare("select minute, cluster, source, events, duplicates, quarantined from ingest order by minute, cluster, source")
-            .and_then(|mut select| select.query_map([], ingest_line)?.collect())
-            .map_err(|error| failed(&self.path, &error))
+    pub(crate) fn ingest(&self) -> Result<IngestLines> {
+        ingest_lines(&self.connection, "minute").map_err(|error| failed(&self.path, &error))
     }
 
-    pub(crate) fn quarantine(&self) -> Result<Vec<(Quarantined, [u8; 32])>> {
-        read_quarantine(&self.connection).map_err(|error| failed(&self.path, &error))
+    pub(crate) fn quarantine(&self) -> Result<Vec<Record>> {
+        records(&self.connection).map_err(|error| failed(&self.path, &error))
     }
 
-    pub(crate) fn quarantine_part(&self, id: i64, part: i64) -> Result<Option<Vec<u8>>> {
-        part_of(&self.connection, id, part).map_err(|error| failed(&self.path, &error))
+    /// Runs `work` on the connection.
+    pub(crate) fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        work(&self.connection).map_err(|error| failed(&self.path, &error))
     }
 }
 
 /// The records of an active segment that are not events.
 #[derive(Default)]
 pub(crate) struct ActiveRecords {
-    pub(crate) ingest: Vec<IngestLine>,
-    pub(crate) quarantine: Vec<(Quarantined, [u8; 32])>,
+    pub(crate) ingest: IngestLines,
+    pub(crate) quarantine: Vec<Record>,
 }
 
 /// Reads an active segment's records.
 pub(crate) fn active_records(bodies: &BodyReader) -> Result<ActiveRecords> {
     bodies.with(|connection| {
-        let mut select = connection.prepare(
-            "select stored_time, cluster, source, events, duplicates, quarantined from ingest",
-        )?;
-        let ingest = select
-            .query_map([], ingest_line)?
-            .collect::<rusqlite::Result<_>>()?;
         Ok(ActiveRecords {
-            ingest,
-            quarantine: read_quarantine(connection)?,
+            ingest: ingest_lines(connection, "stored_time")?,
+            quarantine: records(connection)?,
         })
     })
-}
-
-/// One compressed part of a quarantined item in an active segment.
-pub(crate) fn quarantine_part(bodies: &BodyReader, id: i64, part: i64) -> Result<Option<Vec<u8>>> {
-    bodies.with(|connection| part_of(connection, id, part))
-}
-
-fn part_of(connection: &Connection, id: i64, part: i64) -> rusqlite::Result<Option<Vec<u8>>> {
-    use rusqlite::OptionalExtension;
-    connection
-        .prepare_cached("select data from quarantine_part where id = ?1 and part = ?2")?
-        .query_row([id, part], |row| row.get(0))
-        .optional()
-}
-
-fn ingest_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<IngestLine> {
-    Ok(IngestLine {
-        stored_time: row.get(0)?,
-        cluster: row.get(1)?,
-        source: row.get(2)?,
-        events: row.get::<_, i64>(3)? as u64,
-        duplicates: row.get::<_, i64>(4)? as u64,
-        quarantined: row.get::<_, i64>(5)? as u64,
-    })
-}
-
-fn read_quarantine(connection: &Connection) -> rusqlite::Result<Vec<(Quarantined, [u8; 32])>> {
-    let mut select = connection.prepare(
-        "select id, stored_time, cluster, source, origin, reason, bytes, duplicates, digest from quarantine order by id",
-    )?;
-    select
-        .query_map([], |row| {
-            let item = Quarantined {
-                id: row.get(0)?,
-                stored_time: time::to_text(row.get(1)?),
-                cluster: row.get(2)?,
-                source: row.get(3)?,
-                origin: row.get(4)?,
-                reason: row.get(5)?,
-                bytes: row.get::<_, i64>(6)? as u64,
-                duplicates: row.get::<_, i64>(7)? as u64,
-            };
-            Ok((item, row.get(8)?))
-        })?
-        .collect()
 }

@@ -10,7 +10,7 @@ use super::catalog::SegmentMeta;
 use super::merge;
 use super::part::Part;
 use super::seal;
-use super::state::Shared;
+use super::state::{Shared, State};
 use super::writer::Message;
 use crate::model::time;
 use crate::store::{Pruned, Result, Sealed, StoreError};
@@ -188,6 +188,7 @@ pub(crate) fn prune(
             }
         }
     }
+    let bytes_before = sealed_bytes(&state);
     let mut failure = None;
     for meta in state.sealed.iter().filter(|meta| meta.oldest < cutoff) {
         match prune_segment(shared, meta, cutoff, dry_run) {
@@ -205,8 +206,24 @@ pub(crate) fn prune(
     if !dry_run {
         let total = shared.ledger().pruned()?;
         shared.change_facts(|facts| facts.pruned = total);
+        let oldest = state.sealed.iter().map(|meta| meta.oldest).min();
+        if let (1.., Some(oldest)) = (pruned.events, oldest) {
+            tracing::info!(
+                events = pruned.events,
+                segments_removed = pruned.segments_removed,
+                segments_rewritten = pruned.segments_rewritten,
+                bytes_freed = bytes_before.saturating_sub(sealed_bytes(&shared.state())),
+                from = time::to_text(oldest),
+                before = pruned.before,
+                "pruned"
+            );
+        }
     }
     failure.map_or(Ok(pruned), Err)
+}
+
+fn sealed_bytes(state: &State) -> u64 {
+    state.sealed.iter().map(|meta| meta.file_bytes).sum()
 }
 
 /// Removes the events of one segment before `cutoff`; how many they are.

@@ -107,12 +107,9 @@ pub(crate) fn rewrite(
     if !order.is_empty() {
         let name = sealed_name(shared.take_number());
         let (keys, raw_bytes) = if dropped == 0 {
-            (
-                all_keys(&parts)?,
-                inputs.iter().map(|meta| meta.raw_bytes).sum(),
-            )
+            (all_keys(&parts)?, total_bytes(inputs))
         } else {
-            computed_keys(&parts, &order)?
+            remaining_keys(&parts, &order, total_bytes(inputs), from)?
         };
         let plan = Plan {
             parts: &parts,
@@ -182,6 +179,39 @@ fn all_keys(parts: &[Part]) -> Result<Vec<[u8; 16]>> {
     }
     keys.sort_unstable();
     Ok(keys)
+}
+
+fn total_bytes(inputs: &[Arc<SegmentMeta>]) -> u64 {
+    inputs.iter().map(|meta| meta.raw_bytes).sum()
+}
+
+/// The keys of the rows that stay, and the bytes of their events as received. Computed from those
+/// that go, if these are fewer.
+fn remaining_keys(
+    parts: &[Part],
+    order: &[RowAt],
+    raw_bytes: u64,
+    from: Option<i64>,
+) -> Result<(Vec<[u8; 16]>, u64)> {
+    let mut gone = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let (first, end) = part.rows_between(None, from)?;
+        gone.extend((first..end).map(|row| RowAt {
+            part: index as u32,
+            row,
+        }));
+    }
+    if gone.len() < order.len() {
+        let (gone, gone_bytes) = computed_keys(parts, &gone)?;
+        let mut gone = gone.into_iter().peekable();
+        let mut keys = all_keys(parts)?;
+        keys.retain(|key| gone.next_if_eq(key).is_none());
+        // Otherwise a key is not the one that its event was stored with.
+        if keys.len() == order.len() && gone.peek().is_none() {
+            return Ok((keys, raw_bytes.saturating_sub(gone_bytes)));
+        }
+    }
+    computed_keys(parts, order)
 }
 
 /// The keys of some rows only: keys do not say which row they belong to, so they are computed again

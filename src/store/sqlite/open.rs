@@ -17,7 +17,7 @@ use crate::limits;
 use crate::store::{OpenOptions, Result, StoreError};
 
 pub(crate) const CATALOG: &str = "catalog.db";
-const LEDGER: &str = "ledger.db";
+pub(crate) const LEDGER: &str = "ledger.db";
 const LOCK: &str = "lock";
 const READERS: &str = "readers";
 
@@ -46,7 +46,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
     remove_unfinished(directory)?;
     let catalog_path = directory.join(CATALOG);
     let rebuild = !is_there(&catalog_path)?;
-    let ledger = Ledger::open(&directory.join(LEDGER), true)?;
+    let mut ledger = Ledger::open(&directory.join(LEDGER), true).map_err(ledger_advice)?;
     let catalog = Catalog::open(&catalog_path, true)?;
     if rebuild {
         rebuild_catalog(directory, &catalog, &ledger)?;
@@ -68,9 +68,13 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
             continue;
         }
         let path = directory.join(&meta.name);
-        let writer = ActiveWriter::open(&path)?;
+        let open = || {
+            let writer = ActiveWriter::open(&path)?;
+            let loaded = writer.load()?;
+            Ok((writer, loaded))
+        };
+        let (writer, loaded) = open().map_err(|error| active_advice(&meta.name, error))?;
         let bodies = Arc::new(BodyReader::open(&path, false)?);
-        let loaded = writer.load()?;
         for (block, block_keys) in loaded.blocks.iter().zip(&loaded.keys) {
             next_id = next_id.max(block.first_id + block.rows as i64);
             for (row, key) in block_keys.as_chunks::<16>().0.iter().enumerate() {
@@ -85,6 +89,9 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
             .push(Arc::new(active_of(&meta.name, bodies, loaded)));
         writers.push((meta.name, writer));
     }
+    ledger
+        .forget_unpruned(state.sealed.iter().map(|meta| meta.name.as_str()))
+        .map_err(ledger_advice)?;
     let mut next_number = listing.last_number + 1;
     let (name, active) = match writers.pop() {
         Some((name, writer)) => (name, writer),
@@ -125,6 +132,27 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
         next_id,
         lock,
     })
+}
+
+/// What to do about a ledger that cannot be read.
+fn ledger_advice(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(text) => StoreError::Damaged(format!(
+            "{text}; put {LEDGER} back from a backup, or move it out of the directory and start again: no event is lost, but the quarantined items and counts in it are, and what was pruned"
+        )),
+        error => error,
+    }
+}
+
+/// What to do about an active segment that cannot be read: it holds acknowledged events, so going
+/// on without it is not for the program to decide.
+fn active_advice(name: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(text) => StoreError::Damaged(format!(
+            "{text}; put {name} and {name}-wal back from a backup, or, to go on without the events in it, move {name}, {name}-wal, {name}-shm and {CATALOG} out of the directory and start again: the catalog is rebuilt from the sealed segments, which keep their events; only what was not sealed yet is lost (give --trusted-proxies again if you use it)"
+        )),
+        error => error,
+    }
 }
 
 /// An active segment's state from its loaded blocks.

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use sha2::Digest;
+
 use super::ledger::{self, IngestLine, Intake};
+use super::open::LEDGER;
+use super::quarantine::{IngestLines, Record, part_of, place_of, quarantine_digest};
 use super::scan::{Snapshot, SystemTable};
 use super::state::Shared;
 use crate::model::time;
 use crate::model::value::Value;
-use crate::store::{Budget, Coverage, EventQuery, Quarantined, Result, Stats};
+use crate::store::{Budget, Coverage, EventQuery, Quarantined, Result, Stats, StoreError};
 
 /// Sizes and counts.
 pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
@@ -103,38 +107,57 @@ fn range(snapshot: &Snapshot) -> (Option<i64>, Option<i64>) {
 
 /// The ingest log of active segments and of the ledger.
 fn ingest_lines(shared: &Shared) -> Result<Vec<IngestLine>> {
-    let mut lines = shared.ledger().ingest()?;
+    let mut all = checked(LEDGER, shared.ledger().ingest()?)?;
     for active in &shared.state().actives {
         // A segment between its transfer and its removal would count twice.
         if !shared.ledger().has_transferred(&active.name)? {
-            lines.extend(ledger::active_records(&active.bodies)?.ingest);
+            let records = ledger::active_records(&active.bodies)?;
+            all.extend(checked(&active.name, records.ingest)?);
         }
     }
-    Ok(lines)
+    Ok(all)
+}
+
+fn checked(file: &str, found: IngestLines) -> Result<Vec<IngestLine>> {
+    match found.damage {
+        Some(damage) => Err(StoreError::Damaged(format!("{file}: {damage}"))),
+        None => Ok(found.lines),
+    }
 }
 
 /// All quarantined items, oldest first; copies of the same bytes are one item.
-pub(crate) fn quarantined(shared: &Shared) -> Result<Vec<Quarantined>> {
-    let mut items: BTreeMap<[u8; 32], Quarantined> = BTreeMap::new();
-    for (item, digest) in shared.ledger().quarantine()? {
-        items.insert(digest, item);
+pub(crate) fn quarantined(shared: &Shared) -> Result<Vec<Record>> {
+    let mut items: BTreeMap<[u8; 32], Record> = BTreeMap::new();
+    for record in shared.ledger().quarantine()? {
+        items.insert(record.digest, record);
     }
     for active in &shared.state().actives {
         if shared.ledger().has_transferred(&active.name)? {
             continue;
         }
-        for (item, digest) in ledger::active_records(&active.bodies)?.quarantine {
-            match items.get_mut(&digest) {
-                Some(known) => known.duplicates += 1 + item.duplicates,
+        for record in ledger::active_records(&active.bodies)?.quarantine {
+            match items.get_mut(&record.digest) {
+                Some(known) => known.item.duplicates += 1 + record.item.duplicates,
                 None => {
-                    items.insert(digest, item);
+                    items.insert(record.digest, record);
                 }
             }
         }
     }
-    let mut items: Vec<Quarantined> = items.into_values().collect();
-    items.sort_by_key(|item| item.id);
+    let mut items: Vec<Record> = items.into_values().collect();
+    items.sort_by_key(|record| record.item.id);
     Ok(items)
+}
+
+/// The item of a record, if that is as it was written.
+pub(crate) fn sound(record: Record) -> Result<Quarantined> {
+    if record.is_sound() {
+        return Ok(record.item);
+    }
+    Err(StoreError::Damaged(format!(
+        "the record of quarantined item {} has a wrong checksum: what it says of origin, reason or size is not what was written",
+        record.item.id
+    )))
 }
 
 /// What the snapshot cannot show within a time range.
@@ -207,8 +230,9 @@ pub(crate) fn rows(
         }
         SystemTable::Quarantine => {
             let mut rows = Vec::new();
-            for item in quarantined(&snapshot.shared)? {
+            for record in quarantined(&snapshot.shared)? {
                 budget.check()?;
+                let item = sound(record)?;
                 let raw = if item.bytes <= crate::limits::SQL_LENGTH_BYTES_MAX as u64 {
                     Value::Bytes(quarantined_bytes(&snapshot.shared, item.id)?.into())
                 } else {
@@ -287,7 +311,8 @@ fn quarantined_bytes(shared: &Shared, id: i64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gives the bytes of a quarantined item part by part; false when it has none.
+/// Gives the bytes of a quarantined item part by part, if all of them are as they were received;
+/// false when it has none.
 pub(crate) fn each_part(
     shared: &Shared,
     id: i64,
@@ -296,26 +321,53 @@ pub(crate) fn each_part(
     let state = shared.state();
     let actives = state.actives.iter().map(|active| Some(&active.bodies));
     for source in actives.chain(std::iter::once(None)) {
-        let mut part = 0;
-        loop {
+        let Some((cluster, expected, size)) = (match source {
+            Some(bodies) => bodies.with(|connection| place_of(connection, id))?,
+            None => shared
+                .ledger()
+                .with(|connection| place_of(connection, id))?,
+        }) else {
+            continue;
+        };
+        let part = |number: i64| -> Result<Option<Vec<u8>>> {
             let data = match source {
-                Some(bodies) => ledger::quarantine_part(bodies, id, part)?,
-                None => shared.ledger().quarantine_part(id, part)?,
+                Some(bodies) => bodies.with(|connection| part_of(connection, id, number))?,
+                None => shared
+                    .ledger()
+                    .with(|connection| part_of(connection, id, number))?,
             };
-            let Some(data) = data else { break };
-            let bytes = zstd::stream::decode_all(data.as_slice()).map_err(|error| {
+            let unpacked = data.map(|data| zstd::stream::decode_all(data.as_slice()));
+            unpacked.transpose().map_err(|error| {
                 super::codec::damaged(&format!(
                     "quarantined item {id} does not decompress: {error}"
                 ))
-            })?;
-            if sink(&bytes).is_break() {
-                return Ok(true);
+            })
+        };
+        // Checked as a whole before the first byte is given: half an item is no evidence.
+        let mut digest = quarantine_digest(&cluster);
+        let mut first = None;
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(data) = part(count)? {
+            digest.update(&data);
+            bytes += data.len() as u64;
+            count += 1;
+            first.get_or_insert(data);
+        }
+        if digest.finalize()[..] != expected || bytes != size {
+            return Err(StoreError::Damaged(format!(
+                "quarantined item {id}: its bytes do not have the SHA-256 that they were received with"
+            )));
+        }
+        for number in 0..count {
+            let data = match first.take() {
+                Some(first) => first,
+                None => part(number)?.unwrap_or_default(),
+            };
+            if sink(&data).is_break() {
+                break;
             }
-            part += 1;
         }
-        if part > 0 {
-            return Ok(true);
-        }
+        return Ok(count > 0);
     }
     Ok(false)
 }

@@ -187,13 +187,15 @@ impl Writer {
             }
             for ((cluster, source, quarantine), receipt) in records.iter().zip(&mut receipts) {
                 for item in quarantine {
-                    if transaction.count_quarantined_again(&item.digest)? {
+                    let here = transaction.count_quarantined_again(&item.digest)?;
+                    let is_new = !here && !ledger.holds_quarantined(&item.digest)?;
+                    receipt.quarantined += u64::from(is_new);
+                    receipt.duplicates += u64::from(!is_new);
+                    if here {
                         continue;
                     }
-                    let known = ledger.holds_quarantined(&item.digest)?;
                     transaction.insert_quarantine(next_id, stored_time, cluster, source, item)?;
                     next_id += 1;
-                    receipt.quarantined += u64::from(!known);
                 }
                 transaction.insert_ingest(stored_time, cluster, source, receipt)?;
             }

@@ -111,7 +111,7 @@ fn an_import_says_where_the_first_bad_lines_are() {
     assert!(
         again
             .stderr
-            .starts_with("read 4 items from 1 input: 0 stored, 2 duplicate, 0 quar")
+            .starts_with("read 4 items from 1 input: 0 stored, 4 duplicate, 0 quar")
     );
     assert!(again.stderr.contains("line 2 (byte"), "{}", again.stderr);
 }
