@@ -268,14 +268,14 @@ mod tests {
         }];
         for format in [Format::Csv, Format::Json, Format::Jsonl, Format::Table] {
             let mut out = Vec::new();
-            let mut printer = Printer::new(format.renderer(&mut out, None));
+            let mut printer = Printer::new(format.renderer(&mut out, Look::default()));
             printer.columns(&columns);
             let failed: Result<Answer> = Err(StoreError::BadRequest("bad".to_owned()));
             assert!(printer.finish(failed, "more").is_err());
             assert!(out.is_empty(), "{format:?}: {out:?}");
         }
         let mut out = Vec::new();
-        let mut printer = Printer::new(Format::Csv.renderer(&mut out, None));
+        let mut printer = Printer::new(Format::Csv.renderer(&mut out, Look::default()));
         printer.columns(&columns);
         printer.finish(Ok(Answer::default()), "more").unwrap();
         assert_eq!(out, b"n\r\n", "an empty answer has its header");

@@ -224,7 +224,7 @@ fn work(shared: &Shared<'_>) {
             }
         }
         part.bytes.clear();
-        part.bytes.shrink_to(2 * limits::IMPORT_BATCH_BYTES);
+        part.bytes.shrink_to(limits::IMPORT_BATCH_BYTES * 5 / 4);
         part.pieces.clear();
         lock(&shared.spare).push(part);
     }

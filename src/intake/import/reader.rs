@@ -139,6 +139,11 @@ impl<'a> Reader<'a> {
 
     fn push(&mut self, bytes: &[u8], at: Position, broken: Option<Reason>) -> Result<(), Halt> {
         let start = self.part.bytes.len();
+        if start == 0 {
+            // Growing by doubling would take twice of what a part needs.
+            let room = limits::IMPORT_BATCH_BYTES + READ_BYTES;
+            self.part.bytes.reserve(room.max(bytes.len()));
+        }
         self.part.bytes.extend_from_slice(bytes);
         // Each file holds a descriptor open: hand it on at once.
         let in_file = broken.as_ref().is_some_and(|reason| reason.file.is_some());

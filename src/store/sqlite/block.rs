@@ -321,6 +321,8 @@ impl BlockBuilder {
         let packed = compressor
             .compress(&data)
             .map_err(|error| damaged(&format!("zstd: {error}")))?;
+        // It stays in memory until the segment is sealed.
+        data.shrink_to_fit();
         Ok(EncodedBlock {
             data,
             packed,

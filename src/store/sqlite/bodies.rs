@@ -6,14 +6,16 @@
 use std::ops::Range;
 
 use super::block::{self, Frame};
-use super::build::RowAt;
-use super::codec::damaged;
-use super::layout::{IntColumn, TextColumn};
+use super::layout::TextColumn;
+use super::order::Order;
 use super::part::Part;
+use super::sealed::split;
+use super::segfile::SegmentFile;
+use crate::limits;
 use crate::store::Result;
 
-/// Bodies gathered at once while sealing blocks.
-const WINDOW_BYTES: usize = 24 << 20;
+/// Bodies gathered at once, about.
+const WINDOW_BYTES: usize = 16 << 20;
 
 /// The columns that decide the order, first to last.
 const ORDER: [TextColumn; 6] = [
@@ -25,338 +27,188 @@ const ORDER: [TextColumn; 6] = [
     TextColumn::Name,
 ];
 
-/// One column's share of the clustered order.
-pub(crate) struct ClusterKey {
-    column: TextColumn,
-    ids: Vec<u32>,
-    /// Only of the column that decides a body's class.
-    strings: Vec<Box<str>>,
+/// The first thing that the order goes by: the same hash of the user as in blocks.
+pub(crate) fn class_of(user: Option<&str>) -> u8 {
+    block::class_of(user) as u8
 }
 
-/// Keeps `ids` if the column takes part in the clustered order.
-pub(crate) fn cluster_key(
-    column: TextColumn,
-    ids: Vec<u32>,
-    strings: &[Box<str>],
-) -> Option<ClusterKey> {
-    let decides_class = column == TextColumn::User;
-    ORDER.contains(&column).then(|| ClusterKey {
-        column,
-        ids,
-        strings: if decides_class {
-            strings.to_vec()
-        } else {
-            Vec::new()
-        },
-    })
-}
-
-/// A stretch of rows, in order of time, whose bodies are clustered among themselves. Bounded, so that
-/// reading events in order of time needs few of a large segment's blocks at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bucket {
-    pub(crate) rows: Range<usize>,
-    /// The sealed part that holds exactly these rows: its blocks are taken over as they are.
-    pub(crate) copied_from: Option<usize>,
-}
-
-/// Rows of a bucket at most.
-pub(crate) const BUCKET_ROWS: usize = 131_072;
+/// Rows whose bodies are clustered among themselves, at most: a bucket. Bounded, so that reading
+/// events in order of time needs few of a large segment's blocks at once.
+const BUCKET_ROWS: usize = 131_072;
 
 /// A segment of fewer rows is clustered anew with its neighbours.
-const COPIED_ROWS_MIN: usize = BUCKET_ROWS / 4;
+const TAKEN_ROWS_MIN: usize = BUCKET_ROWS / 4;
 
-/// Divides rows into buckets: stretches that are whole segments are copied.
-pub(crate) fn buckets(parts: &[Part], order: &[RowAt]) -> Vec<Bucket> {
-    let mut seen = vec![(usize::MAX, 0usize, 0usize); parts.len()];
-    for (index, at) in order.iter().enumerate() {
-        let (first, last, count) = &mut seen[at.part as usize];
-        *first = index.min(*first);
-        *last = index;
-        *count += 1;
-    }
-    let mut copies: Vec<Bucket> = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let (first, last, count) = seen[number];
-        let is_whole =
-            count == part.rows() && count >= COPIED_ROWS_MIN && last + 1 - first == count;
-        if is_whole && matches!(part, Part::Sealed(_)) {
-            copies.push(Bucket {
-                rows: first..last + 1,
-                copied_from: Some(number),
-            });
-        }
-    }
-    copies.sort_by_key(|bucket| bucket.rows.start);
-    let mut buckets = Vec::new();
-    let mut next = 0;
-    let end = Bucket {
-        rows: order.len()..order.len(),
-        copied_from: None,
-    };
-    for copy in copies.into_iter().chain([end]) {
-        let gap = copy.rows.start - next;
-        let pieces = gap.div_ceil(BUCKET_ROWS);
-        for piece in 0..pieces {
-            let rows = next + gap * piece / pieces..next + gap * (piece + 1) / pieces;
-            buckets.push(Bucket {
-                rows,
-                copied_from: None,
-            });
-        }
-        next = copy.rows.end;
-        if copy.copied_from.is_some() {
-            buckets.push(copy);
-        }
-    }
-    buckets
+/// Which parts' blocks are taken over as they are; all other rows are clustered anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Division {
+    /// Per part, the first rank of its bodies if they are taken over.
+    pub(crate) taken: Vec<Option<u32>>,
+    /// Rows whose bodies are taken over; they have the first ranks.
+    pub(crate) taken_rows: usize,
+    /// Rows of a bucket that is clustered anew.
+    pub(crate) bucket_rows: usize,
 }
 
-/// The rows of a bucket in clustered order; rows with equal keys stay in order of time.
-pub(crate) fn cluster_order(rows: impl Iterator<Item = usize>, keys: &[ClusterKey]) -> Vec<u32> {
-    let find = |column| {
-        keys.iter()
-            .find(|key| key.column == column)
-            .expect("every column of the order was kept")
-    };
-    let columns: Vec<&ClusterKey> = ORDER.iter().map(|&column| find(column)).collect();
-    let users = find(TextColumn::User);
-    let class_of_none = block::class_of(None) as u8;
-    let classes: Vec<u8> = users
-        .strings
+impl Division {
+    /// Takes over what is whole, compressed well enough, and hardly interleaved with other parts.
+    pub(crate) fn new(parts: &[Part], order: &Order, level: i32) -> Division {
+        let mut seen = vec![(usize::MAX, 0usize, 0usize); parts.len()];
+        for (index, at) in order.iter().enumerate() {
+            let (first, last, count) = &mut seen[at.part as usize];
+            *first = index.min(*first);
+            *last = index;
+            *count += 1;
+        }
+        let mut fit: Vec<(usize, usize)> = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let (first, last, count) = seen[number];
+            let Part::Sealed(sealed) = part else { continue };
+            let is_whole = count == part.rows() && count >= TAKEN_ROWS_MIN;
+            if is_whole && sealed.header.zstd_level >= level && last - first < count / 4 * 5 {
+                fit.push((first, number));
+            }
+        }
+        fit.sort_unstable();
+        let mut taken = vec![None; parts.len()];
+        let mut taken_rows = 0;
+        for (_, number) in fit {
+            taken[number] = Some(taken_rows as u32);
+            taken_rows += parts[number].rows();
+        }
+        let rest = order.len() - taken_rows;
+        Division {
+            taken,
+            taken_rows,
+            bucket_rows: rest.div_ceil(rest.div_ceil(BUCKET_ROWS).max(1)).max(1),
+        }
+    }
+}
+
+/// The clustered order of some rows, as indexes into `rows`, which ascend; rows with equal keys stay
+/// in order of time. `user_classes` are those of the users' string ids, from 1 on. The columns are
+/// read back from the new file, a segment of `segment_rows`.
+pub(crate) fn cluster_order(
+    file: &SegmentFile,
+    rows: &[u32],
+    segment_rows: usize,
+    user_classes: &[u8],
+) -> Result<Vec<u32>> {
+    let mut columns = Vec::with_capacity(ORDER.len());
+    let mut chunk_ids = Vec::new();
+    for column in ORDER {
+        let mut ids: Vec<u32> = Vec::with_capacity(rows.len());
+        let mut open = None;
+        for &row in rows {
+            let (chunk, offset) = split(row);
+            if open != Some(chunk) {
+                let left = segment_rows - chunk as usize * limits::CHUNK_ROWS;
+                file.ids(column, chunk, left.min(limits::CHUNK_ROWS), &mut chunk_ids)?;
+                open = Some(chunk);
+            }
+            ids.push(chunk_ids[offset]);
+        }
+        columns.push(ids);
+    }
+    let class_of_none = class_of(None);
+    let classes: Vec<u8> = columns[0]
         .iter()
-        .map(|user| block::class_of(Some(user)) as u8)
+        .map(|&user| match user {
+            0 => class_of_none,
+            id => user_classes[id as usize - 1],
+        })
         .collect();
-    let class = |row: usize| match users.ids[row] {
-        0 => class_of_none,
-        id => classes[id as usize - 1],
-    };
-    let mut order: Vec<u32> = rows.map(|row| row as u32).collect();
+    let mut order: Vec<u32> = (0..rows.len() as u32).collect();
     order.sort_unstable_by(|&left, &right| {
         let (l, r) = (left as usize, right as usize);
-        class(l)
-            .cmp(&class(r))
+        classes[l]
+            .cmp(&classes[r])
             .then_with(|| {
                 columns
                     .iter()
-                    .map(|column| column.ids[l].cmp(&column.ids[r]))
+                    .map(|ids| ids[l].cmp(&ids[r]))
                     .find(|ordering| ordering.is_ne())
                     .unwrap_or(std::cmp::Ordering::Equal)
             })
             .then(left.cmp(&right))
     });
-    order
+    Ok(order)
 }
 
-/// Reads lean bodies in an order that follows the parts' own order of bodies.
-pub(crate) struct BodySource<'a> {
-    parts: &'a [Part],
-    order: &'a [RowAt],
-    /// Per part and row, where its body stands.
-    places: Vec<Vec<u32>>,
-    /// Per part and row, how long the event is; only of blocks.
-    lengths: Vec<Vec<u32>>,
+/// Where a body is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyAt {
+    pub(crate) part: u32,
+    /// Its row's number in `Rank`.
+    pub(crate) rank: u32,
 }
 
-impl<'a> BodySource<'a> {
-    pub(crate) fn new(parts: &'a [Part], order: &'a [RowAt]) -> Result<BodySource<'a>> {
-        let mut source = BodySource {
-            parts,
-            order,
-            places: Vec::new(),
-            lengths: Vec::new(),
-        };
-        let mut chunk_values = Vec::new();
-        for part in parts {
-            let mut places = Vec::with_capacity(part.rows());
-            for chunk in 0..part.chunks() {
-                part.ints(IntColumn::Rank, chunk, &mut chunk_values)?;
-                places.extend(chunk_values.iter().map(|&rank| rank as u32));
-            }
-            source.places.push(places);
-            let mut lengths = Vec::new();
-            if let Part::Block(block, _) = part {
-                block.raw_lengths(&mut chunk_values)?;
-                lengths.extend(chunk_values.iter().map(|&length| length as u32));
-            }
-            source.lengths.push(lengths);
+/// Gives lean bodies one after the other in the order of `bodies`. They are gathered a window at a
+/// time, so that each block of bodies is decompressed once for all that a window takes of it.
+pub(crate) fn read(
+    parts: &[Part],
+    bodies: &[BodyAt],
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let (mut begin, mut bytes) = (0, 0);
+    let mut window = Window::default();
+    for (index, at) in bodies.iter().enumerate() {
+        let length = parts[at.part as usize].body_bytes(at.rank)?;
+        if bytes + length > WINDOW_BYTES && index > begin {
+            window.read(parts, &bodies[begin..index], sink)?;
+            (begin, bytes) = (index, 0);
         }
-        Ok(source)
+        bytes += length;
     }
+    window.read(parts, &bodies[begin..], sink)
+}
 
-    /// Where a row's body stands in its part.
-    pub(crate) fn place(&self, at: RowAt) -> u32 {
-        self.places[at.part as usize][at.row as usize]
-    }
+/// Bodies that were gathered.
+#[derive(Default)]
+struct Window {
+    /// Part, frame, index in the frame, and place in the window.
+    wanted: Vec<(u32, usize, usize, usize)>,
+    slots: Vec<Range<usize>>,
+    buffer: Vec<u8>,
+}
 
-    /// Gives the lean bodies of `ranked` (indexes into the order) one after the other.
-    pub(crate) fn read(
-        &self,
-        ranked: &[u32],
+impl Window {
+    fn read(
+        &mut self,
+        parts: &[Part],
+        bodies: &[BodyAt],
         sink: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        if self
-            .parts
-            .iter()
-            .all(|part| matches!(part, Part::Sealed(_)))
-        {
-            return self.read_merged(ranked, sink);
+        self.wanted.clear();
+        for (slot, at) in bodies.iter().enumerate() {
+            let (frame, index) = parts[at.part as usize].place(i64::from(at.rank))?;
+            self.wanted.push((at.part, frame, index, slot));
         }
-        let mut window = Vec::new();
-        let mut bytes = 0;
-        for &index in ranked {
-            let at = self.order[index as usize];
-            let length = self.lengths[at.part as usize].get(at.row as usize).copied();
-            let length = length
-                .ok_or_else(|| damaged("blocks and segments cannot be sealed together"))?
-                as usize;
-            if bytes + length > WINDOW_BYTES && !window.is_empty() {
-                self.read_window(&window, bytes, sink)?;
-                window.clear();
-                bytes = 0;
-            }
-            window.push(at);
-            bytes += length;
-        }
-        self.read_window(&window, bytes, sink)
-    }
-
-    /// Gathers a window of bodies, opening each frame that holds some of them once.
-    fn read_window(
-        &self,
-        window: &[RowAt],
-        bytes: usize,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        let mut wanted: Vec<(u32, usize, usize, usize)> = window
-            .iter()
-            .enumerate()
-            .map(|(slot, at)| {
-                let place = self.places[at.part as usize][at.row as usize] as usize;
-                (
-                    at.part,
-                    place % block::BODY_CLASSES,
-                    place / block::BODY_CLASSES,
-                    slot,
-                )
-            })
-            .collect();
-        wanted.sort_unstable();
-        let mut buffer = Vec::with_capacity(bytes);
-        let mut slots = vec![(0usize, 0usize); window.len()];
+        self.wanted.sort_unstable();
+        self.slots.clear();
+        self.slots.resize(bodies.len(), 0..0);
+        self.buffer.clear();
         let mut open: Option<(u32, usize, Frame)> = None;
-        for (part, class, index, slot) in wanted {
+        for &(part, number, index, slot) in &self.wanted {
             if open
                 .as_ref()
-                .is_none_or(|(p, c, _)| (*p, *c) != (part, class))
+                .is_none_or(|(of, is, _)| (*of, *is) != (part, number))
             {
-                open = Some((part, class, self.parts[part as usize].frame(class)?));
+                // The one before goes first: it need not be in memory beside the next.
+                drop(open.take());
+                open = Some((part, number, parts[part as usize].frame(number)?));
             }
             let (_, _, frame) = open.as_ref().expect("the frame was opened just above");
-            let body = frame.body(index)?;
-            slots[slot] = (buffer.len(), body.len());
-            buffer.extend_from_slice(body);
+            let start = self.buffer.len();
+            self.buffer.extend_from_slice(frame.body(index)?);
+            self.slots[slot] = start..self.buffer.len();
         }
-        slots
-            .iter()
-            .try_for_each(|&(start, length)| sink(&buffer[start..start + length]))
-    }
-
-    /// Within a bucket every segment's bodies come in its own order; of each of its own buckets that
-    /// reach into this one, one frame is open. A row that is out of order costs a frame more, never
-    /// a wrong body.
-    fn read_merged(&self, ranked: &[u32], sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut open = OpenFrames::default();
-        for &index in ranked {
-            let at = self.order[index as usize];
-            let Part::Sealed(sealed) = &self.parts[at.part as usize] else {
-                return Err(damaged("blocks and segments cannot be merged together"));
-            };
-            let rank = self.places[at.part as usize][at.row as usize];
-            let (frame, first) = open.get(at.part, rank, || {
-                let number = sealed.body_block(rank)?;
-                let first = sealed.body_index()?[number].first_rank;
-                let frame: Frame = sealed.frame(number)?;
-                Ok((first..first + frame.len() as u32, frame))
-            })?;
-            sink(frame.body((rank - first) as usize)?)?;
+        drop(open);
+        for slot in &self.slots {
+            sink(&self.buffer[slot.clone()])?;
         }
+        // A few huge events must not take their room for good.
+        self.buffer.shrink_to(WINDOW_BYTES);
         Ok(())
-    }
-}
-
-/// Frames that are open at once, at most. Each is a block of bodies in memory.
-const OPEN_FRAMES: usize = 24;
-
-/// The frames used last, each with its part and the ranks that it holds; the latest at the end.
-struct OpenFrames<F>(Vec<(u32, Range<u32>, F)>);
-
-impl<F> Default for OpenFrames<F> {
-    fn default() -> OpenFrames<F> {
-        OpenFrames(Vec::with_capacity(OPEN_FRAMES))
-    }
-}
-
-impl<F> OpenFrames<F> {
-    /// The frame of a part that holds `rank`, and the frame's first rank; `open` opens it.
-    fn get(
-        &mut self,
-        part: u32,
-        rank: u32,
-        open: impl FnOnce() -> Result<(Range<u32>, F)>,
-    ) -> Result<(&F, u32)> {
-        let holds = |(of, ranks, _): &(u32, Range<u32>, F)| *of == part && ranks.contains(&rank);
-        match self.0.iter().rposition(holds) {
-            Some(at) => self.0[at..].rotate_left(1),
-            None => {
-                if self.0.len() == OPEN_FRAMES {
-                    self.0.remove(0);
-                }
-                let (ranks, frame) = open()?;
-                self.0.push((part, ranks, frame));
-            }
-        }
-        let (_, ranks, frame) = self.0.last().expect("it was just put there");
-        Ok((frame, ranks.start))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_that_alternate_between_buckets_of_one_part_open_each_frame_once() {
-        let mut open = OpenFrames::default();
-        let mut opened = 0;
-        let mut get = |rank: u32| {
-            let first = rank / 10 * 10;
-            let (frame, start) = open
-                .get(0, rank, || {
-                    opened += 1;
-                    Ok((first..first + 10, first))
-                })
-                .unwrap();
-            assert_eq!((*frame, start), (first, first));
-        };
-        for step in 0..10 {
-            for bucket in 0..OPEN_FRAMES as u32 {
-                get(bucket * 10 + step);
-            }
-        }
-        assert_eq!(opened, OPEN_FRAMES);
-    }
-
-    #[test]
-    fn the_frame_that_was_not_used_for_longest_is_closed() {
-        let mut open = OpenFrames::default();
-        for part in 0..=OPEN_FRAMES as u32 {
-            open.get(part, 0, || Ok((0..1, part))).unwrap();
-            // Used all the time.
-            open.get(0, 0, || Ok((0..1, 0))).unwrap();
-        }
-        assert_eq!(open.0.len(), OPEN_FRAMES);
-        let parts: Vec<u32> = open.0.iter().map(|(part, ..)| *part).collect();
-        assert!(parts.contains(&0) && !parts.contains(&1), "{parts:?}");
     }
 }

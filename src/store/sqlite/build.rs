@@ -3,46 +3,35 @@
 //! Works one column at a time over a given order of rows, so memory holds a few numbers per row
 //! and never the events themselves. The file appears under its name only when complete and synced.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
-use super::codec::{Chunk, encode_chunk};
-use super::database::{self, Access, FileKind, failed, io_failed};
-use super::dedup;
+use super::bodies;
+use super::bodyblocks;
+use super::database::{self, io_failed};
+use super::dictionary;
+use super::keys::{self, ContentKeys};
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
+use super::order::{Columns, Order};
 use super::part::Part;
-use super::postings::put_posting;
-use super::sealed::{
-    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, audit_prefix,
-    chunk_checksum, piece_checksum, piece_id, table,
-};
-use super::views;
+use super::rowlists::RowLists;
+use super::sealed::{AUDIT_ROWS_PER_PIECE, Header, Piece, audit_prefix};
+use super::segfile::{NumberChunks, SegmentFile, StringPieces};
 use crate::limits;
 use crate::store::{Result, StoreError};
-
-/// Bytes of a piece of postings, about.
-const POSTINGS_BYTES: usize = 8 << 10;
-
-/// A row of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RowAt {
-    pub(crate) part: u32,
-    pub(crate) row: u32,
-}
 
 /// What a new segment is made of.
 pub(crate) struct Plan<'a> {
     pub(crate) parts: &'a [Part],
-    /// Rows in order of (time, id).
-    pub(crate) order: &'a [RowAt],
-    /// The content keys of exactly these rows, ascending.
-    pub(crate) keys: Vec<[u8; 16]>,
+    pub(crate) order: &'a Order,
+    pub(crate) keys: ContentKeys,
     pub(crate) raw_bytes: u64,
     pub(crate) siblings: Vec<String>,
     pub(crate) replaces: Vec<String>,
     pub(crate) zstd_level: i32,
+    /// Called again and again between pieces of work, for what must not wait until the end.
+    pub(crate) pause: &'a dyn Fn() -> Result<()>,
 }
 
 /// A finished segment file.
@@ -51,13 +40,15 @@ pub(crate) struct Built {
     pub(crate) header_checksum: i64,
     pub(crate) file_bytes: u64,
     pub(crate) sha256: String,
+    /// The most bytes that writing it held besides fixed buffers.
+    pub(crate) held_most: usize,
 }
 
 /// Writes a segment under `directory/name`.
 pub(crate) fn build(directory: &Path, name: &str, plan: Plan<'_>) -> Result<Built> {
     let temporary = directory.join(format!("{name}.new"));
     remove_if_there(&temporary)?;
-    let result = write(&temporary, plan).and_then(|(header, header_checksum)| {
+    let result = write(&temporary, plan).and_then(|(header, header_checksum, held_most)| {
         let (file_bytes, sha256) = sync_and_hash(&temporary)?;
         let path = directory.join(name);
         std::fs::rename(&temporary, &path).map_err(|error| io_failed(&path, &error))?;
@@ -67,6 +58,7 @@ pub(crate) fn build(directory: &Path, name: &str, plan: Plan<'_>) -> Result<Buil
             header_checksum,
             file_bytes,
             sha256,
+            held_most,
         })
     });
     if result.is_err() {
@@ -119,417 +111,223 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-pub(crate) struct Writer {
-    connection: Connection,
-    path: PathBuf,
-    components: Vec<(String, u64)>,
-}
-
-impl Writer {
-    fn create(path: &Path) -> Result<Writer> {
-        let connection = database::open(path, FileKind::Sealed, Access::Create)?;
-        let fails = |error: rusqlite::Error| failed(path, &error);
-        // Nothing else sees the file before it is complete, synced and renamed.
-        for pragma in [
-            "pragma page_size = 4096",
-            "pragma synchronous = off",
-            "pragma cache_size = -4096",
-            "pragma locking_mode = exclusive",
-        ] {
-            connection.execute_batch(pragma).map_err(fails)?;
-        }
-        connection
-            .query_row("pragma journal_mode = off", [], |_| Ok(()))
-            .map_err(fails)?;
-        connection
-            .execute_batch(include_str!("../../../migrations/segment.sql"))
-            .map_err(fails)?;
-        connection
-            .execute_batch(&views::events_view())
-            .map_err(fails)?;
-        database::stamp(&connection, path, FileKind::Sealed)?;
-        connection.execute_batch("begin").map_err(fails)?;
-        Ok(Writer {
-            connection,
-            path: path.to_owned(),
-            components: Vec::new(),
-        })
-    }
-
-    fn count(&mut self, component: &str, bytes: usize) {
-        match self
-            .components
-            .iter_mut()
-            .find(|(name, _)| name == component)
-        {
-            Some((_, total)) => *total += bytes as u64,
-            None => self.components.push((component.to_owned(), bytes as u64)),
-        }
-    }
-
-    fn chunk(&mut self, component: &str, column: u8, number: u32, chunk: &Chunk) -> Result<()> {
-        let id = piece_id(Piece::Chunk, column, number);
-        let checksum = chunk_checksum(id, chunk.base, i64::from(chunk.width), &chunk.data);
-        self.connection
-            .prepare_cached(
-                "insert into chunk (id, base, width, data, checksum) values (?1, ?2, ?3, ?4, ?5)",
-            )
-            .and_then(|mut insert| {
-                insert.execute(params![id, chunk.base, chunk.width, chunk.data, checksum])
-            })
-            .map_err(|error| failed(&self.path, &error))?;
-        self.count(component, chunk.data.len() + 20);
-        Ok(())
-    }
-
-    pub(crate) fn piece(
-        &mut self,
-        component: &str,
-        piece: Piece,
-        column: u8,
-        number: u32,
-        data: &[u8],
-    ) -> Result<i64> {
-        let id = piece_id(piece, column, number);
-        let checksum = piece_checksum(id, data);
-        let sql = match table(piece) {
-            "strings" => {
-                "insert into strings (id, data, checksum) values (?1, cast(?2 as text), ?3)"
-            }
-            "body" => "insert into body (id, data, checksum) values (?1, ?2, ?3)",
-            _ => "insert into piece (id, data, checksum) values (?1, ?2, ?3)",
-        };
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut insert| insert.execute(params![id, data, checksum]))
-            .map_err(|error| failed(&self.path, &error))?;
-        self.count(component, data.len() + 16);
-        Ok(checksum)
-    }
-
-    fn finish(self) -> Result<()> {
-        let fails = |error: rusqlite::Error| failed(&self.path, &error);
-        self.connection.execute_batch("commit").map_err(fails)?;
-        self.connection
-            .close()
-            .map_err(|(_, error)| failed(&self.path, &error))
-    }
-}
-
-fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64)> {
-    let mut writer = Writer::create(path)?;
+fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
+    let mut file = SegmentFile::create(path)?;
+    let (parts, order) = (plan.parts, plan.order);
     let mut header = Header {
-        rows: u32::try_from(plan.order.len())
+        rows: u32::try_from(order.len())
             .map_err(|_| StoreError::Io("too many rows for a segment".into()))?,
         raw_bytes: plan.raw_bytes,
         siblings: plan.siblings,
         replaces: plan.replaces,
+        zstd_level: plan.zstd_level,
         ..Header::default()
     };
-    let (parts, order) = (plan.parts, plan.order);
+    put_numbers(&mut file, parts, order, &mut header)?;
+    (plan.pause)()?;
+    put_audit_ids(&mut file, parts, order)?;
+    let mut user_classes = Vec::new();
+    for &column in TextColumn::ALL {
+        (plan.pause)()?;
+        put_text(
+            &mut file,
+            parts,
+            order,
+            column,
+            &mut header,
+            &mut user_classes,
+        )?;
+    }
+    header.bodies = bodyblocks::put_bodies(
+        &mut file,
+        parts,
+        order,
+        &user_classes,
+        plan.zstd_level,
+        plan.pause,
+    )?;
+    keys::put_keys(&mut file, parts, plan.keys, order.len())?;
 
-    let mut source = ColumnSource::new(parts, order);
-    let times = source.ints(IntColumn::Time)?;
-    header.oldest = times.first().copied().unwrap_or_default();
-    header.newest = times.last().copied().unwrap_or_default();
-    header.chunk_times = times.iter().step_by(limits::CHUNK_ROWS).copied().collect();
-    put_ints(&mut writer, "time", IntColumn::Time, &times)?;
-    drop(times);
+    header.components = std::mem::take(&mut file.components);
+    let bytes = serde_json::to_vec(&header).map_err(|error| StoreError::Io(error.to_string()))?;
+    let checksum = file.piece("header", Piece::Header, 0, 0, &bytes)?;
+    let held_most = file.held_most();
+    file.finish()?;
+    Ok((header, checksum, held_most))
+}
+
+/// Writes the numbers except the ranks, which come with the bodies.
+fn put_numbers(
+    file: &mut SegmentFile,
+    parts: &[Part],
+    order: &Order,
+    header: &mut Header,
+) -> Result<()> {
     for column in [
+        IntColumn::Time,
         IntColumn::Latency,
         IntColumn::StoredTime,
         IntColumn::Id,
         IntColumn::Flags,
     ] {
-        let values = source.ints(column)?;
-        match column {
-            IntColumn::Id => header.last_id = values.iter().copied().max().unwrap_or_default(),
-            IntColumn::Flags => {
-                header.truncated = values
-                    .iter()
-                    .filter(|&&flags| flags & layout::FLAG_TRUNCATED != 0)
-                    .count() as u64;
+        let component = match column {
+            IntColumn::Time => "time",
+            _ => "numbers",
+        };
+        let mut values = Columns::ints(parts, column);
+        let mut chunks = NumberChunks::new(component, column as u8);
+        for (row, at) in order.iter().enumerate() {
+            let value = values.get(at)?;
+            match column {
+                IntColumn::Time => {
+                    if row == 0 {
+                        header.oldest = value;
+                    }
+                    if row % limits::CHUNK_ROWS == 0 {
+                        header.chunk_times.push(value);
+                    }
+                    header.newest = value;
+                }
+                IntColumn::Id => header.last_id = header.last_id.max(value),
+                IntColumn::Flags => {
+                    header.truncated += u64::from(value & layout::FLAG_TRUNCATED != 0);
+                }
+                _ => {}
             }
+            chunks.push(file, value)?;
+        }
+        chunks.finish(file)?;
+    }
+    Ok(())
+}
+
+/// Writes a text column: its dictionary, each row's string, and where each string is.
+fn put_text(
+    file: &mut SegmentFile,
+    parts: &[Part],
+    order: &Order,
+    column: TextColumn,
+    header: &mut Header,
+    user_classes: &mut Vec<u8>,
+) -> Result<()> {
+    let mut pieces = StringPieces::new(column);
+    let (mut strings, mut untimed) = (0u32, None);
+    let dictionary = dictionary::merge(parts, order, column, &mut |text| {
+        strings += 1;
+        match column {
+            TextColumn::User => user_classes.push(bodies::class_of(Some(text))),
+            TextColumn::TimeQuality if text == "stored" => untimed = Some(strings),
             _ => {}
         }
-        put_ints(&mut writer, "numbers", column, &values)?;
+        pieces.push(file, text)
+    })?;
+    pieces.finish(file)?;
+    header.strings.push(strings);
+
+    let mut ids = Columns::ids(parts, column);
+    let mut chunks = NumberChunks::new("text columns", column as u8);
+    let mut lists = RowLists::new(column, dictionary.strings, order.len());
+    for (row, at) in order.iter().enumerate() {
+        let id = dictionary.id(at.part, ids.get(at)?)?;
+        lists.push(row as u32, id);
+        header.untimed += u64::from(Some(id) == untimed);
+        chunks.push(file, i64::from(id))?;
     }
-    put_audit_ids(&mut writer, &mut source)?;
-
-    let mut cluster_keys = Vec::new();
-    for &column in TextColumn::ALL {
-        let (ids, strings) = source.text(column)?;
-        put_ids(&mut writer, column, &ids)?;
-        header.strings.push(strings.len() as u32);
-        put_strings(&mut writer, column, &strings)?;
-        header
-            .postings
-            .push(put_postings(&mut writer, column, &ids, strings.len())?);
-        if column == TextColumn::TimeQuality {
-            let untimed = strings
-                .iter()
-                .position(|text| &**text == "stored")
-                .map(|index| index as u32 + 1);
-            header.untimed = ids.iter().filter(|&&id| Some(id) == untimed).count() as u64;
-        }
-        cluster_keys.extend(super::bodies::cluster_key(column, ids, &strings));
-    }
-
-    header.bodies =
-        super::bodywriter::put_bodies(&mut writer, parts, order, &cluster_keys, plan.zstd_level)?;
-    drop(cluster_keys);
-    put_keys(&mut writer, &plan.keys)?;
-
-    header.components = std::mem::take(&mut writer.components);
-    let bytes = serde_json::to_vec(&header).map_err(|error| StoreError::Io(error.to_string()))?;
-    let checksum = writer.piece("header", Piece::Header, 0, 0, &bytes)?;
-    writer.finish()?;
-    Ok((header, checksum))
-}
-
-pub(crate) fn put_ints(
-    writer: &mut Writer,
-    component: &str,
-    column: IntColumn,
-    values: &[i64],
-) -> Result<()> {
-    for (number, values) in values.chunks(limits::CHUNK_ROWS).enumerate() {
-        writer.chunk(
-            component,
-            column as u8,
-            number as u32,
-            &encode_chunk(values),
-        )?;
-    }
+    chunks.finish(file)?;
+    file.holds(order.bytes() + dictionary.bytes() + lists.bytes() + user_classes.len());
+    drop((dictionary, ids));
+    file.holds(order.bytes() + lists.bytes_sorting() + user_classes.len());
+    header.postings.push(lists.finish(file)?);
     Ok(())
 }
 
-fn put_ids(writer: &mut Writer, column: TextColumn, ids: &[u32]) -> Result<()> {
-    let mut values = Vec::with_capacity(limits::CHUNK_ROWS);
-    for (number, ids) in ids.chunks(limits::CHUNK_ROWS).enumerate() {
-        values.clear();
-        values.extend(ids.iter().map(|&id| i64::from(id)));
-        writer.chunk(
-            "text columns",
-            column as u8,
-            number as u32,
-            &encode_chunk(&values),
-        )?;
-    }
-    Ok(())
-}
+/// Rows whose audit ids are sorted at once, unless more of them begin alike.
+const AUDIT_ROWS_SORTED: u32 = 262_144;
 
-fn put_strings(writer: &mut Writer, column: TextColumn, strings: &[Box<str>]) -> Result<()> {
-    for (number, strings) in strings.chunks(STRINGS_PER_PIECE as usize).enumerate() {
-        // JSON, so that any SQLite shell can read it through the plain views.
-        let json =
-            serde_json::to_vec(strings).map_err(|error| StoreError::Io(error.to_string()))?;
-        writer.piece(
-            "dictionaries",
-            Piece::Strings,
-            column as u8,
-            number as u32,
-            &json,
-        )?;
-    }
-    Ok(())
-}
-
-/// Writes, for every string, where it occurs; returns the first string of each piece.
-fn put_postings(
-    writer: &mut Writer,
-    column: TextColumn,
-    ids: &[u32],
-    strings: usize,
-) -> Result<Vec<u32>> {
-    // Counting sort: rows grouped by string, ascending within each.
-    let mut starts = vec![0u32; strings + 2];
-    for &id in ids {
-        starts[id as usize + 1] += 1;
-    }
-    for index in 1..starts.len() {
-        starts[index] += starts[index - 1];
-    }
-    let mut next = starts.clone();
-    let mut rows = vec![0u32; ids.len()];
-    for (row, &id) in ids.iter().enumerate() {
-        rows[next[id as usize] as usize] = row as u32;
-        next[id as usize] += 1;
-    }
-    let mut firsts = Vec::new();
-    let mut piece = Vec::new();
-    for id in 1..=strings {
-        if piece.is_empty() {
-            firsts.push(id as u32);
-        }
-        let list = &rows[starts[id] as usize..starts[id + 1] as usize];
-        put_posting(&mut piece, list, column.has_postings());
-        if piece.len() >= POSTINGS_BYTES || id == strings {
-            let number = firsts.len() as u32 - 1;
-            writer.piece("row lists", Piece::Postings, column as u8, number, &piece)?;
-            piece.clear();
+/// Writes the audit ids and their index: for each piece, rows in order of audit id.
+fn put_audit_ids(file: &mut SegmentFile, parts: &[Part], order: &Order) -> Result<()> {
+    let mut keys = Columns::audit_keys(parts);
+    // How many keys begin with the same two bytes.
+    let mut alike = vec![0u32; 1 << 16];
+    let prefix = |key: &[u8; 16]| usize::from(u16::from_be_bytes([key[0], key[1]]));
+    let mut data = Vec::with_capacity(limits::CHUNK_ROWS * 16);
+    let rows = order.len();
+    for (row, at) in order.iter().enumerate() {
+        let key = keys.get(at)?;
+        alike[prefix(&key)] += 1;
+        data.extend_from_slice(&key);
+        if data.len() == limits::CHUNK_ROWS * 16 || row + 1 == rows {
+            let number = (row / limits::CHUNK_ROWS) as u32;
+            file.audit_chunk(AUDIT_COLUMN, number, std::mem::take(&mut data))?;
         }
     }
-    Ok(firsts)
-}
-
-fn put_audit_ids(writer: &mut Writer, source: &mut ColumnSource<'_>) -> Result<()> {
-    let keys = source.audit_keys()?;
-    for (number, keys) in keys.chunks(limits::CHUNK_ROWS).enumerate() {
-        let chunk = Chunk {
-            base: 0,
-            width: 16,
-            data: keys.as_flattened().to_vec(),
-        };
-        writer.chunk("audit ids", AUDIT_COLUMN, number as u32, &chunk)?;
-    }
-    let mut sorted: Vec<u32> = (0..keys.len() as u32).collect();
-    sorted.sort_unstable_by_key(|&row| (keys[row as usize], row));
-    let mut firsts = Vec::new();
-    for (number, rows) in sorted.chunks(AUDIT_ROWS_PER_PIECE).enumerate() {
-        firsts.extend_from_slice(&keys[rows[0] as usize]);
-        let mut piece = Vec::with_capacity(rows.len() * 5);
-        for &row in rows {
-            piece.extend_from_slice(&audit_prefix(&keys[row as usize]));
-            piece.extend_from_slice(&row.to_be_bytes()[1..]);
+    drop(data);
+    let mut index = AuditIndex::default();
+    let mut sorted: Vec<([u8; 16], u32)> = Vec::new();
+    let mut begin = 0;
+    while begin < alike.len() {
+        // A stretch of beginnings with a bounded number of rows.
+        let (mut end, mut count) = (begin, 0);
+        while end < alike.len() && (count == 0 || count + alike[end] <= AUDIT_ROWS_SORTED) {
+            count += alike[end];
+            end += 1;
         }
-        writer.piece(
-            "audit id index",
-            Piece::AuditIndex,
-            1,
-            number as u32,
-            &piece,
-        )?;
-    }
-    writer.piece("audit id index", Piece::AuditIndex, 0, 0, &firsts)?;
-    Ok(())
-}
-
-fn put_keys(writer: &mut Writer, keys: &[[u8; 16]]) -> Result<()> {
-    let mut index = Vec::new();
-    for (number, keys) in keys.chunks(KEYS_PER_PIECE).enumerate() {
-        index.extend_from_slice(&keys[0]);
-        writer.piece(
-            "content keys",
-            Piece::Keys,
-            0,
-            number as u32,
-            keys.as_flattened(),
-        )?;
-    }
-    writer.piece("content keys", Piece::KeyIndex, 0, 0, &index)?;
-    writer.piece("content keys", Piece::Filter, 0, 0, &dedup::filter(keys))?;
-    Ok(())
-}
-
-/// Reads whole columns in the order of the new segment.
-struct ColumnSource<'a> {
-    parts: &'a [Part],
-    order: &'a [RowAt],
-}
-
-impl<'a> ColumnSource<'a> {
-    fn new(parts: &'a [Part], order: &'a [RowAt]) -> ColumnSource<'a> {
-        ColumnSource { parts, order }
-    }
-
-    /// Gathers one value per row, decoding every part once.
-    fn gather<T: Copy + Default>(
-        &self,
-        decode: &mut dyn FnMut(&Part, &mut Vec<T>) -> Result<()>,
-    ) -> Result<Vec<T>> {
-        let mut columns = Vec::with_capacity(self.parts.len());
-        for part in self.parts {
-            let mut values = Vec::new();
-            decode(part, &mut values)?;
-            columns.push(values);
-        }
-        Ok(self
-            .order
-            .iter()
-            .map(|at| columns[at.part as usize][at.row as usize])
-            .collect())
-    }
-
-    fn ints(&mut self, column: IntColumn) -> Result<Vec<i64>> {
-        let mut chunk_values = Vec::new();
-        self.gather(&mut |part, values| {
-            for chunk in 0..part.chunks() {
-                part.ints(column, chunk, &mut chunk_values)?;
-                values.extend_from_slice(&chunk_values);
-            }
-            Ok(())
-        })
-    }
-
-    fn audit_keys(&mut self) -> Result<Vec<[u8; 16]>> {
-        let mut chunk_values = Vec::new();
-        self.gather(&mut |part, values| {
-            for chunk in 0..part.chunks() {
-                part.audit_keys(chunk, &mut chunk_values)?;
-                values.extend_from_slice(&chunk_values);
-            }
-            Ok(())
-        })
-    }
-
-    /// A text column: its ids in the new dictionary, and that dictionary, sorted.
-    fn text(&mut self, column: TextColumn) -> Result<(Vec<u32>, Vec<Box<str>>)> {
-        let (old_ids, mut used) = self.used_ids(column)?;
-        // Number the strings in order of first sight, then renumber in sorted order.
-        let mut seen: rustc_hash::FxHashMap<Box<str>, u32> = rustc_hash::FxHashMap::default();
-        for (part, used) in self.parts.iter().zip(&mut used) {
-            part.each_string(column, &mut |id, text| {
-                let slot = &mut used[id as usize];
-                if *slot != 0 {
-                    *slot = match seen.get(text) {
-                        Some(&number) => number,
-                        None => {
-                            let number = seen.len() as u32 + 1;
-                            seen.insert(text.into(), number);
-                            number
-                        }
-                    };
+        sorted.clear();
+        sorted.reserve_exact(count as usize);
+        if count > 0 {
+            let mut keys = Columns::audit_keys(parts);
+            for (row, at) in order.iter().enumerate() {
+                let key = keys.get(at)?;
+                if (begin..end).contains(&prefix(&key)) {
+                    sorted.push((key, row as u32));
                 }
-                std::ops::ControlFlow::Continue(())
-            })?;
+            }
         }
-        let mut strings: Vec<(Box<str>, u32)> = seen.into_iter().collect();
-        strings.sort_unstable();
-        let mut renumbered = vec![0u32; strings.len() + 1];
-        for (index, (_, number)) in strings.iter().enumerate() {
-            renumbered[*number as usize] = index as u32 + 1;
+        sorted.sort_unstable();
+        file.holds(order.bytes() + sorted.len() * 20 + alike.len() * 4);
+        for (key, row) in &sorted {
+            index.push(file, key, *row)?;
         }
-        let ids = self
-            .order
-            .iter()
-            .zip(old_ids)
-            .map(|(at, old)| renumbered[used[at.part as usize][old as usize] as usize])
-            .collect();
-        Ok((ids, strings.into_iter().map(|(text, _)| text).collect()))
+        begin = end;
+    }
+    index.finish(file)
+}
+
+/// Fills pieces of the audit id index.
+#[derive(Default)]
+struct AuditIndex {
+    firsts: Vec<u8>,
+    piece: Vec<u8>,
+    rows: usize,
+}
+
+impl AuditIndex {
+    fn push(&mut self, file: &mut SegmentFile, key: &[u8; 16], row: u32) -> Result<()> {
+        if self.rows == 0 {
+            self.firsts.extend_from_slice(key);
+        }
+        self.piece.extend_from_slice(&audit_prefix(key));
+        self.piece.extend_from_slice(&row.to_be_bytes()[1..]);
+        self.rows += 1;
+        if self.rows == AUDIT_ROWS_PER_PIECE {
+            self.flush(file)?;
+        }
+        Ok(())
     }
 
-    /// The parts' own ids per row, and per part which of them occur.
-    fn used_ids(&self, column: TextColumn) -> Result<(Vec<u32>, Vec<Vec<u32>>)> {
-        let mut chunk_values = Vec::new();
-        let ids = self.gather(&mut |part, values| {
-            for chunk in 0..part.chunks() {
-                part.ids(column, chunk, &mut chunk_values)?;
-                values.extend_from_slice(&chunk_values);
-            }
-            Ok(())
-        })?;
-        let mut used: Vec<Vec<u32>> = self
-            .parts
-            .iter()
-            .map(|part| vec![0; part.strings(column) as usize + 1])
-            .collect();
-        for (at, &id) in self.order.iter().zip(&ids) {
-            match used[at.part as usize].get_mut(id as usize) {
-                Some(slot) => *slot = u32::from(id != 0),
-                None => return Err(super::codec::damaged("a string id is out of range")),
-            }
+    fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
+        let number = (self.firsts.len() / 16 - 1) as u32;
+        file.piece("audit id index", Piece::AuditIndex, 1, number, &self.piece)?;
+        self.piece.clear();
+        self.rows = 0;
+        Ok(())
+    }
+
+    fn finish(mut self, file: &mut SegmentFile) -> Result<()> {
+        if self.rows > 0 {
+            self.flush(file)?;
         }
-        Ok((ids, used))
+        file.piece("audit id index", Piece::AuditIndex, 0, 0, &self.firsts)?;
+        Ok(())
     }
 }

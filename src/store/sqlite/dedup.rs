@@ -96,19 +96,33 @@ const SALTS: [u32; 8] = [
     0xb55a_4f09,
 ];
 
-/// A filter over keys.
-pub(crate) fn filter(keys: &[[u8; 16]]) -> Vec<u8> {
-    let blocks = (keys.len() * FILTER_BITS_PER_KEY)
-        .div_ceil(FILTER_BLOCK * 8)
-        .max(1);
-    let mut filter = vec![0; blocks * FILTER_BLOCK];
-    for key in keys {
-        let (start, bits) = positions(key, blocks);
-        for (word, bit) in bits.into_iter().enumerate() {
-            filter[start + word * 4 + bit / 8] |= 1 << (bit % 8);
+/// A filter over keys that is being filled.
+pub(crate) struct Filter {
+    bytes: Vec<u8>,
+}
+
+impl Filter {
+    /// An empty filter with room for so many keys.
+    pub(crate) fn new(keys: usize) -> Filter {
+        let blocks = (keys * FILTER_BITS_PER_KEY)
+            .div_ceil(FILTER_BLOCK * 8)
+            .max(1);
+        Filter {
+            bytes: vec![0; blocks * FILTER_BLOCK],
         }
     }
-    filter
+
+    pub(crate) fn add(&mut self, key: &[u8; 16]) {
+        let (start, bits) = positions(key, self.bytes.len() / FILTER_BLOCK);
+        for (word, bit) in bits.into_iter().enumerate() {
+            self.bytes[start + word * 4 + bit / 8] |= 1 << (bit % 8);
+        }
+    }
+
+    /// The filter as it is stored.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// False only when the key was not among those that the filter was made of.
@@ -143,13 +157,15 @@ mod tests {
     #[test]
     fn a_filter_holds_its_keys_and_few_others() {
         let keys: Vec<_> = (0..20_000).map(key).collect();
-        let filter = filter(&keys);
-        assert!(keys.iter().all(|key| filter_may_hold(&filter, key)));
+        let mut filter = Filter::new(keys.len());
+        keys.iter().for_each(|key| filter.add(key));
+        let filter = filter.bytes();
+        assert!(keys.iter().all(|key| filter_may_hold(filter, key)));
         let false_answers = (20_000..40_000)
             .map(key)
-            .filter(|key| filter_may_hold(&filter, key))
+            .filter(|key| filter_may_hold(filter, key))
             .count();
         assert!(false_answers < 300, "{false_answers} of 20,000");
-        assert!(!filter_may_hold(&super::filter(&[]), &key(1)));
+        assert!(!filter_may_hold(Filter::new(0).bytes(), &key(1)));
     }
 }

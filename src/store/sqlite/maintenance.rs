@@ -41,6 +41,11 @@ pub(crate) fn run(shared: &Shared) {
                 progress.failure = None;
                 progress.merge_now &= !merge_now;
             }
+            Err(error) if progress.stopping && !stopping => {
+                // A merge that was given up; what is left to seal is sealed in the next round.
+                tracing::info!(%error, "background work ends");
+                continue;
+            }
             Err(error) => {
                 tracing::error!(%error, "background work failed; it is tried again");
                 progress.failure = Some(error.to_string());
@@ -66,16 +71,7 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.sweep()?;
-    let state = shared.state();
-    if state.actives.len() > 1 {
-        let active = &state.actives[0];
-        let sealed = seal::seal(shared, active)?;
-        tracing::info!(
-            segment = active.name,
-            events = sealed.events,
-            segments = sealed.segments,
-            "sealed"
-        );
+    if seal::seal_oldest(shared)? {
         return Ok(true);
     }
     if stopping {
@@ -85,10 +81,9 @@ fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
         .progress()
         .last_commit
         .is_none_or(|last| last.elapsed() > IDLE);
-    if (merge_now || idle || state.sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
+    if (merge_now || idle || shared.state().sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
         && let Some(inputs) = merge::worth_merging(shared, merge_now)
     {
-        drop(state);
         merge::merge(shared, &inputs)?;
         tracing::info!(segments = inputs.len(), "merged");
         return Ok(true);

@@ -1,13 +1,14 @@
 //! Merging: many small segments of one month become a larger one, so that years of events stay in
 //! few files. Also rewriting a segment without its oldest events.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::build::{self, Plan, RowAt};
+use super::build::{self, Plan};
 use super::catalog::SegmentMeta;
-use super::layout::IntColumn;
+use super::keys::ContentKeys;
+use super::layout::TextColumn;
+use super::order::{Columns, Order, RowAt};
 use super::part::Part;
 use super::seal::{self, meta_of, month_of, sealed_name};
 use super::state::Shared;
@@ -99,7 +100,7 @@ pub(crate) fn rewrite(
         // Opened apart from what queries share: a merge reads everything once and keeps nothing.
         parts.push(Part::Sealed(Arc::new(shared.open_apart(meta)?)));
     }
-    let order = merged_order(&parts, from)?;
+    let order = Order::merged(&parts, from)?;
     let total: u64 = inputs.iter().map(|meta| meta.events).sum();
     let dropped = total - order.len() as u64;
     let replaces: Vec<String> = inputs.iter().map(|meta| meta.name.clone()).collect();
@@ -107,9 +108,12 @@ pub(crate) fn rewrite(
     if !order.is_empty() {
         let name = sealed_name(shared.take_number());
         let (keys, raw_bytes) = if dropped == 0 {
-            (all_keys(&parts)?, total_bytes(inputs))
+            (
+                ContentKeys::OfParts,
+                inputs.iter().map(|meta| meta.raw_bytes).sum(),
+            )
         } else {
-            remaining_keys(&parts, &order, total_bytes(inputs), from)?
+            computed_keys(&parts, &order)?
         };
         let plan = Plan {
             parts: &parts,
@@ -119,131 +123,76 @@ pub(crate) fn rewrite(
             siblings: vec![name.clone()],
             replaces: replaces.clone(),
             zstd_level: limits::MERGED_ZSTD_LEVEL,
+            pause: &|| pause(shared),
         };
-        added.push(meta_of(
-            &name,
-            &build::build(&shared.directory, &name, plan)?,
-        ));
+        let built = build::build(&shared.directory, &name, plan)?;
+        tracing::debug!(segment = name, held = built.held_most, "written");
+        added.push(meta_of(&name, &built));
     }
     drop(parts);
     seal::replace(shared, &replaces, added)?;
     Ok(dropped)
 }
 
-/// Rows of all parts in order of (time, id), from an instant on.
-fn merged_order(parts: &[Part], from: Option<i64>) -> Result<Vec<RowAt>> {
-    let mut columns = Vec::with_capacity(parts.len());
-    let mut heap = BinaryHeap::with_capacity(parts.len());
-    let mut rows = 0;
-    for (index, part) in parts.iter().enumerate() {
-        let (first, end) = part.rows_between(from, None)?;
-        let (mut times, mut ids, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for chunk in 0..part.chunks() {
-            part.ints(IntColumn::Time, chunk, &mut values)?;
-            times.extend_from_slice(&values);
-            part.ints(IntColumn::Id, chunk, &mut values)?;
-            ids.extend_from_slice(&values);
-        }
-        if first < end {
-            heap.push(Reverse((
-                times[first as usize],
-                ids[first as usize],
-                index,
-                first,
-            )));
-        }
-        rows += (end - first) as usize;
-        columns.push((times, ids));
+/// Between pieces of a merge: what is full is sealed, for ingest waits for that, and a store that
+/// stops does not wait for a merge.
+fn pause(shared: &Shared) -> Result<()> {
+    if shared.progress().stopping {
+        return Err(StoreError::Unavailable(
+            "a merge was given up: the store is stopping".into(),
+        ));
     }
-    let mut order = Vec::with_capacity(rows);
-    while let Some(Reverse((_, _, index, row))) = heap.pop() {
-        order.push(RowAt {
-            part: index as u32,
-            row,
-        });
-        let (times, ids) = &columns[index];
-        let next = row as usize + 1;
-        if next < times.len() {
-            heap.push(Reverse((times[next], ids[next], index, next as u32)));
-        }
-    }
-    Ok(order)
+    // Whatever is wrong there, it is not the segments that are merged.
+    seal::seal_oldest(shared)
+        .map(drop)
+        .map_err(|error| StoreError::Io(error.to_string()))
 }
 
-fn all_keys(parts: &[Part]) -> Result<Vec<[u8; 16]>> {
-    let mut keys = Vec::new();
-    for part in parts {
-        if let Part::Sealed(sealed) = part {
-            sealed.keys(&mut keys)?;
-        }
-    }
-    keys.sort_unstable();
-    Ok(keys)
-}
-
-fn total_bytes(inputs: &[Arc<SegmentMeta>]) -> u64 {
-    inputs.iter().map(|meta| meta.raw_bytes).sum()
-}
-
-/// The keys of the rows that stay, and the bytes of their events as received. Computed from those
-/// that go, if these are fewer.
-fn remaining_keys(
-    parts: &[Part],
-    order: &[RowAt],
-    raw_bytes: u64,
-    from: Option<i64>,
-) -> Result<(Vec<[u8; 16]>, u64)> {
-    let mut gone = Vec::new();
-    for (index, part) in parts.iter().enumerate() {
-        let (first, end) = part.rows_between(None, from)?;
-        gone.extend((first..end).map(|row| RowAt {
-            part: index as u32,
-            row,
-        }));
-    }
-    if gone.len() < order.len() {
-        let (gone, gone_bytes) = computed_keys(parts, &gone)?;
-        let mut gone = gone.into_iter().peekable();
-        let mut keys = all_keys(parts)?;
-        keys.retain(|key| gone.next_if_eq(key).is_none());
-        // Otherwise a key is not the one that its event was stored with.
-        if keys.len() == order.len() && gone.peek().is_none() {
-            return Ok((keys, raw_bytes.saturating_sub(gone_bytes)));
-        }
-    }
-    computed_keys(parts, order)
-}
+/// Rows whose keys are computed at once.
+const COMPUTED_ROWS: usize = 65_536;
 
 /// The keys of some rows only: keys do not say which row they belong to, so they are computed again
 /// from the events.
-fn computed_keys(parts: &[Part], order: &[RowAt]) -> Result<(Vec<[u8; 16]>, u64)> {
-    use super::layout::TextColumn;
-    let mut rows_of: Vec<Vec<u32>> = parts.iter().map(|_| Vec::new()).collect();
-    order
-        .iter()
-        .for_each(|at| rows_of[at.part as usize].push(at.row));
+fn computed_keys(parts: &[Part], order: &Order) -> Result<(ContentKeys, u64)> {
     let mut keys = Vec::with_capacity(order.len());
     let mut raw_bytes = 0;
-    for (part, rows) in parts.iter().zip(rows_of) {
-        let mut clusters = Vec::new();
-        let mut values = Vec::new();
-        for chunk in 0..part.chunks() {
-            part.ids(TextColumn::Cluster, chunk, &mut values)?;
-            clusters.extend_from_slice(&values);
+    let mut rows = order.iter();
+    loop {
+        let some: Vec<RowAt> = rows.by_ref().take(COMPUTED_ROWS).collect();
+        if some.is_empty() {
+            break;
         }
-        part.raw(&rows, &mut |row, raw| {
-            let cluster = part.string(TextColumn::Cluster, clusters[row as usize])?;
-            let (_, key) = crate::model::normalise::normalise(cluster, &raw).map_err(|reject| {
-                StoreError::Damaged(format!(
-                    "an event that was stored is none any more: {}",
-                    reject.0
-                ))
-            })?;
-            raw_bytes += raw.len() as u64;
-            keys.push(key);
-            Ok(())
-        })?;
+        for (number, part) in parts.iter().enumerate() {
+            let of_part = some.iter().filter(|at| at.part as usize == number);
+            let part_rows: Vec<u32> = of_part.map(|at| at.row).collect();
+            raw_bytes += put_computed(part, &part_rows, &mut keys)?;
+        }
     }
     keys.sort_unstable();
-    Ok((keys, raw_bytes))
+    Ok((ContentKeys::Listed(keys), raw_bytes))
+}
+
+/// Appends the keys of some rows of a part; returns how many bytes the events have.
+fn put_computed(part: &Part, rows: &[u32], keys: &mut Vec<[u8; 16]>) -> Result<u64> {
+    let mut clusters = Columns::ids(std::slice::from_ref(part), TextColumn::Cluster);
+    let mut ids = Vec::with_capacity(rows.len());
+    for &row in rows {
+        ids.push(clusters.get(RowAt { part: 0, row })?);
+    }
+    let mut raw_bytes = 0;
+    part.raw(rows, &mut |row, raw| {
+        // Rows ascend.
+        let index = rows.partition_point(|&before| before < row);
+        let cluster = part.string(TextColumn::Cluster, ids[index])?;
+        let (_, key) = crate::model::normalise::normalise(cluster, &raw).map_err(|reject| {
+            StoreError::Damaged(format!(
+                "an event that was stored is none any more: {}",
+                reject.0
+            ))
+        })?;
+        raw_bytes += raw.len() as u64;
+        keys.push(key);
+        Ok(())
+    })?;
+    Ok(raw_bytes)
 }

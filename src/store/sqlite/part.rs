@@ -204,7 +204,7 @@ impl Part {
     }
 
     /// The frame and index of a body's place.
-    fn place(&self, rank: i64) -> Result<(usize, usize)> {
+    pub(crate) fn place(&self, rank: i64) -> Result<(usize, usize)> {
         match self {
             Part::Block(..) => Ok((rank as usize % BODY_CLASSES, rank as usize / BODY_CLASSES)),
             Part::Sealed(sealed) => {
@@ -215,6 +215,21 @@ impl Part {
                 ))
             }
         }
+    }
+
+    /// How many bytes a body takes, about: the mean of its frame.
+    pub(crate) fn body_bytes(&self, rank: u32) -> Result<usize> {
+        let (events, size) = match self {
+            Part::Block(block, _) => {
+                let frame = block.frames[rank as usize % BODY_CLASSES];
+                (frame.events, frame.size)
+            }
+            Part::Sealed(sealed) => {
+                let frame = sealed.body_index()?[sealed.body_block(rank)?];
+                (frame.events as usize, frame.size as usize)
+            }
+        };
+        Ok(size / events.max(1))
     }
 
     /// How many frames of bodies there are.

@@ -18,18 +18,24 @@ const POSTING_RANGE: u8 = 1;
 const POSTING_DELTAS: u8 = 2;
 const POSTING_BITS: u8 = 3;
 
-/// Appends the posting of one string: its count, first and last row, and with `lists` its rows in
-/// whichever form is shortest.
-pub(crate) fn put_posting(out: &mut Vec<u8>, rows: &[u32], lists: bool) {
+/// Appends the posting of a string whose rows are not listed.
+pub(crate) fn put_count(out: &mut Vec<u8>, count: u32, first: u32, last: u32) {
+    put_head(out, count, first, last);
+    out.push(POSTING_NONE);
+}
+
+fn put_head(out: &mut Vec<u8>, count: u32, first: u32, last: u32) {
+    for number in [count, first, last - first] {
+        codec::put_varint(out, u64::from(number));
+    }
+}
+
+/// Appends the posting of one string: its count, first and last row, and its rows in whichever form
+/// is shortest.
+pub(crate) fn put_posting(out: &mut Vec<u8>, rows: &[u32]) {
     let (first, last) = (rows[0], rows[rows.len() - 1]);
     let span = (last - first) as usize;
-    codec::put_varint(out, rows.len() as u64);
-    codec::put_varint(out, u64::from(first));
-    codec::put_varint(out, span as u64);
-    if !lists {
-        out.push(POSTING_NONE);
-        return;
-    }
+    put_head(out, rows.len() as u32, first, last);
     if rows.len() == span + 1 {
         out.push(POSTING_RANGE);
         return;
@@ -113,7 +119,7 @@ mod tests {
         fn postings_round_trip(rows in prop::collection::btree_set(0u32..5000, 1..400), dense: bool) {
             let rows: Vec<u32> = if dense { (7..7 + rows.len() as u32).collect() } else { rows.into_iter().collect() };
             let mut bytes = Vec::new();
-            put_posting(&mut bytes, &rows, true);
+            put_posting(&mut bytes, &rows);
             let posting = read_posting(&mut Reader::new(&bytes), true).unwrap();
             prop_assert_eq!(posting.count as usize, rows.len());
             prop_assert_eq!((posting.first, posting.last), (rows[0], rows[rows.len() - 1]));

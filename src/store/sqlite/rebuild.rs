@@ -115,7 +115,10 @@ fn events_elsewhere(
     listed: &[SegmentMeta],
 ) -> Result<u64> {
     let mut keys = Vec::new();
-    Sealed::open(path, None)?.keys(&mut keys)?;
+    let sealed = Sealed::open(path, None)?;
+    for number in 0..sealed.key_pieces() {
+        keys.extend(sealed.key_piece(number)?);
+    }
     let mut known = 0;
     for other in listed {
         let path = directory.join(&other.name);
@@ -162,6 +165,7 @@ fn inspect(path: &Path, name: &str) -> Result<(SegmentMeta, super::sealed::Heade
         header,
         file_bytes,
         sha256,
+        held_most: 0,
     };
     let meta = super::seal::meta_of(name, &built);
     Ok((meta, built.header))

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::build::{self, Plan, RowAt};
+use super::build::{self, Plan};
 use super::catalog::{SegmentKind, SegmentMeta};
 use super::codec::damaged;
+use super::keys::ContentKeys;
 use super::layout::IntColumn;
 use super::ledger;
+use super::order::{Order, RowAt};
 use super::part::Part;
 use super::state::{Active, Shared};
 use crate::limits;
@@ -30,6 +32,23 @@ enum Partition {
     Days(i64),
     /// The clock of whoever wrote this was wrong.
     Implausible,
+}
+
+/// Seals the oldest of the active segments that are full; false when none is.
+pub(crate) fn seal_oldest(shared: &Shared) -> Result<bool> {
+    let state = shared.state();
+    if state.actives.len() < 2 {
+        return Ok(false);
+    }
+    let active = &state.actives[0];
+    let sealed = seal(shared, active)?;
+    tracing::info!(
+        segment = active.name,
+        events = sealed.events,
+        segments = sealed.segments,
+        "sealed"
+    );
+    Ok(true)
 }
 
 /// Seals one active segment. A crash at any point leaves the old or the new state.
@@ -68,18 +87,20 @@ pub(crate) fn seal(shared: &Shared, active: &Active) -> Result<Sealed> {
                 .iter()
                 .map(|at| raw_lengths[at.part as usize][at.row as usize])
                 .sum::<i64>() as u64;
+            let events = order.len() as u64;
             let plan = Plan {
                 parts: &parts,
-                order: &order,
-                keys: part_keys,
+                order: &Order::Listed(order),
+                keys: ContentKeys::Listed(part_keys),
                 raw_bytes,
                 siblings: names.clone(),
                 replaces: vec![active.name.clone()],
                 zstd_level: limits::SEALED_ZSTD_LEVEL,
+                pause: &|| Ok(()),
             };
             let built = build::build(&shared.directory, name, plan)?;
             metas.push(meta_of(name, &built));
-            sealed.events += order.len() as u64;
+            sealed.events += events;
             sealed.segments += 1;
         }
         let records = ledger::active_records(&active.bodies)?;

@@ -67,6 +67,9 @@ pub(crate) struct Header {
     pub(crate) strings: Vec<u32>,
     pub(crate) postings: Vec<Vec<u32>>,
     pub(crate) bodies: u32,
+    /// At which the bodies are compressed, unless they were taken over from files of the same level.
+    #[serde(default)]
+    pub(crate) zstd_level: i32,
     /// Bytes per component.
     pub(crate) components: Vec<(String, u64)>,
 }
@@ -306,14 +309,20 @@ impl Sealed {
             .get(number as usize)
             .ok_or_else(|| wrong(&self.path, "a string id is out of range"))?;
         self.once(cell, || {
-            let bytes = self.piece(Piece::Strings, column as u8, number)?;
-            let strings: Vec<Box<str>> = serde_json::from_slice(&bytes)
-                .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))?;
+            let strings = self.load_strings(column, number)?;
+            let bytes: usize = strings.iter().map(|text| text.len()).sum();
             // Each string also takes a pointer and a length, and its allocation's overhead.
             self.kept
-                .fetch_add(bytes.len() + strings.len() * 32, Ordering::Relaxed);
+                .fetch_add(bytes + strings.len() * 32, Ordering::Relaxed);
             Ok(Arc::new(strings))
         })
+    }
+
+    /// The same, for reading once: nothing of it is kept.
+    pub(crate) fn load_strings(&self, column: TextColumn, number: u32) -> Result<Vec<Box<str>>> {
+        let bytes = self.piece(Piece::Strings, column as u8, number)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))
     }
 
     pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
@@ -400,14 +409,15 @@ impl Sealed {
         Ok(keys.as_chunks::<16>().0.binary_search(key).is_ok())
     }
 
-    /// All keys in ascending order.
-    pub(crate) fn keys(&self, out: &mut Vec<[u8; 16]>) -> Result<()> {
-        let pieces = (self.header.rows as usize).div_ceil(KEYS_PER_PIECE);
-        for number in 0..pieces {
-            let keys = self.piece(Piece::Keys, 0, number as u32)?;
-            out.extend_from_slice(keys.as_chunks::<16>().0);
-        }
-        Ok(())
+    /// How many pieces of keys there are.
+    pub(crate) fn key_pieces(&self) -> usize {
+        (self.header.rows as usize).div_ceil(KEYS_PER_PIECE)
+    }
+
+    /// Keys in ascending order, a piece of them.
+    pub(crate) fn key_piece(&self, number: usize) -> Result<Vec<[u8; 16]>> {
+        let keys = self.piece(Piece::Keys, 0, number as u32)?;
+        Ok(keys.as_chunks::<16>().0.to_vec())
     }
 
     /// Rows whose audit id has this key, ascending.
@@ -509,8 +519,7 @@ impl Sealed {
             }
             self.postings(column, 1, true, &mut |_, _| true)?;
         }
-        keys.clear();
-        self.keys(&mut keys)?;
+        (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
     }
 }

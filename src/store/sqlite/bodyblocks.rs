@@ -1,0 +1,195 @@
+//! The bodies of a new segment: bucket by bucket, clustered and compressed, or taken over.
+
+use super::bodies::{self, BodyAt, Division};
+use super::codec::put_varint;
+use super::layout::IntColumn;
+use super::order::{Columns, Order};
+use super::part::Part;
+use super::sealed::{Piece, Sealed};
+use super::segfile::{NumberChunks, SegmentFile};
+use crate::limits;
+use crate::store::{Result, StoreError};
+
+/// Writes all bodies and where each row's body stands; how many blocks there are. The text columns
+/// are in the file already.
+pub(crate) fn put_bodies(
+    file: &mut SegmentFile,
+    parts: &[Part],
+    order: &Order,
+    user_classes: &[u8],
+    level: i32,
+    pause: &dyn Fn() -> Result<()>,
+) -> Result<u32> {
+    let division = Division::new(parts, order, level);
+    let mut blocks = BodyBlocks::new(level)?;
+    let mut taken: Vec<(u32, usize)> = (0..parts.len())
+        .filter_map(|part| Some((division.taken[part]?, part)))
+        .collect();
+    taken.sort_unstable();
+    for (_, part) in taken {
+        if let Part::Sealed(sealed) = &parts[part] {
+            blocks.take_over(file, sealed, pause)?;
+        }
+    }
+    // Of the rows that are clustered anew, in order of rows.
+    let mut new_ranks: Vec<u32> = Vec::with_capacity(order.len() - division.taken_rows);
+    let mut bucket = Bucket::default();
+    let mut places = Columns::ints(parts, IntColumn::Rank);
+    for (row, at) in order.iter().enumerate() {
+        if division.taken[at.part as usize].is_some() {
+            continue;
+        }
+        let place = places.get(at)? as u32;
+        bucket.rows.push(row as u32);
+        bucket.bodies.push(BodyAt {
+            part: at.part,
+            rank: place,
+        });
+        if bucket.rows.len() == division.bucket_rows {
+            let first_rank = (division.taken_rows + new_ranks.len()) as u32;
+            file.holds(order.bytes() + new_ranks.capacity() * 4 + bucket.rows.len() * 48);
+            let ranks = bucket.put(file, parts, (order.len(), user_classes), &mut blocks, pause)?;
+            new_ranks.extend(ranks.into_iter().map(|rank| first_rank + rank));
+        }
+    }
+    let first_rank = (division.taken_rows + new_ranks.len()) as u32;
+    let ranks = bucket.put(file, parts, (order.len(), user_classes), &mut blocks, pause)?;
+    new_ranks.extend(ranks.into_iter().map(|rank| first_rank + rank));
+    file.piece("bodies", Piece::BodyIndex, 0, 0, &blocks.index)?;
+
+    let mut new_ranks = new_ranks.into_iter();
+    let mut chunks = NumberChunks::new("numbers", IntColumn::Rank as u8);
+    for at in order.iter() {
+        let rank = match division.taken[at.part as usize] {
+            Some(first) => i64::from(first) + places.get(at)?,
+            None => i64::from(new_ranks.next().expect("every other row was in a bucket")),
+        };
+        chunks.push(file, rank)?;
+    }
+    chunks.finish(file)?;
+    Ok(blocks.count)
+}
+
+/// Rows that are clustered among themselves.
+#[derive(Default)]
+struct Bucket {
+    /// Row numbers of the new segment, ascending, and where their bodies are.
+    rows: Vec<u32>,
+    bodies: Vec<BodyAt>,
+}
+
+impl Bucket {
+    /// Writes the bodies; the place of each row's body in the bucket, in order of rows. Empties it.
+    fn put(
+        &mut self,
+        file: &mut SegmentFile,
+        parts: &[Part],
+        (segment_rows, user_classes): (usize, &[u8]),
+        blocks: &mut BodyBlocks,
+        pause: &dyn Fn() -> Result<()>,
+    ) -> Result<Vec<u32>> {
+        let ranked = bodies::cluster_order(file, &self.rows, segment_rows, user_classes)?;
+        let mut ranks = vec![0u32; ranked.len()];
+        for (rank, &index) in ranked.iter().enumerate() {
+            ranks[index as usize] = rank as u32;
+        }
+        let clustered: Vec<BodyAt> = ranked
+            .iter()
+            .map(|&index| self.bodies[index as usize])
+            .collect();
+        drop(ranked);
+        self.rows.clear();
+        self.bodies.clear();
+        bodies::read(parts, &clustered, &mut |body| {
+            if blocks.push(file, body)? {
+                pause()?;
+            }
+            Ok(())
+        })?;
+        blocks.flush(file)?;
+        Ok(ranks)
+    }
+}
+
+/// Fills blocks of bodies and compresses them.
+struct BodyBlocks {
+    compressor: zstd::bulk::Compressor<'static>,
+    index: Vec<u8>,
+    count: u32,
+    events: u32,
+    lengths: Vec<u8>,
+    bodies: Vec<u8>,
+}
+
+impl BodyBlocks {
+    fn new(level: i32) -> Result<BodyBlocks> {
+        let compressor = zstd::bulk::Compressor::new(level)
+            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
+        Ok(BodyBlocks {
+            compressor,
+            index: Vec::new(),
+            count: 0,
+            events: 0,
+            lengths: Vec::new(),
+            bodies: Vec::new(),
+        })
+    }
+
+    /// Adds a body; true when a block was full and written before.
+    fn push(&mut self, file: &mut SegmentFile, body: &[u8]) -> Result<bool> {
+        let full = self.events > 0 && self.bodies.len() + body.len() > limits::BODY_BLOCK_BYTES;
+        if full {
+            self.flush(file)?;
+        }
+        put_varint(&mut self.lengths, body.len() as u64);
+        self.bodies.extend_from_slice(body);
+        self.events += 1;
+        Ok(full)
+    }
+
+    fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
+        if self.events == 0 {
+            return Ok(());
+        }
+        self.lengths.extend_from_slice(&self.bodies);
+        let compressed = self
+            .compressor
+            .compress(&self.lengths)
+            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
+        let (events, size) = (self.events, self.lengths.len() as u32);
+        self.put(file, events, size, &compressed)?;
+        self.events = 0;
+        self.lengths.clear();
+        self.bodies.clear();
+        Ok(())
+    }
+
+    /// Takes over all blocks of a segment.
+    fn take_over(
+        &mut self,
+        file: &mut SegmentFile,
+        sealed: &Sealed,
+        pause: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
+        for (number, at) in sealed.body_index()?.iter().enumerate() {
+            pause()?;
+            let compressed = sealed.compressed_frame(number)?;
+            self.put(file, at.events, at.size, &compressed)?;
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        file: &mut SegmentFile,
+        events: u32,
+        size: u32,
+        compressed: &[u8],
+    ) -> Result<()> {
+        put_varint(&mut self.index, u64::from(events));
+        put_varint(&mut self.index, u64::from(size));
+        file.piece("bodies", Piece::Body, 0, self.count, compressed)?;
+        self.count += 1;
+        Ok(())
+    }
+}
