@@ -83,7 +83,8 @@ impl clap::Args for Args {
                  is the same as for auditql query.",
             )
             .after_help(
-                "Examples:\n  auditql ask\n  \
+                "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
+                 Examples:\n  auditql ask\n  \
                  auditql ask who-deleted --resource deployments --name web -n prod --since 7d\n  \
                  auditql ask who-deleted --help",
             )
