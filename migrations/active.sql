@@ -1,4 +1,4 @@
--- An active segment: committed batches in order of arrival, one row per block of up to 4,096 events.
+-- An active segment: committed batches in order of arrival, one row per block of up to 4,000 events.
 create table block (
     first_id integer primary key,  -- id of the block's first event in order of arrival
     stored_time integer not null,  -- microseconds, UTC

@@ -1,8 +1,8 @@
 -- A sealed segment. Immutable. `id` of a piece: its kind << 40 | column << 32 | number.
--- Rows stand in order of time; row r of a column is in chunk r / 4096.
+-- Rows stand in order of time; row r of a column is in chunk r / 4000.
 
--- Fixed-width columns: value = base + big-endian number of `width` bytes. Text columns hold string
--- ids (0 is absent); audit ids are 16 bytes without a base.
+-- Fixed-width columns: value = base + big-endian number of `width` hexadecimal digits. Text columns
+-- hold string ids (0 is absent); audit ids are 32 digits without a base.
 create table chunk (
     id integer primary key,
     base integer not null,
@@ -11,7 +11,8 @@ create table chunk (
     checksum integer not null
 ) strict;
 
--- Dictionaries: JSON arrays of 128 sorted strings; ids count from 1.
+-- Dictionaries: JSON arrays of 128 sorted strings; ids count from 1. The first string of an array
+-- stands whole; the others begin with a character for how much of it comes before (see the view).
 create table strings (
     id integer primary key,
     data text not null,

@@ -15,7 +15,7 @@ pub const EXPANDED_BYTES_MAX: u64 = 1 << 40;
 
 /// Bytes of items, and items, that an import commits at once.
 pub const IMPORT_BATCH_BYTES: usize = 4 << 20;
-pub const IMPORT_BATCH_ITEMS: usize = 4096;
+pub const IMPORT_BATCH_ITEMS: usize = CHUNK_ROWS;
 
 /// Items of one webhook body that go to quarantine one by one; with more of them the body is
 /// quarantined whole.
@@ -71,8 +71,9 @@ pub const MERGE_EVENTS_MAX: usize = 2_097_152;
 /// How many segments stand side by side before they are merged into one.
 pub const MERGE_FANIN: usize = 8;
 
-/// Rows of a column chunk, and the most rows of one appended block.
-pub const CHUNK_ROWS: usize = 4096;
+/// Rows of a column chunk, and the most rows of one appended block. With SQLite's own bytes a chunk
+/// of 4,000 bytes fills a page of 4,096, and two of half of that do.
+pub const CHUNK_ROWS: usize = 4000;
 
 /// Bytes of bodies after which an appended block is closed, so that a large batch is never whole in
 /// memory uncompressed.

@@ -1,4 +1,4 @@
-//! A block: up to 4,096 events of one batch, encoded once on the receiving thread.
+//! A block: up to 4,000 events of one batch, encoded once on the receiving thread.
 //!
 //! The same bytes are committed to the active segment, kept in memory for queries until the
 //! segment is sealed, and read again after a restart. Rows stand in order of (time, arrival).
@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 
-use super::codec::{ChunkRef, Reader, damaged, encode_chunk, put_varint};
+use super::codec::{ChunkRef, Reader, chunk_bytes, damaged, encode_chunk, put_varint};
 use super::layout::{self, IntColumn, TEXT_COLUMNS, TextColumn};
 use super::lean;
 use super::uri;
@@ -19,7 +19,7 @@ use crate::store::Result;
 /// verb, need not decompress everything for each part of its output.
 pub(crate) const BODY_CLASSES: usize = 8;
 
-const FORMAT_VERSION: u8 = 1;
+const FORMAT_VERSION: u8 = 2;
 
 /// An encoded block, not yet committed.
 pub(crate) struct EncodedBlock {
@@ -470,7 +470,7 @@ impl Block {
     }
 
     fn chunk(&self, at: ChunkAt) -> ChunkRef<'_> {
-        let end = at.start + self.rows * at.width as usize;
+        let end = at.start + chunk_bytes(self.rows, at.width);
         ChunkRef {
             base: at.base,
             width: at.width,
@@ -593,11 +593,11 @@ impl Block {
 fn chunk_at(reader: &mut Reader<'_>, rows: usize) -> Result<ChunkAt> {
     let base = reader.i64()?;
     let width = reader.take(1)?[0];
-    if width > 8 {
+    if width > 16 {
         return Err(damaged("a column is too wide"));
     }
     let start = reader.position();
-    reader.take(rows * width as usize)?;
+    reader.take(chunk_bytes(rows, width))?;
     Ok(ChunkAt { base, width, start })
 }
 

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::store::Result;
 
 /// Bodies gathered at once, about.
-const WINDOW_BYTES: usize = 16 << 20;
+const WINDOW_BYTES: usize = 12 << 20;
 
 /// The columns that decide the order, first to last.
 const ORDER: [TextColumn; 6] = [
@@ -155,12 +155,12 @@ pub(crate) fn read(
     for (index, at) in bodies.iter().enumerate() {
         let length = parts[at.part as usize].body_bytes(at.rank)?;
         if bytes + length > WINDOW_BYTES && index > begin {
-            window.read(parts, &bodies[begin..index], sink)?;
+            window.read(parts, &bodies[begin..index], bytes, sink)?;
             (begin, bytes) = (index, 0);
         }
         bytes += length;
     }
-    window.read(parts, &bodies[begin..], sink)
+    window.read(parts, &bodies[begin..], bytes, sink)
 }
 
 /// Bodies that were gathered.
@@ -177,6 +177,7 @@ impl Window {
         &mut self,
         parts: &[Part],
         bodies: &[BodyAt],
+        bytes: usize,
         sink: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         self.wanted.clear();
@@ -188,6 +189,8 @@ impl Window {
         self.slots.clear();
         self.slots.resize(bodies.len(), 0..0);
         self.buffer.clear();
+        // Growing by doubling would take twice of what is needed; the lengths are means, though.
+        self.buffer.reserve_exact(bytes + bytes / 8);
         let mut open: Option<(u32, usize, Frame)> = None;
         for &(part, number, index, slot) in &self.wanted {
             if open
@@ -208,7 +211,7 @@ impl Window {
             sink(&self.buffer[slot.clone()])?;
         }
         // A few huge events must not take their room for good.
-        self.buffer.shrink_to(WINDOW_BYTES);
+        self.buffer.shrink_to(WINDOW_BYTES / 8 * 9);
         Ok(())
     }
 }

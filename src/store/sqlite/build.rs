@@ -123,9 +123,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
         zstd_level: plan.zstd_level,
         ..Header::default()
     };
-    put_numbers(&mut file, parts, order, &mut header)?;
-    (plan.pause)()?;
-    put_audit_ids(&mut file, parts, order)?;
+    // In order of ids, so that SQLite appends and fills its pages.
     let mut user_classes = Vec::new();
     for &column in TextColumn::ALL {
         (plan.pause)()?;
@@ -138,6 +136,9 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
             &mut user_classes,
         )?;
     }
+    (plan.pause)()?;
+    put_numbers(&mut file, parts, order, &mut header)?;
+    keys::put_keys(&mut file, parts, plan.keys, order.len())?;
     header.bodies = bodyblocks::put_bodies(
         &mut file,
         parts,
@@ -146,7 +147,8 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
         plan.zstd_level,
         plan.pause,
     )?;
-    keys::put_keys(&mut file, parts, plan.keys, order.len())?;
+    (plan.pause)()?;
+    put_audit_ids(&mut file, parts, order)?;
 
     header.components = std::mem::take(&mut file.components);
     let bytes = serde_json::to_vec(&header).map_err(|error| StoreError::Io(error.to_string()))?;

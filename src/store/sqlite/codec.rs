@@ -69,11 +69,12 @@ impl<'a> Reader<'a> {
 
 /// Numbers of one column chunk: a base and fixed-width big-endian differences from it.
 ///
-/// Fixed width gives random access and a plain-SQL view; big-endian is what SQL can decode.
+/// Fixed width gives random access and a plain-SQL view; whole hexadecimal digits are what SQL can
+/// decode. With an odd number of digits in all, the last half byte is 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chunk {
     pub(crate) base: i64,
-    /// Bytes per value: 0 (all equal to the base) to 8.
+    /// Hexadecimal digits per value: 0 (all equal to the base) to 16.
     pub(crate) width: u8,
     pub(crate) data: Vec<u8>,
 }
@@ -93,17 +94,31 @@ pub(crate) fn encode_chunk(values: &[i64]) -> Chunk {
         };
     }
     let spread = high.wrapping_sub(low) as u64;
-    let width = (64 - spread.leading_zeros()).div_ceil(8) as usize;
-    let mut data = Vec::with_capacity(values.len() * width);
-    for &value in values {
-        let difference = (value.wrapping_sub(low) as u64).to_be_bytes();
-        data.extend_from_slice(&difference[8 - width..]);
+    let width = (64 - spread.leading_zeros()).div_ceil(4) as usize;
+    let mut data = Vec::with_capacity(chunk_bytes(values.len(), width as u8));
+    let difference = |value: i64| value.wrapping_sub(low) as u64;
+    if width.is_multiple_of(2) {
+        for &value in values {
+            data.extend_from_slice(&difference(value).to_be_bytes()[8 - width / 2..]);
+        }
+    } else {
+        for pair in values.chunks(2) {
+            let second = pair.get(1).map_or(0, |&value| difference(value));
+            let both = u128::from(difference(pair[0])) << (4 * width) | u128::from(second);
+            data.extend_from_slice(&both.to_be_bytes()[16 - width..]);
+        }
+        data.truncate(chunk_bytes(values.len(), width as u8));
     }
     Chunk {
         base: low,
         width: width as u8,
         data,
     }
+}
+
+/// Bytes that so many values of a width take.
+pub(crate) fn chunk_bytes(rows: usize, width: u8) -> usize {
+    (rows * width as usize).div_ceil(2)
 }
 
 /// A chunk's bytes where they stand.
@@ -117,87 +132,89 @@ pub(crate) struct ChunkRef<'a> {
 impl ChunkRef<'_> {
     /// Decodes `rows` numbers.
     pub(crate) fn decode(&self, rows: usize, out: &mut Vec<i64>) -> Result<()> {
-        out.clear();
-        self.check(rows)?;
         let base = self.base;
+        self.each(rows, out, |difference| base.wrapping_add(difference as i64))
+    }
+
+    /// Decodes `rows` numbers that are string ids.
+    pub(crate) fn decode_ids(&self, rows: usize, out: &mut Vec<u32>) -> Result<()> {
+        let base = self.base as u32;
+        self.each(rows, out, |difference| base.wrapping_add(difference as u32))
+    }
+
+    fn each<T: Copy>(&self, rows: usize, out: &mut Vec<T>, value: impl Fn(u64) -> T) -> Result<()> {
+        out.clear();
+        if self.width > 16 || self.data.len() != chunk_bytes(rows, self.width) {
+            return Err(damaged("a column chunk has the wrong size"));
+        }
         match self.width {
-            0 => out.resize(rows, base),
+            0 => out.resize(rows, value(0)),
             1 => out.extend(
                 self.data
                     .iter()
-                    .map(|&byte| base.wrapping_add(i64::from(byte))),
+                    .flat_map(|&byte| [value(u64::from(byte >> 4)), value(u64::from(byte & 15))]),
             ),
-            2 => out.extend(
+            2 => out.extend(self.data.iter().map(|&byte| value(u64::from(byte)))),
+            3 => {
+                let (triples, rest) = self.data.as_chunks::<3>();
+                out.extend(triples.iter().flat_map(|&[a, b, c]| {
+                    let [a, b, c] = [a, b, c].map(u64::from);
+                    [value(a << 4 | b >> 4), value((b & 15) << 8 | c)]
+                }));
+                if let &[a, b] = rest {
+                    out.push(value(u64::from(a) << 4 | u64::from(b >> 4)));
+                }
+            }
+            4 => out.extend(
                 self.data
                     .as_chunks::<2>()
                     .0
                     .iter()
-                    .map(|&pair| base.wrapping_add(i64::from(u16::from_be_bytes(pair)))),
+                    .map(|&bytes| value(u64::from(u16::from_be_bytes(bytes)))),
             ),
-            4 => out.extend(
+            8 => out.extend(
                 self.data
                     .as_chunks::<4>()
                     .0
                     .iter()
-                    .map(|&four| base.wrapping_add(i64::from(u32::from_be_bytes(four)))),
+                    .map(|&bytes| value(u64::from(u32::from_be_bytes(bytes)))),
             ),
-            width => out.extend(
+            width if width.is_multiple_of(2) => out.extend(
                 self.data
-                    .chunks_exact(width as usize)
-                    .map(|bytes| base.wrapping_add(big_endian(bytes) as i64)),
+                    .chunks_exact(width as usize / 2)
+                    .map(|bytes| value(big_endian(bytes) as u64)),
             ),
+            _ => out.extend((0..rows).map(|row| value(self.difference(row).unwrap_or_default()))),
         }
-        Ok(())
-    }
-
-    /// Decodes `rows` dictionary ids.
-    pub(crate) fn decode_ids(&self, rows: usize, out: &mut Vec<u32>) -> Result<()> {
-        out.clear();
-        self.check(rows)?;
-        let base = self.base as u32;
-        match self.width {
-            0 => out.resize(rows, base),
-            1 => out.extend(
-                self.data
-                    .iter()
-                    .map(|&byte| base.wrapping_add(u32::from(byte))),
-            ),
-            2 => out.extend(
-                self.data
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|&pair| base.wrapping_add(u32::from(u16::from_be_bytes(pair)))),
-            ),
-            width => out.extend(
-                self.data
-                    .chunks_exact(width as usize)
-                    .map(|bytes| base.wrapping_add(big_endian(bytes) as u32)),
-            ),
-        }
+        // The half byte that fills up the last one is no value.
+        out.truncate(rows);
         Ok(())
     }
 
     /// The number of one row.
     pub(crate) fn get(&self, row: usize) -> Result<i64> {
-        let width = self.width as usize;
-        let bytes = self.data.get(row * width..(row + 1) * width);
-        let bytes = bytes.ok_or_else(|| damaged("a column chunk is short"))?;
-        Ok(self.base.wrapping_add(big_endian(bytes) as i64))
+        let difference = self.difference(row);
+        let difference = difference.ok_or_else(|| damaged("a column chunk is short"))?;
+        Ok(self.base.wrapping_add(difference as i64))
     }
 
-    fn check(&self, rows: usize) -> Result<()> {
-        if self.width > 8 || self.data.len() != rows * self.width as usize {
-            return Err(damaged("a column chunk has the wrong size"));
-        }
-        Ok(())
+    fn difference(&self, row: usize) -> Option<u64> {
+        let width = self.width as usize;
+        let (first, end) = (row * width, (row + 1) * width);
+        let value = big_endian(self.data.get(first / 2..end.div_ceil(2))?);
+        let whole = if end.is_multiple_of(2) {
+            value
+        } else {
+            value >> 4
+        };
+        Some((whole & ((1u128 << (4 * width)) - 1)) as u64)
     }
 }
 
-fn big_endian(bytes: &[u8]) -> u64 {
+fn big_endian(bytes: &[u8]) -> u128 {
     bytes
         .iter()
-        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+        .fold(0, |value, &byte| value << 8 | u128::from(byte))
 }
 
 /// The checksum of a stored piece, bound to what it is, so that a piece read from the wrong place
@@ -230,9 +247,13 @@ mod tests {
             let mut decoded = Vec::new();
             reference.decode(values.len(), &mut decoded).unwrap();
             prop_assert_eq!(&decoded, &values);
+            let mut ids = Vec::new();
+            reference.decode_ids(values.len(), &mut ids).unwrap();
             for (row, &value) in values.iter().enumerate() {
                 prop_assert_eq!(reference.get(row).unwrap(), value);
+                prop_assert_eq!(ids[row], value as u32);
             }
+            prop_assert!(reference.get(values.len() + 1).is_err() || chunk.width == 0);
         }
 
         #[test]

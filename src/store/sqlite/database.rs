@@ -15,7 +15,7 @@ pub(crate) enum FileKind {
 }
 
 /// The format that this version writes and reads.
-pub(crate) const FORMAT_VERSION: i64 = 1;
+pub(crate) const FORMAT_VERSION: i64 = 2;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::codec::damaged;
 use super::dedup::Filter;
+use super::keycode;
 use super::part::Part;
 use super::sealed::{KEYS_PER_PIECE, Piece, Sealed};
 use super::segfile::SegmentFile;
@@ -112,8 +113,8 @@ impl KeyPieces {
 
     fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
         let number = (self.index.len() / 16 - 1) as u32;
-        let keys = self.piece.as_flattened();
-        file.piece("content keys", Piece::Keys, 0, number, keys)?;
+        let keys = keycode::pack(&self.piece);
+        file.piece("content keys", Piece::Keys, 0, number, &keys)?;
         self.piece.clear();
         Ok(())
     }

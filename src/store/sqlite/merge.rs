@@ -196,3 +196,6 @@ fn put_computed(part: &Part, rows: &[u32], keys: &mut Vec<[u8; 16]>) -> Result<u
     })?;
     Ok(raw_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use super::block::Frame;
 use super::chunkcache::{CachedChunk, ChunkCache};
 use super::codec::{self, ChunkRef, Reader};
 use super::database::{self, Access, FileKind, failed};
+use super::frontcode;
+use super::keycode;
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
 use super::postings::{Posting, read_posting};
 use crate::limits;
@@ -68,7 +70,6 @@ pub(crate) struct Header {
     pub(crate) postings: Vec<Vec<u32>>,
     pub(crate) bodies: u32,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
-    #[serde(default)]
     pub(crate) zstd_level: i32,
     /// Bytes per component.
     pub(crate) components: Vec<(String, u64)>,
@@ -80,8 +81,8 @@ const OPEN_BYTES: usize = 256 << 10;
 /// Strings per piece of a dictionary.
 pub(crate) const STRINGS_PER_PIECE: u32 = 128;
 
-/// Keys per piece.
-pub(crate) const KEYS_PER_PIECE: usize = 250;
+/// Keys per piece: what fills a page in a segment of usual size.
+pub(crate) const KEYS_PER_PIECE: usize = 276;
 
 /// Rows per piece of the audit id index.
 pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 800;
@@ -321,8 +322,11 @@ impl Sealed {
     /// The same, for reading once: nothing of it is kept.
     pub(crate) fn load_strings(&self, column: TextColumn, number: u32) -> Result<Vec<Box<str>>> {
         let bytes = self.piece(Piece::Strings, column as u8, number)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))
+        let mut strings: Vec<Box<str>> = serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(&self.path, &format!("unreadable strings: {error}")))?;
+        frontcode::restore(&mut strings)
+            .ok_or_else(|| wrong(&self.path, "strings do not belong together"))?;
+        Ok(strings)
     }
 
     pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
@@ -405,8 +409,7 @@ impl Sealed {
         let Some(number) = firsts.partition_point(|first| first <= key).checked_sub(1) else {
             return Ok(false);
         };
-        let keys = self.piece(Piece::Keys, 0, number as u32)?;
-        Ok(keys.as_chunks::<16>().0.binary_search(key).is_ok())
+        Ok(self.key_piece(number)?.binary_search(key).is_ok())
     }
 
     /// How many pieces of keys there are.
@@ -416,8 +419,11 @@ impl Sealed {
 
     /// Keys in ascending order, a piece of them.
     pub(crate) fn key_piece(&self, number: usize) -> Result<Vec<[u8; 16]>> {
-        let keys = self.piece(Piece::Keys, 0, number as u32)?;
-        Ok(keys.as_chunks::<16>().0.to_vec())
+        let packed = self.piece(Piece::Keys, 0, number as u32)?;
+        let before = number * KEYS_PER_PIECE;
+        let count = (self.header.rows as usize - before).min(KEYS_PER_PIECE);
+        keycode::unpack(&packed, count)
+            .ok_or_else(|| wrong(&self.path, "a piece of keys is unreadable"))
     }
 
     /// Rows whose audit id has this key, ascending.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::codec::{Chunk, ChunkRef, damaged, encode_chunk};
 use super::database::{self, Access, FileKind, failed};
+use super::frontcode;
 use super::layout::TextColumn;
 use super::sealed::{Piece, STRINGS_PER_PIECE, chunk_checksum, piece_checksum, piece_id, table};
 use super::views;
@@ -125,7 +126,7 @@ impl SegmentFile {
     pub(crate) fn audit_chunk(&mut self, column: u8, number: u32, data: Vec<u8>) -> Result<()> {
         let chunk = Chunk {
             base: 0,
-            width: 16,
+            width: 32,
             data,
         };
         self.chunk("audit ids", column, number, &chunk)
@@ -234,8 +235,8 @@ impl StringPieces {
 
     fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
         // JSON, so that any SQLite shell can read it through the plain views.
-        let json =
-            serde_json::to_vec(&self.strings).map_err(|error| StoreError::Io(error.to_string()))?;
+        let json = serde_json::to_vec(&frontcode::shorten(&self.strings))
+            .map_err(|error| StoreError::Io(error.to_string()))?;
         let (column, number) = (self.column as u8, self.number);
         file.piece("dictionaries", Piece::Strings, column, number, &json)?;
         self.number += 1;

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::frontcode::{LONG_BASE, SHORT_BASE};
 use super::layout::{AUDIT_COLUMN, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, TextColumn};
 use super::sealed::{Piece, STRINGS_PER_PIECE, piece_id};
 use crate::limits::CHUNK_ROWS;
@@ -78,15 +79,17 @@ fn number(column: u8) -> String {
     }
     let first = piece_id(Piece::Chunk, column, 0);
     format!(
-        "(select base + {digits} from (select base, substr('0000000000000000' || hex(substr(data, row % {CHUNK_ROWS} * width + 1, width)), -16) as h from chunk where id = {first} + row / {CHUNK_ROWS}))"
+        "(select base + {digits} from (select base, substr('0000000000000000' || substr(hex(substr(data, row % {CHUNK_ROWS} * width / 2 + 1, width / 2 + 1)), row % {CHUNK_ROWS} * width % 2 + 1, width), -16) as h from chunk where id = {first} + row / {CHUNK_ROWS}))"
     )
 }
 
 /// The string that a text column's number stands for.
 fn string(column: TextColumn) -> String {
     let (number, first) = (column as u8, piece_id(Piece::Strings, column as u8, 0));
+    let index = format!("((n{number} - 1) % {STRINGS_PER_PIECE})");
+    // All but the first of a piece say how many characters they share with it; see `frontcode`.
     format!(
-        "case when n{number} > 0 then (select json_extract(data, '$[' || ((n{number} - 1) % {STRINGS_PER_PIECE}) || ']') from strings where id = {first} + (n{number} - 1) / {STRINGS_PER_PIECE}) end"
+        "case when n{number} > 0 then (select case {index} when 0 then first else substr(first, 1, code - case when code < {LONG_BASE} then {SHORT_BASE} else {LONG_BASE} end) || substr(text, 2) end from (select first, text, unicode(text) as code from (select json_extract(data, '$[0]') as first, json_extract(data, '$[' || {index} || ']') as text from strings where id = {first} + (n{number} - 1) / {STRINGS_PER_PIECE}))) end"
     )
 }
 

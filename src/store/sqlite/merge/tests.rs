@@ -1,0 +1,129 @@
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::generate::{Generator, Options};
+use crate::model::normalise::normalise;
+use crate::store::OpenOptions;
+use crate::store::sqlite::bodies::Division;
+use crate::store::sqlite::build::Built;
+use crate::store::sqlite::layout::TEXT_COLUMNS;
+use crate::store::sqlite::open_write;
+use crate::store::sqlite::sealed::Sealed;
+
+const EVENTS: u64 = 6_000;
+
+/// The sealed segments of a store that took [`EVENTS`] events in pieces of 500.
+fn segments(directory: &Path) -> Vec<Part> {
+    let options = OpenOptions {
+        segment_events: 500,
+        ..OpenOptions::default()
+    };
+    let store = open_write(directory, &options).unwrap();
+    let mut generator = Generator::new(Options {
+        events: EVENTS,
+        span: std::time::Duration::from_secs(600),
+        ..Options::default()
+    });
+    let mut lines = Vec::new();
+    while generator.next_into(&mut lines) {}
+    let lines: Vec<&[u8]> = lines
+        .trim_ascii_end()
+        .split(|&byte| byte == b'\n')
+        .collect();
+    for lines in lines.chunks(250) {
+        let mut batch = store.batch("default", "test");
+        for line in lines {
+            let (event, content) = normalise("default", line).unwrap();
+            batch.event(&event, line, content);
+        }
+        batch.commit().unwrap();
+    }
+    store.seal(false).unwrap();
+    store.close().unwrap();
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("sealed-")
+        {
+            parts.push(Part::Sealed(Arc::new(Sealed::open(&path, None).unwrap())));
+        }
+    }
+    parts
+}
+
+fn merged(
+    parts: &[Part],
+    directory: &Path,
+    name: &str,
+    pause: &dyn Fn() -> Result<()>,
+) -> Result<Built> {
+    let order = Order::merged(parts, None)?;
+    assert_eq!(order.len(), parts.iter().map(Part::rows).sum::<usize>());
+    let plan = Plan {
+        parts,
+        order: &order,
+        keys: ContentKeys::OfParts,
+        raw_bytes: 0,
+        siblings: Vec::new(),
+        replaces: Vec::new(),
+        zstd_level: limits::MERGED_ZSTD_LEVEL,
+        pause,
+    };
+    build::build(directory, name, plan)
+}
+
+#[test]
+fn a_merge_holds_few_bytes_per_row_and_pauses_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let parts = segments(directory.path());
+    assert!(parts.len() > 8, "{} segments", parts.len());
+    let pauses = Cell::new(0);
+    let pause = || {
+        pauses.set(pauses.get() + 1);
+        Ok(())
+    };
+    let built = merged(&parts, directory.path(), "merged.db", &pause).unwrap();
+    assert_eq!(u64::from(built.header.rows), EVENTS);
+    // In a bucket of bodies about 60; in a larger merge there are 13 of other rows at most.
+    let most = EVENTS as usize * 64 + (512 << 10);
+    assert!(built.held_most < most, "{} bytes held", built.held_most);
+    assert!(pauses.get() > TEXT_COLUMNS, "{} pauses", pauses.get());
+    let sealed = Sealed::open(&directory.path().join("merged.db"), None).unwrap();
+    sealed.verify().unwrap();
+}
+
+#[test]
+fn a_merge_that_is_given_up_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let parts = segments(directory.path());
+    let pauses = Cell::new(0);
+    let pause = || {
+        pauses.set(pauses.get() + 1);
+        match pauses.get() {
+            20 => Err(StoreError::Unavailable("stopping".into())),
+            _ => Ok(()),
+        }
+    };
+    let given_up = merged(&parts, directory.path(), "merged.db", &pause);
+    assert!(matches!(given_up, Err(StoreError::Unavailable(_))));
+    let left = std::fs::read_dir(directory.path()).unwrap();
+    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("merged")).count(), 0);
+}
+
+#[test]
+fn small_segments_and_badly_compressed_ones_are_clustered_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let parts = segments(directory.path());
+    let order = Order::merged(&parts, None).unwrap();
+    let division = Division::new(&parts, &order, limits::MERGED_ZSTD_LEVEL);
+    assert_eq!(division.taken_rows, 0);
+    assert!(division.taken.iter().all(Option::is_none));
+    assert_eq!(division.bucket_rows, EVENTS as usize);
+}
