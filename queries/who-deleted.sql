@@ -1,8 +1,8 @@
 /*
 title = "Who deleted an object, or a whole collection of them"
 group = "who"
-answers = "One row per delete request with who made it, newest first. A deletecollection names no object: it is shown for every object of its kind and namespace, and so is the deletion of the namespace itself."
-cannot_see = "Objects that the garbage collector or a controller removed have that controller as their actor; the deletion that caused it is a row of its own (see why-deleted). Calls that the audit policy left out."
+answers = "One row per delete or deletecollection request with who made it, newest first. A deletecollection names no object: --name leaves it out, so ask without a name too."
+cannot_see = "What an object's controller or the garbage collector removed has that controller as its actor. Deleting a namespace takes its objects along: ask for --resource namespaces. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.7", "attack:T1485"]
 

@@ -21,7 +21,6 @@ const LONGER: &[(&str, usize)] = &[
     ("src/model/normalise/tests.rs", 600),
     ("src/model/outcome/tests.rs", 460),
     ("src/store/sqlite/block.rs", 680),
-    ("src/store/sqlite/build.rs", 540),
     ("src/store/sqlite/cursor.rs", 580),
     ("src/store/sqlite/partscan.rs", 560),
     ("src/store/sqlite/predicate.rs", 460),
@@ -119,7 +118,12 @@ fn sql_files_are_lower_case() {
     let mut wrong = Vec::new();
     for source in sources {
         let mut quoted = false;
-        for (at, line) in source.text.lines().enumerate() {
+        // A question's header is prose.
+        let header = match source.text.starts_with("/*") {
+            true => source.text.lines().take_while(|line| *line != "*/").count(),
+            false => 0,
+        };
+        for (at, line) in source.text.lines().enumerate().skip(header) {
             let code = line.split("--").next().unwrap_or("");
             let mut upper = false;
             for letter in code.chars() {

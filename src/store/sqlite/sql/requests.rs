@@ -38,51 +38,41 @@ enum Output {
     Ambiguous,
 }
 
+use Output::{Found, Last};
+
 const COLUMNS: [(&str, Kind, Output); 28] = [
-    ("cluster", Kind::Text, Output::Last(Column::Cluster)),
-    ("audit_id", Kind::Text, Output::Last(Column::AuditId)),
+    ("cluster", Kind::Text, Last(Column::Cluster)),
+    ("audit_id", Kind::Text, Last(Column::AuditId)),
     ("first_time", Kind::Time, Output::FirstTime),
-    ("time", Kind::Time, Output::Last(Column::Time)),
-    (
-        "received_time",
-        Kind::Time,
-        Output::Last(Column::ReceivedTime),
-    ),
+    ("time", Kind::Time, Last(Column::Time)),
+    ("received_time", Kind::Time, Last(Column::ReceivedTime)),
     ("stages", Kind::Json, Output::Stages),
     ("open", Kind::Bool, Output::Open),
     ("ambiguous", Kind::Bool, Output::Ambiguous),
-    ("last_event_id", Kind::Int, Output::Last(Column::Id)),
-    ("verb", Kind::Text, Output::Last(Column::Verb)),
-    ("user", Kind::Text, Output::Last(Column::User)),
+    ("last_event_id", Kind::Int, Last(Column::Id)),
+    ("verb", Kind::Text, Last(Column::Verb)),
+    ("user", Kind::Text, Last(Column::User)),
     (
         "impersonated_user",
         Kind::Text,
-        Output::Last(Column::ImpersonatedUser),
+        Last(Column::ImpersonatedUser),
     ),
-    (
-        "effective_user",
-        Kind::Text,
-        Output::Last(Column::EffectiveUser),
-    ),
-    ("source_ip", Kind::Text, Output::Last(Column::SourceIp)),
-    ("user_agent", Kind::Text, Output::Last(Column::UserAgent)),
-    ("request_uri", Kind::Text, Output::Last(Column::RequestUri)),
-    ("api_group", Kind::Text, Output::Last(Column::ApiGroup)),
-    ("resource", Kind::Text, Output::Last(Column::Resource)),
-    ("subresource", Kind::Text, Output::Last(Column::Subresource)),
-    ("namespace", Kind::Text, Output::Last(Column::Namespace)),
-    ("name", Kind::Text, Output::Found(Column::Name)),
-    ("code", Kind::Int, Output::Last(Column::Code)),
-    ("reason", Kind::Text, Output::Last(Column::Reason)),
-    ("outcome", Kind::Text, Output::Last(Column::Outcome)),
-    ("decision", Kind::Text, Output::Last(Column::Decision)),
-    (
-        "decision_reason",
-        Kind::Text,
-        Output::Last(Column::DecisionReason),
-    ),
-    ("dry_run", Kind::Bool, Output::Last(Column::DryRun)),
-    ("latency_us", Kind::Int, Output::Last(Column::LatencyUs)),
+    ("effective_user", Kind::Text, Last(Column::EffectiveUser)),
+    ("source_ip", Kind::Text, Last(Column::SourceIp)),
+    ("user_agent", Kind::Text, Last(Column::UserAgent)),
+    ("request_uri", Kind::Text, Last(Column::RequestUri)),
+    ("api_group", Kind::Text, Last(Column::ApiGroup)),
+    ("resource", Kind::Text, Last(Column::Resource)),
+    ("subresource", Kind::Text, Last(Column::Subresource)),
+    ("namespace", Kind::Text, Last(Column::Namespace)),
+    ("name", Kind::Text, Found(Column::Name)),
+    ("code", Kind::Int, Last(Column::Code)),
+    ("reason", Kind::Text, Last(Column::Reason)),
+    ("outcome", Kind::Text, Last(Column::Outcome)),
+    ("decision", Kind::Text, Last(Column::Decision)),
+    ("decision_reason", Kind::Text, Last(Column::DecisionReason)),
+    ("dry_run", Kind::Bool, Last(Column::DryRun)),
+    ("latency_us", Kind::Int, Last(Column::LatencyUs)),
 ];
 
 /// The event columns that are read for every event, because they group and order the stages.
@@ -108,14 +98,9 @@ pub(super) struct Requests {
     pub(super) session: Arc<Session>,
 }
 
-/// Equal over all stages of a call, so that a condition on it keeps or drops the call whole: what
-/// puts the stages together, and what the apiserver reads from method, URI and connection before
-/// the first stage.
-const WHOLE: [Column; 11] = [
-    KEY[0],
-    KEY[1],
-    KEY[2],
-    KEY[3],
+/// Beside [`KEY`], what is equal over all stages of a call, so that a condition on it keeps or drops
+/// the call whole: the apiserver reads it from method, URI and connection before the first stage.
+const WHOLE: [Column; 7] = [
     Column::ReceivedTime,
     Column::Verb,
     Column::ApiGroup,
@@ -127,7 +112,9 @@ const WHOLE: [Column; 11] = [
 
 fn pushed(at: i32) -> Option<Column> {
     match COLUMNS.get(usize::try_from(at).ok()?)?.2 {
-        Output::Last(column) if WHOLE.contains(&column) => Some(column),
+        Output::Last(column) => {
+            (KEY.contains(&column) || WHOLE.contains(&column)).then_some(column)
+        }
         _ => None,
     }
 }
