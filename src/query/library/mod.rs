@@ -1,6 +1,6 @@
 //! The library of questions: SQL files with a typed header, asked by name.
 //!
-//! `queries/` holds those that are shipped, one file each and one line in [`shipped`]; a user's own
+//! `queries/` holds those that are shipped, one file each and one line in `shipped.rs`; a user's own
 //! directory adds to them. A question's parameters are flags of `auditql ask` and query parameters
 //! of `/api/v1/queries/{name}`.
 
