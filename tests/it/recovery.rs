@@ -271,7 +271,7 @@ fn files_of_a_newer_version_are_refused() {
                 )
                 .unwrap();
         } else {
-            newer.execute_batch("pragma user_version = 2").unwrap();
+            newer.execute_batch("pragma user_version = 999").unwrap();
         }
         drop(newer);
         let mut runs = vec![support::local(&data, "query", &["--limit", "0"])];

@@ -3,7 +3,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::generate::{Generator, Options};
 use crate::model::normalise::normalise;
 use crate::store::OpenOptions;
 use crate::store::sqlite::bodies::Division;
@@ -14,6 +13,33 @@ use crate::store::sqlite::sealed::Sealed;
 
 const EVENTS: u64 = 6_000;
 
+/// Event `n` of ten per second: few users and verbs, many objects, a body of its own.
+fn line(n: u64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(1_767_225_600_000 + n as i64 * 100).unwrap();
+    let time = time.format("%Y-%m-%dT%H:%M:%S%.6fZ");
+    let verb = ["get", "list", "update", "patch", "delete"][n as usize % 5];
+    let name = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    format!(
+        concat!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","#,
+            r#""auditID":"00000000-0000-4000-8000-{n:012x}","stage":"ResponseComplete","#,
+            r#""requestURI":"/api/v1/namespaces/ns-{ns}/configmaps/c-{name}","verb":"{verb}","#,
+            r#""user":{{"username":"user-{user}","groups":["system:authenticated"]}},"#,
+            r#""sourceIPs":["10.0.{ns}.{user}"],"userAgent":"tests/{verb}","objectRef":{{"#,
+            r#""resource":"configmaps","namespace":"ns-{ns}","name":"c-{name}","apiVersion":"v1"}},"#,
+            r#""responseStatus":{{"metadata":{{}},"code":200}},"requestObject":{{"kind":"ConfigMap","#,
+            r#""metadata":{{"name":"c-{name}","labels":{{"app":"{name}"}}}},"data":{{"n":"{n}"}}}},"#,
+            r#""requestReceivedTimestamp":"{time}","stageTimestamp":"{time}"}}"#
+        ),
+        n = n,
+        ns = n % 13,
+        user = n % 37,
+        name = name,
+        verb = verb,
+        time = time,
+    )
+}
+
 /// The sealed segments of a store that took [`EVENTS`] events in pieces of 500.
 fn segments(directory: &Path) -> Vec<Part> {
     let options = OpenOptions {
@@ -21,22 +47,12 @@ fn segments(directory: &Path) -> Vec<Part> {
         ..OpenOptions::default()
     };
     let store = open_write(directory, &options).unwrap();
-    let mut generator = Generator::new(Options {
-        events: EVENTS,
-        span: std::time::Duration::from_secs(600),
-        ..Options::default()
-    });
-    let mut lines = Vec::new();
-    while generator.next_into(&mut lines) {}
-    let lines: Vec<&[u8]> = lines
-        .trim_ascii_end()
-        .split(|&byte| byte == b'\n')
-        .collect();
+    let lines: Vec<String> = (0..EVENTS).map(line).collect();
     for lines in lines.chunks(250) {
         let mut batch = store.batch("default", "test");
         for line in lines {
-            let (event, content) = normalise("default", line).unwrap();
-            batch.event(&event, line, content);
+            let (event, content) = normalise("default", line.as_bytes()).unwrap();
+            batch.event(&event, line.as_bytes(), content);
         }
         batch.commit().unwrap();
     }
