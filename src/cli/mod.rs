@@ -6,6 +6,7 @@
 mod ask;
 mod bench;
 mod connection;
+mod count;
 mod demo;
 mod empty;
 mod events_table;
@@ -23,7 +24,6 @@ mod stats;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod top;
 
 use std::process::ExitCode;
 
@@ -69,7 +69,10 @@ enum Command {
     Import(import::Args),
     Query(query::Args),
     Show(show::Args),
-    Top(top::Args),
+    Top(count::Top),
+    Count(count::Count),
+    Histogram(count::Histogram),
+    Facets(count::Facets),
     Ask(ask::Args),
     Sql(sql::Args),
     Stats(stats::Args),
@@ -88,7 +91,10 @@ impl Command {
             Command::Import(args) => import::run(args),
             Command::Query(args) => query::run(args),
             Command::Show(args) => show::run(args),
-            Command::Top(args) => top::run(args),
+            Command::Top(args) => count::top(args),
+            Command::Count(args) => count::count(args),
+            Command::Histogram(args) => count::histogram(args),
+            Command::Facets(args) => count::facets(args),
             Command::Ask(args) => ask::run(args),
             Command::Sql(args) => sql::run(args),
             Command::Stats(args) => stats::run(args),

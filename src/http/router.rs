@@ -7,7 +7,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{self, MethodRouter};
 
-use super::api::{events, quarantine, queries, sql, stats, top, upkeep};
+use super::api::{count, events, quarantine, queries, sql, stats, upkeep};
 use super::problem::Problem;
 use super::{App, frame, guard, health, webhook};
 
@@ -22,7 +22,10 @@ pub(super) fn build(app: &App) -> Router {
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/events/{id}/raw", get(events::raw))
-        .route("/api/v1/top/{field}", get(top::top))
+        .route("/api/v1/count", get(count::count))
+        .route("/api/v1/histogram", get(count::histogram))
+        .route("/api/v1/facets", get(count::facets))
+        .route("/api/v1/top/{field}", get(count::top))
         .route("/api/v1/queries", get(queries::list))
         .route("/api/v1/queries/{name}", get(queries::ask))
         .route("/api/v1/stats", get(stats::stats))
@@ -53,7 +56,7 @@ async fn not_found(request: Request) -> Result<Response, Problem> {
         "kube-apiserver needs /webhook or /webhook/CLUSTER in its kubeconfig's server URL"
     } else {
         "there are /webhook, /webhook/CLUSTER, /healthz, /readyz and, under /api/v1, events, \
-         events/ID, events/ID/raw, top/FIELD, queries, queries/NAME, stats, quarantine, \
+         events/ID, events/ID/raw, count, histogram, facets, top/FIELD, queries, queries/NAME, stats, quarantine, \
          quarantine/ID/raw, prune, seal, sql"
     };
     let shown: String = path.chars().take(200).collect();

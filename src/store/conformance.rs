@@ -1,6 +1,7 @@
 //! What every storage engine must do, as tests over the [`Store`] trait. An engine is stamped with
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
+mod counting;
 mod filters;
 mod keeping;
 mod naive;
@@ -189,7 +190,9 @@ macro_rules! conformance {
             keeping: prunes_within_a_segment_of_many_blocks,
             keeping: counts_add_up,
             questions: filters_like_a_plain_loop,
-            questions: counts_like_a_plain_loop,
+            counting: counts_like_a_plain_loop,
+            counting: counts_from_rollups_like_from_rows,
+            counting: counts_without_visiting_rows,
             questions: orders_by_time_then_id,
             questions: finds_bytes_across_borders,
             questions: shows_last_stages_only,

@@ -171,6 +171,23 @@ pub struct EventQuery {
     pub skip_damaged: bool,
 }
 
+/// A count of events by the values of columns and by time. The default is the number of all events.
+#[derive(Debug, Clone, Default)]
+pub struct CountQuery {
+    pub filter: Filter,
+    /// The columns whose values tell groups apart, at most [`crate::limits::COUNT_COLUMNS_MAX`].
+    pub by: Vec<Column>,
+    /// The length of a bucket of event time (microseconds, above 0); buckets begin at multiples of it
+    /// since 1970-01-01T00:00Z. Without it there is one bucket.
+    pub step: Option<i64>,
+    /// Count requests, each by its last stage only.
+    pub last_stage_only: bool,
+    /// Most groups; 0 is all.
+    pub limit: u64,
+    /// Answer without damaged segments instead of failing.
+    pub skip_damaged: bool,
+}
+
 /// What an answer saw and what it could not see.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Coverage {
@@ -200,6 +217,21 @@ pub struct Work {
     pub rows_visited: u64,
     /// Blocks of bodies decompressed.
     pub blocks_read: u64,
+    /// Entries of rollups that were added up instead of visiting rows.
+    #[serde(default)]
+    pub rollup_entries: u64,
+}
+
+impl Work {
+    /// Adds the work of another part of the same answer.
+    pub fn add(&mut self, other: Work) {
+        self.elapsed_us += other.elapsed_us;
+        self.segments_opened += other.segments_opened;
+        self.segments_pruned += other.segments_pruned;
+        self.rows_visited += other.rows_visited;
+        self.blocks_read += other.blocks_read;
+        self.rollup_entries += other.rollup_entries;
+    }
 }
 
 /// The end of an answer.
@@ -337,15 +369,11 @@ pub trait Store: Send + Sync {
     /// Lists events.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
-    /// Values of a column with their counts, most frequent first, ties by value; NULL counts too.
-    /// The query's order and columns do not count.
-    fn top(
-        &self,
-        column: Column,
-        query: &EventQuery,
-        budget: &Budget,
-        sink: RowSink<'_>,
-    ) -> Result<Answer>;
+    /// Counts events by columns and time. A row holds the beginning of the bucket if there is a
+    /// step, the columns' values, and the count. Buckets ascend; within one the most frequent
+    /// group comes first, ties by value; NULL is a value. Groups without events have no row, except
+    /// the one of a count by nothing.
+    fn count(&self, query: &CountQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
     /// Runs one read-only SQL statement in the sandbox.
     fn sql(&self, query: &SqlQuery, budget: &Budget, sink: &mut dyn SqlSink) -> Result<Answer>;

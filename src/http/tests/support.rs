@@ -17,8 +17,9 @@ use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
 use crate::store::{
-    Answer, Batch, Budget, EventQuery, Pruned, QuarantineBytes, QuarantineItem, Quarantined,
-    Receipt, Result, RowSink, Sealed, SqlColumn, SqlQuery, SqlSink, Stats, Store, StoreError,
+    Answer, Batch, Budget, CountQuery, EventQuery, Pruned, QuarantineBytes, QuarantineItem,
+    Quarantined, Receipt, Result, RowSink, Sealed, SqlColumn, SqlQuery, SqlSink, Stats, Store,
+    StoreError,
 };
 
 /// Long enough for anything that should happen; only a failing test waits this long.
@@ -158,7 +159,7 @@ impl Store for FakeStore {
         Ok(Answer::default())
     }
 
-    fn top(&self, _: Column, _: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
+    fn count(&self, _: &CountQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let _ = sink(&[Value::text("get"), Value::Int(3)]);
         Ok(Answer::default())
     }

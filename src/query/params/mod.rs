@@ -266,22 +266,6 @@ impl EventParams {
             skip_damaged: self.skip_damaged,
         })
     }
-
-    /// The column and the events of a count of values, which takes no order and no columns.
-    pub fn into_top(self, field: &str, now: i64) -> Result<(Column, EventQuery), String> {
-        let column = top_column(field)?;
-        for (given, name) in [
-            (self.reverse, "reverse"),
-            (self.columns.is_some(), "columns"),
-        ] {
-            if given {
-                return Err(format!(
-                    "{name} has no meaning for a count of values; leave it out"
-                ));
-            }
-        }
-        Ok((column, self.into_query(now)?))
-    }
 }
 
 fn switch(name: &str, value: &str) -> Result<bool, String> {
@@ -308,17 +292,6 @@ fn parse_columns(list: &str) -> Result<Vec<Column>, String> {
         columns.push(column);
     }
     Ok(columns)
-}
-
-/// The column of a count of values: any but the raw bytes, their hash and the bodies.
-fn top_column(name: &str) -> Result<Column, String> {
-    let column = column(name)?;
-    match column {
-        Column::Raw | Column::Sha256 | Column::RequestObject | Column::ResponseObject => Err(
-            format!("{name} cannot be counted by value; choose another column, such as user"),
-        ),
-        _ => Ok(column),
-    }
 }
 
 fn column(name: &str) -> Result<Column, String> {

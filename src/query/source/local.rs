@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Source;
 use crate::model::value::Value;
+use crate::query::count::{self, CountParams};
 use crate::query::params::EventParams;
 use crate::query::wire::{PruneRequest, conform};
 use crate::query::{clock, listing};
@@ -31,18 +32,17 @@ impl Source for Local {
         listing::run(&*self.0, &query, &Budget::new(timeout), sink)
     }
 
-    fn top(
+    fn count(
         &self,
-        field: &str,
-        params: &EventParams,
+        params: &CountParams,
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
-        let (column, query) = params
+        let plan = params
             .clone()
-            .into_top(field, clock::now())
+            .into_plan(clock::now())
             .map_err(StoreError::BadRequest)?;
-        listing::top(&*self.0, column, &query, &Budget::new(timeout), sink)
+        count::run(&*self.0, plan, &Budget::new(timeout), sink)
     }
 
     fn sql(

@@ -10,6 +10,7 @@ pub use remote::{Remote, server_url};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::query::count::CountParams;
 use crate::query::params::EventParams;
 use crate::query::wire::PruneRequest;
 use crate::store::{Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats};
@@ -24,11 +25,10 @@ pub trait Source {
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;
 
-    /// Counts the values of the column `field` as [`crate::query::listing::top`] does.
-    fn top(
+    /// Counts events as [`crate::query::count::run`] does.
+    fn count(
         &self,
-        field: &str,
-        params: &EventParams,
+        params: &CountParams,
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;

@@ -15,6 +15,7 @@ use super::keys::{self, ContentKeys};
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::order::{Columns, Order};
 use super::part::Part;
+use super::rollupwriter;
 use super::rowlists::RowLists;
 use super::sealed::{AUDIT_ROWS_PER_PIECE, Header, Piece, audit_prefix};
 use super::segfile::{NumberChunks, SegmentFile, StringPieces};
@@ -138,6 +139,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     }
     (plan.pause)()?;
     put_numbers(&mut file, parts, order, &mut header)?;
+    rollupwriter::put_rollups(&mut file, &mut header, plan.pause)?;
     keys::put_keys(&mut file, parts, plan.keys, order.len())?;
     header.bodies = bodyblocks::put_bodies(
         &mut file,

@@ -3,7 +3,7 @@
 use super::contains::{self, Needles};
 use super::layout::{IntColumn, TextColumn};
 use super::part::Part;
-use super::predicate::{self, Compiled, Deriver, Predicate};
+use super::predicate::{self, Compiled, Deriver, IdSet, Predicate};
 use super::uri;
 use crate::limits;
 use crate::model::value::Value;
@@ -103,6 +103,23 @@ impl PartScan {
             ints: Vec::new(),
             other_ints: Vec::new(),
         }))
+    }
+
+    /// How many rows it looks at, when row lists say so.
+    pub(crate) fn candidates(&self) -> Option<usize> {
+        self.candidates.as_ref().map(Vec::len)
+    }
+
+    /// What it tests beside the time, if those are sets of string ids only.
+    pub(crate) fn id_sets(&self) -> Option<Vec<(TextColumn, &IdSet)>> {
+        if !self.bytes.is_empty() {
+            return None;
+        }
+        let set = |predicate| match predicate {
+            &Predicate::Ids(column, ref set) => Some((column, set)),
+            _ => None,
+        };
+        self.predicates.iter().map(set).collect()
     }
 
     /// The next matching rows, in the scan's direction; false at the end. May give none and go on.

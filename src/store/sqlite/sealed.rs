@@ -16,6 +16,7 @@ use super::frontcode;
 use super::keycode;
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
 use super::postings::{Posting, read_posting};
+use super::rollup;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -32,6 +33,7 @@ pub(crate) enum Piece {
     BodyIndex = 8,
     Body = 9,
     AuditIndex = 10,
+    Rollup = 12,
 }
 
 /// The table that holds a kind of piece.
@@ -69,6 +71,12 @@ pub(crate) struct Header {
     pub(crate) strings: Vec<u32>,
     pub(crate) postings: Vec<Vec<u32>>,
     pub(crate) bodies: u32,
+    /// The combinations of string ids that rollups call cells, and the first hour of each piece of each
+    /// rollup. Empty in a segment without rollups.
+    #[serde(default)]
+    pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
+    #[serde(default)]
+    pub(crate) rollups: Vec<Vec<i64>>,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
     pub(crate) zstd_level: i32,
     /// Bytes per component.
@@ -482,6 +490,17 @@ impl Sealed {
         Ok(index)
     }
 
+    /// Reads a piece of a rollup.
+    pub(crate) fn rollup(
+        &self,
+        number: usize,
+        piece: usize,
+        out: &mut rollup::Entries,
+    ) -> Result<()> {
+        out.unpack(&self.piece(Piece::Rollup, number as u8, piece as u32)?)
+            .map_err(|error| wrong(&self.path, &error.to_string()))
+    }
+
     /// The number of the body block that holds a rank.
     pub(crate) fn body_block(&self, rank: u32) -> Result<usize> {
         Ok(self
@@ -524,6 +543,24 @@ impl Sealed {
                 self.strings_piece(column, number as u32)?;
             }
             self.postings(column, 1, true, &mut |_, _| true)?;
+        }
+        let mut entries = rollup::Entries::default();
+        for (number, firsts) in self.header.rollups.iter().enumerate() {
+            let mut events = 0;
+            for piece in 0..firsts.len() {
+                self.rollup(number, piece, &mut entries)?;
+                events += entries
+                    .counts
+                    .iter()
+                    .map(|&count| u64::from(count))
+                    .sum::<u64>();
+            }
+            if events != u64::from(self.header.rows) {
+                return Err(wrong(
+                    &self.path,
+                    "a rollup does not count every event once",
+                ));
+            }
         }
         (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))

@@ -1,0 +1,536 @@
+//! Counting events by columns and time: from rollups, from row lists or by a scan, whichever reads
+//! least. All three give the same numbers; a part that lacks a rollup is scanned.
+
+use std::sync::Arc;
+
+use super::groups::counts;
+use super::layout::{IntColumn, Origin, TextColumn, origin};
+use super::listing::LastStages;
+use super::part::Part;
+use super::partscan::{Direction, PartScan};
+use super::predicate::IdSet;
+use super::rollup::{self, CELL, Entries, HOUR, ROLLUPS};
+use super::scan::{Cell, ScanOrder, Snapshot};
+use super::sealed::Sealed;
+use super::tally::{Ids, Tally, Totals};
+use crate::limits::{self, COUNT_COLUMNS_MAX};
+use crate::model::column::{Column, Kind};
+use crate::model::value::Value;
+use crate::store::filter::Filter;
+use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
+
+/// Counts events.
+pub(crate) fn count(
+    snapshot: &Arc<Snapshot>,
+    query: &CountQuery,
+    budget: &Budget,
+    sink: RowSink<'_>,
+) -> Result<Answer> {
+    if query.by.len() > COUNT_COLUMNS_MAX {
+        return Err(StoreError::BadRequest(format!(
+            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
+            query.by.len()
+        )));
+    }
+    let mut counting = Counting {
+        snapshot,
+        query,
+        budget,
+        totals: Totals::default(),
+        work: Work::default(),
+        damaged: Vec::new(),
+    };
+    match stored_columns(query) {
+        Some(columns) => counting.parts(&columns)?,
+        None => counting.rows()?,
+    }
+    let mut answer = Answer {
+        coverage: snapshot.coverage(query.filter.since, query.filter.until),
+        ..Answer::default()
+    };
+    answer.coverage.damaged.append(&mut counting.damaged);
+    answer.stats = counting.work;
+    give(counting.totals, query, &mut answer, sink);
+    answer.stats.elapsed_us = budget.elapsed().as_micros() as u64;
+    Ok(answer)
+}
+
+/// Hands on the groups in order, up to the limit.
+fn give(totals: Totals, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
+    let mut groups = totals.into_groups(query.by.len());
+    // The number of all events is an answer also when it is none.
+    if groups.is_empty() && query.by.is_empty() && query.step.is_none() {
+        groups.push((0, Vec::new(), 0));
+    }
+    if query.limit != 0 && groups.len() as u64 > query.limit {
+        answer.truncated = true;
+        groups.truncate(query.limit as usize);
+    }
+    let mut row = Vec::with_capacity(query.by.len() + 2);
+    for (bucket, texts, count) in groups {
+        row.clear();
+        row.extend(query.step.map(|_| Value::Time(bucket)));
+        for (column, text) in query.by.iter().zip(texts) {
+            row.push(match (text, column.kind()) {
+                (None, _) => Value::Null,
+                (Some(text), Kind::Int | Kind::Bool) => {
+                    text.parse().map_or(Value::Null, Value::Int)
+                }
+                (Some(text), _) => Value::text(&*text),
+            });
+        }
+        row.push(Value::Int(count as i64));
+        if sink(&row).is_break() {
+            break;
+        }
+    }
+}
+
+/// The stored columns that a query counts by, if string ids alone tell its groups apart.
+fn stored_columns(query: &CountQuery) -> Option<Vec<TextColumn>> {
+    if query.last_stage_only {
+        return None;
+    }
+    let stored = |column: &Column| match origin(*column) {
+        Origin::Text(text) | Origin::Derived(text, _) => Some(text),
+        Origin::Code => Some(TextColumn::Code),
+        _ => None,
+    };
+    query.by.iter().map(stored).collect()
+}
+
+struct Counting<'a> {
+    snapshot: &'a Arc<Snapshot>,
+    query: &'a CountQuery,
+    budget: &'a Budget,
+    totals: Totals,
+    work: Work,
+    damaged: Vec<String>,
+}
+
+impl Counting<'_> {
+    /// Counts row by row: each request once with `last_stage_only`, and columns of any kind.
+    fn rows(&mut self) -> Result<()> {
+        let CountQuery { filter, by, .. } = self.query;
+        let (order, mut stages) = match self.query.last_stage_only {
+            // Newest first, so that the last stage of most requests comes before the others.
+            true => (
+                ScanOrder::NewestFirst,
+                Some(LastStages::new(
+                    Arc::clone(self.snapshot),
+                    self.budget.clone(),
+                )),
+            ),
+            false => (ScanOrder::Any, None),
+        };
+        let skip_damaged = self.query.skip_damaged;
+        let mut cursor = self
+            .snapshot
+            .cursor(filter, order, skip_damaged, self.budget.clone())?;
+        while cursor.advance()? {
+            if let Some(stages) = &mut stages
+                && !stages.is_last(&mut cursor)?
+            {
+                continue;
+            }
+            let mut ids = Ids::default();
+            for (at, &column) in by.iter().enumerate() {
+                ids[at] = match cursor.cell(column)? {
+                    Cell::Null => 0,
+                    Cell::Int(value) => self.totals.id(at, Some(&value.to_string())),
+                    Cell::Time(value) => self
+                        .totals
+                        .id(at, Some(&crate::model::time::to_text(value))),
+                    Cell::Text(text) => self.totals.id(at, Some(text)),
+                    Cell::Bytes(bytes) => self.totals.id(at, Some(&String::from_utf8_lossy(bytes))),
+                };
+            }
+            let bucket = match (self.query.step, cursor.cell(Column::Time)?) {
+                (Some(step), Cell::Time(time)) => begin(time, step),
+                _ => 0,
+            };
+            self.totals.add(bucket, ids, 1);
+        }
+        self.work = cursor.work();
+        self.damaged.extend(cursor.damaged().iter().cloned());
+        Ok(())
+    }
+
+    /// Counts part by part, by string ids.
+    fn parts(&mut self, columns: &[TextColumn]) -> Result<()> {
+        let (parts, pruned) = self.snapshot.parts(&self.query.filter);
+        self.work.segments_pruned = pruned;
+        for at in parts {
+            self.budget.check()?;
+            let opened = at.open(&self.snapshot.shared, &mut self.work);
+            let counted = opened.and_then(|part| {
+                // Added up only once the whole part was read: half a damaged one is no answer.
+                let mut groups = Vec::new();
+                self.part(&part, columns, &mut groups)?;
+                self.add(&part, columns, groups)
+            });
+            match counted {
+                Ok(()) => {}
+                Err(StoreError::Damaged(text)) if self.query.skip_damaged => {
+                    self.damaged.push(text);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a part's groups to the totals, by what their strings say.
+    fn add(
+        &mut self,
+        part: &Part,
+        columns: &[TextColumn],
+        groups: Vec<(i64, Ids, u64)>,
+    ) -> Result<()> {
+        const UNKNOWN: u32 = u32::MAX;
+        let mut known: Vec<Vec<u32>> = columns
+            .iter()
+            .map(|&column| vec![UNKNOWN; part.strings(column) as usize + 1])
+            .collect();
+        for (_, ids, _) in &groups {
+            for (at, &column) in columns.iter().enumerate() {
+                let slot = &mut known[at][ids[at] as usize];
+                if *slot != UNKNOWN {
+                    continue;
+                }
+                let text = match ids[at] {
+                    0 => None,
+                    id => Some(part.string(column, id)?),
+                };
+                *slot = match (text, origin(self.query.by[at])) {
+                    (Some(text), Origin::Derived(_, derivation)) => {
+                        let derived = self.snapshot.deriver.derive(derivation, text);
+                        self.totals.id(at, derived.as_deref())
+                    }
+                    (text, _) => self.totals.id(at, text),
+                };
+            }
+        }
+        for (bucket, mut ids, count) in groups {
+            for (id, known) in ids.iter_mut().zip(&known) {
+                *id = known[*id as usize];
+            }
+            self.totals.add(bucket, ids, count);
+        }
+        Ok(())
+    }
+
+    /// Counts one part, by what costs least.
+    fn part(
+        &mut self,
+        part: &Part,
+        columns: &[TextColumn],
+        groups: &mut Vec<(i64, Ids, u64)>,
+    ) -> Result<()> {
+        let filter = &self.query.filter;
+        let whole = filter.terms.is_empty()
+            && filter.since.is_none_or(|since| since <= part.oldest())
+            && filter.until.is_none_or(|until| until > part.newest());
+        if whole && self.query.step.is_none() && part.dead().is_empty() {
+            match columns {
+                [] => {
+                    groups.push((0, Ids::default(), part.rows() as u64));
+                    return Ok(());
+                }
+                &[column] => {
+                    let counts = counts(part, column)?;
+                    groups.extend(
+                        counts
+                            .iter()
+                            .enumerate()
+                            .filter(|(_, count)| count.0 > 0)
+                            .map(|(id, count)| {
+                                let mut ids = Ids::default();
+                                ids[0] = id as u32;
+                                (0, ids, count.0)
+                            }),
+                    );
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        let tally = Tally::new(columns.iter().map(|&column| part.strings(column)));
+        let mut buckets = Buckets {
+            step: self.query.step,
+            bucket: 0,
+            end: i64::MIN,
+            tally,
+            groups,
+        };
+        let Some((hours, edges)) = hours(filter, part) else {
+            self.scan(part, filter, columns, &mut buckets)?;
+            buckets.finish();
+            return Ok(());
+        };
+        let within = Filter {
+            since: Some(hours.start),
+            until: Some(hours.end),
+            terms: filter.terms.clone(),
+        };
+        let deriver = &self.snapshot.deriver;
+        let planned = match part {
+            Part::Sealed(sealed) => {
+                match PartScan::new(part.clone(), &within, Direction::Ascending, deriver)? {
+                    Some(scan) => plan(sealed, &scan, self.query.step, columns),
+                    None => Some(Plan::nothing()),
+                }
+            }
+            Part::Block(..) => None,
+        };
+        match (planned, part) {
+            (Some(planned), Part::Sealed(sealed)) => {
+                self.rollup(sealed, &planned, hours, &mut buckets)?;
+                buckets.finish();
+                for edge in edges.into_iter().flatten() {
+                    let filter = Filter {
+                        since: Some(edge.start),
+                        until: Some(edge.end),
+                        terms: filter.terms.clone(),
+                    };
+                    self.scan(part, &filter, columns, &mut buckets)?;
+                    buckets.finish();
+                }
+            }
+            _ => {
+                self.scan(part, filter, columns, &mut buckets)?;
+                buckets.finish();
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the matching rows of a part.
+    fn scan(
+        &mut self,
+        part: &Part,
+        filter: &Filter,
+        columns: &[TextColumn],
+        buckets: &mut Buckets<'_>,
+    ) -> Result<()> {
+        let deriver = &self.snapshot.deriver;
+        let scan = PartScan::new(part.clone(), filter, Direction::Ascending, deriver)?;
+        let Some(mut scan) = scan else { return Ok(()) };
+        let mut rows = Vec::new();
+        let mut times = Vec::new();
+        let mut ids: [Vec<u32>; COUNT_COLUMNS_MAX] = Default::default();
+        while scan.next_rows(&mut rows, self.budget, &mut self.work)? {
+            let Some(&first) = rows.first() else { continue };
+            let chunk = match part {
+                Part::Block(..) => 0,
+                Part::Sealed(_) => first / limits::CHUNK_ROWS as u32,
+            };
+            let base = chunk * limits::CHUNK_ROWS as u32;
+            if buckets.step.is_some() {
+                part.ints(IntColumn::Time, chunk, &mut times)?;
+            }
+            for (&column, ids) in columns.iter().zip(&mut ids) {
+                part.ids(column, chunk, ids)?;
+            }
+            for &row in &rows {
+                let at = (row - base) as usize;
+                if buckets.step.is_some() {
+                    buckets.enter(times[at]);
+                }
+                let mut group = Ids::default();
+                for (slot, ids) in group.iter_mut().zip(&ids[..columns.len()]) {
+                    *slot = ids[at];
+                }
+                buckets.tally.add(group, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts whole hours of a part from its rollup.
+    fn rollup(
+        &mut self,
+        sealed: &Sealed,
+        plan: &Plan,
+        hours: std::ops::Range<i64>,
+        buckets: &mut Buckets<'_>,
+    ) -> Result<()> {
+        let Some(firsts) = sealed.header.rollups.get(plan.number) else {
+            return Ok(());
+        };
+        if plan.cells.is_empty() {
+            return Ok(());
+        }
+        // A piece may begin in the middle of an hour, so the one before may hold it too.
+        let begin = firsts
+            .partition_point(|&first| first < hours.start)
+            .saturating_sub(1);
+        let end = firsts.partition_point(|&first| first < hours.end);
+        let mut entries = Entries::default();
+        for piece in begin..end {
+            self.budget.check()?;
+            sealed.rollup(plan.number, piece, &mut entries)?;
+            let mut from = 0;
+            for &(hour, to) in &entries.hours {
+                let stretch = from..to as usize;
+                from = to as usize;
+                if !hours.contains(&hour) {
+                    continue;
+                }
+                if buckets.step.is_some() {
+                    buckets.enter(hour);
+                }
+                self.work.rollup_entries += stretch.len() as u64;
+                for at in stretch {
+                    let cell = entries.cells[at] as usize;
+                    let Some(Some(cell)) = plan.cells.get(cell) else {
+                        continue;
+                    };
+                    let matches =
+                        |(column, set): &(usize, IdSet)| set.holds(entries.ids[*column][at]);
+                    if !plan.sets.iter().all(matches) {
+                        continue;
+                    }
+                    let mut group = Ids::default();
+                    for (slot, from) in group.iter_mut().zip(&plan.by) {
+                        *slot = match *from {
+                            From::Cell(column) => cell[column],
+                            From::Ids(column) => entries.ids[column][at],
+                        };
+                    }
+                    buckets.tally.add(group, u64::from(entries.counts[at]));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts of the bucket that rows are in, which come in order of time.
+struct Buckets<'a> {
+    step: Option<i64>,
+    bucket: i64,
+    /// Where the bucket ends.
+    end: i64,
+    tally: Tally,
+    groups: &'a mut Vec<(i64, Ids, u64)>,
+}
+
+impl Buckets<'_> {
+    #[inline]
+    fn enter(&mut self, time: i64) {
+        if time < self.end && time >= self.bucket {
+            return;
+        }
+        self.finish();
+        if let Some(step) = self.step {
+            self.bucket = begin(time, step);
+            self.end = self.bucket.saturating_add(step);
+        }
+    }
+
+    /// Ends the bucket.
+    fn finish(&mut self) {
+        let (bucket, groups) = (self.bucket, &mut *self.groups);
+        self.tally
+            .drain(|ids, count| groups.push((bucket, ids, count)));
+    }
+}
+
+/// The beginning of the bucket that holds an instant.
+fn begin(time: i64, step: i64) -> i64 {
+    time.saturating_sub(time.rem_euclid(step))
+}
+
+/// Where a rollup's entry has the id of a column that is counted by.
+enum From {
+    Cell(usize),
+    Ids(usize),
+}
+
+/// How a rollup answers a query.
+struct Plan {
+    number: usize,
+    /// Per cell its string ids, if it matches.
+    cells: Vec<Option<[u32; CELL.len()]>>,
+    /// What the ids of an entry must be.
+    sets: Vec<(usize, IdSet)>,
+    by: Vec<From>,
+}
+
+impl Plan {
+    /// No entry matches.
+    fn nothing() -> Plan {
+        Plan {
+            number: 0,
+            cells: Vec::new(),
+            sets: Vec::new(),
+            by: Vec::new(),
+        }
+    }
+}
+
+/// The rollup that answers what a scan would, unless the scan is cheaper or none does.
+fn plan(sealed: &Sealed, scan: &PartScan, step: Option<i64>, by: &[TextColumn]) -> Option<Plan> {
+    if step.is_some_and(|step| step % HOUR != 0) {
+        return None;
+    }
+    let sets = scan.id_sets()?;
+    let mut columns: Vec<TextColumn> = by.to_vec();
+    columns.extend(sets.iter().map(|(column, _)| *column));
+    columns.retain(|column| !CELL.contains(column));
+    let number = rollup::fitting(&columns)?;
+    let entries = sealed.header.rollups.get(number)?.len() * rollup::PIECE_ENTRIES;
+    // A row costs about as much as four entries.
+    if scan.candidates().is_some_and(|rows| rows * 4 < entries) {
+        return None;
+    }
+    let place = |column: TextColumn| {
+        let in_cell = CELL
+            .iter()
+            .position(|&known| known == column)
+            .map(From::Cell);
+        let in_ids = || ROLLUPS[number].iter().position(|&known| known == column);
+        in_cell.or_else(|| in_ids().map(From::Ids))
+    };
+    let mut plan = Plan {
+        number,
+        cells: sealed.header.cells.iter().copied().map(Some).collect(),
+        sets: Vec::new(),
+        by: by
+            .iter()
+            .map(|&column| place(column))
+            .collect::<Option<_>>()?,
+    };
+    for (column, set) in sets {
+        match place(column)? {
+            From::Ids(at) => plan.sets.push((at, set.clone())),
+            From::Cell(at) => plan.cells.iter_mut().for_each(|cell| {
+                if cell.is_some_and(|ids| !set.holds(ids[at])) {
+                    *cell = None;
+                }
+            }),
+        }
+    }
+    Some(plan)
+}
+
+/// The whole hours of a filter's range that a part may have, and what is left of the range at both
+/// ends; `None` when there is no whole hour.
+#[expect(clippy::type_complexity, reason = "two optional ranges")]
+fn hours(
+    filter: &Filter,
+    part: &Part,
+) -> Option<(std::ops::Range<i64>, [Option<std::ops::Range<i64>>; 2])> {
+    let (mut start, mut end) = (begin(part.oldest(), HOUR), i64::MAX);
+    let mut edges = [None, None];
+    if let Some(since) = filter.since.filter(|&since| since > part.oldest()) {
+        start = begin(since.saturating_add(HOUR - 1), HOUR);
+        edges[0] = (since < start).then_some(since..start);
+    }
+    if let Some(until) = filter.until.filter(|&until| until <= part.newest()) {
+        end = begin(until, HOUR);
+        edges[1] = (end < until).then_some(end..until);
+    }
+    (start < end).then_some((start..end, edges))
+}
