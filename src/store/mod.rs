@@ -171,14 +171,14 @@ pub struct EventQuery {
     pub skip_damaged: bool,
 }
 
-/// A count of events by the values of columns and by time. The default is the number of all events.
+/// A count of events. The default is the number of all of them.
 #[derive(Debug, Clone, Default)]
 pub struct CountQuery {
     pub filter: Filter,
-    /// The columns whose values tell groups apart, at most [`crate::limits::COUNT_COLUMNS_MAX`].
+    /// What tells groups apart, at most [`crate::limits::COUNT_COLUMNS_MAX`] columns.
     pub by: Vec<Column>,
-    /// The length of a bucket of event time (microseconds, above 0); buckets begin at multiples of it
-    /// since 1970-01-01T00:00Z. Without it there is one bucket.
+    /// The length of a bucket of event time (microseconds, above 0); they begin at its multiples
+    /// since 1970. Without it there is one bucket.
     pub step: Option<i64>,
     /// Count requests, each by its last stage only.
     pub last_stage_only: bool,
@@ -218,12 +218,11 @@ pub struct Work {
     /// Blocks of bodies decompressed.
     pub blocks_read: u64,
     /// Entries of rollups that were added up instead of visiting rows.
-    #[serde(default)]
     pub rollup_entries: u64,
 }
 
 impl Work {
-    /// Adds the work of another part of the same answer.
+    /// Adds the work of another part of the answer.
     pub fn add(&mut self, other: Work) {
         self.elapsed_us += other.elapsed_us;
         self.segments_opened += other.segments_opened;
@@ -369,10 +368,9 @@ pub trait Store: Send + Sync {
     /// Lists events.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
-    /// Counts events by columns and time. A row holds the beginning of the bucket if there is a
-    /// step, the columns' values, and the count. Buckets ascend; within one the most frequent
-    /// group comes first, ties by value; NULL is a value. Groups without events have no row, except
-    /// the one of a count by nothing.
+    /// Counts events. A row holds the beginning of the bucket if there is a step, the columns'
+    /// values, and the count. Buckets ascend; in one the most frequent group comes first, ties by
+    /// value. Groups without events have no row, except the one of a count by nothing.
     fn count(&self, query: &CountQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
     /// Runs one read-only SQL statement in the sandbox.

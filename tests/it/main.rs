@@ -20,6 +20,7 @@ mod bench;
 mod both;
 mod corpus;
 mod corruption;
+mod counts;
 mod dedup;
 mod demo;
 mod docs;

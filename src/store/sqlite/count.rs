@@ -8,11 +8,9 @@ use super::layout::{IntColumn, Origin, TextColumn, origin};
 use super::listing::LastStages;
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
-use super::predicate::IdSet;
-use super::rollup::{self, CELL, Entries, HOUR, ROLLUPS};
+use super::rollupplan::{Plan, hours, plan};
 use super::scan::{Cell, ScanOrder, Snapshot};
-use super::sealed::Sealed;
-use super::tally::{Ids, Tally, Totals};
+use super::tally::{Buckets, Ids, Tally, Totals, begin};
 use crate::limits::{self, COUNT_COLUMNS_MAX};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
@@ -256,13 +254,7 @@ impl Counting<'_> {
             }
         }
         let tally = Tally::new(columns.iter().map(|&column| part.strings(column)));
-        let mut buckets = Buckets {
-            step: self.query.step,
-            bucket: 0,
-            end: i64::MIN,
-            tally,
-            groups,
-        };
+        let mut buckets = Buckets::new(self.query.step, tally, groups);
         let Some((hours, edges)) = hours(filter, part) else {
             self.scan(part, filter, columns, &mut buckets)?;
             buckets.finish();
@@ -285,7 +277,7 @@ impl Counting<'_> {
         };
         match (planned, part) {
             (Some(planned), Part::Sealed(sealed)) => {
-                self.rollup(sealed, &planned, hours, &mut buckets)?;
+                planned.add_up(sealed, hours, self.budget, &mut self.work, &mut buckets)?;
                 buckets.finish();
                 for edge in edges.into_iter().flatten() {
                     let filter = Filter {
@@ -346,191 +338,4 @@ impl Counting<'_> {
         }
         Ok(())
     }
-
-    /// Counts whole hours of a part from its rollup.
-    fn rollup(
-        &mut self,
-        sealed: &Sealed,
-        plan: &Plan,
-        hours: std::ops::Range<i64>,
-        buckets: &mut Buckets<'_>,
-    ) -> Result<()> {
-        let Some(firsts) = sealed.header.rollups.get(plan.number) else {
-            return Ok(());
-        };
-        if plan.cells.is_empty() {
-            return Ok(());
-        }
-        // A piece may begin in the middle of an hour, so the one before may hold it too.
-        let begin = firsts
-            .partition_point(|&first| first < hours.start)
-            .saturating_sub(1);
-        let end = firsts.partition_point(|&first| first < hours.end);
-        let mut entries = Entries::default();
-        for piece in begin..end {
-            self.budget.check()?;
-            sealed.rollup(plan.number, piece, &mut entries)?;
-            let mut from = 0;
-            for &(hour, to) in &entries.hours {
-                let stretch = from..to as usize;
-                from = to as usize;
-                if !hours.contains(&hour) {
-                    continue;
-                }
-                if buckets.step.is_some() {
-                    buckets.enter(hour);
-                }
-                self.work.rollup_entries += stretch.len() as u64;
-                for at in stretch {
-                    let cell = entries.cells[at] as usize;
-                    let Some(Some(cell)) = plan.cells.get(cell) else {
-                        continue;
-                    };
-                    let matches =
-                        |(column, set): &(usize, IdSet)| set.holds(entries.ids[*column][at]);
-                    if !plan.sets.iter().all(matches) {
-                        continue;
-                    }
-                    let mut group = Ids::default();
-                    for (slot, from) in group.iter_mut().zip(&plan.by) {
-                        *slot = match *from {
-                            From::Cell(column) => cell[column],
-                            From::Ids(column) => entries.ids[column][at],
-                        };
-                    }
-                    buckets.tally.add(group, u64::from(entries.counts[at]));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Counts of the bucket that rows are in, which come in order of time.
-struct Buckets<'a> {
-    step: Option<i64>,
-    bucket: i64,
-    /// Where the bucket ends.
-    end: i64,
-    tally: Tally,
-    groups: &'a mut Vec<(i64, Ids, u64)>,
-}
-
-impl Buckets<'_> {
-    #[inline]
-    fn enter(&mut self, time: i64) {
-        if time < self.end && time >= self.bucket {
-            return;
-        }
-        self.finish();
-        if let Some(step) = self.step {
-            self.bucket = begin(time, step);
-            self.end = self.bucket.saturating_add(step);
-        }
-    }
-
-    /// Ends the bucket.
-    fn finish(&mut self) {
-        let (bucket, groups) = (self.bucket, &mut *self.groups);
-        self.tally
-            .drain(|ids, count| groups.push((bucket, ids, count)));
-    }
-}
-
-/// The beginning of the bucket that holds an instant.
-fn begin(time: i64, step: i64) -> i64 {
-    time.saturating_sub(time.rem_euclid(step))
-}
-
-/// Where a rollup's entry has the id of a column that is counted by.
-enum From {
-    Cell(usize),
-    Ids(usize),
-}
-
-/// How a rollup answers a query.
-struct Plan {
-    number: usize,
-    /// Per cell its string ids, if it matches.
-    cells: Vec<Option<[u32; CELL.len()]>>,
-    /// What the ids of an entry must be.
-    sets: Vec<(usize, IdSet)>,
-    by: Vec<From>,
-}
-
-impl Plan {
-    /// No entry matches.
-    fn nothing() -> Plan {
-        Plan {
-            number: 0,
-            cells: Vec::new(),
-            sets: Vec::new(),
-            by: Vec::new(),
-        }
-    }
-}
-
-/// The rollup that answers what a scan would, unless the scan is cheaper or none does.
-fn plan(sealed: &Sealed, scan: &PartScan, step: Option<i64>, by: &[TextColumn]) -> Option<Plan> {
-    if step.is_some_and(|step| step % HOUR != 0) {
-        return None;
-    }
-    let sets = scan.id_sets()?;
-    let mut columns: Vec<TextColumn> = by.to_vec();
-    columns.extend(sets.iter().map(|(column, _)| *column));
-    columns.retain(|column| !CELL.contains(column));
-    let number = rollup::fitting(&columns)?;
-    let entries = sealed.header.rollups.get(number)?.len() * rollup::PIECE_ENTRIES;
-    // A row costs about as much as four entries.
-    if scan.candidates().is_some_and(|rows| rows * 4 < entries) {
-        return None;
-    }
-    let place = |column: TextColumn| {
-        let in_cell = CELL
-            .iter()
-            .position(|&known| known == column)
-            .map(From::Cell);
-        let in_ids = || ROLLUPS[number].iter().position(|&known| known == column);
-        in_cell.or_else(|| in_ids().map(From::Ids))
-    };
-    let mut plan = Plan {
-        number,
-        cells: sealed.header.cells.iter().copied().map(Some).collect(),
-        sets: Vec::new(),
-        by: by
-            .iter()
-            .map(|&column| place(column))
-            .collect::<Option<_>>()?,
-    };
-    for (column, set) in sets {
-        match place(column)? {
-            From::Ids(at) => plan.sets.push((at, set.clone())),
-            From::Cell(at) => plan.cells.iter_mut().for_each(|cell| {
-                if cell.is_some_and(|ids| !set.holds(ids[at])) {
-                    *cell = None;
-                }
-            }),
-        }
-    }
-    Some(plan)
-}
-
-/// The whole hours of a filter's range that a part may have, and what is left of the range at both
-/// ends; `None` when there is no whole hour.
-#[expect(clippy::type_complexity, reason = "two optional ranges")]
-fn hours(
-    filter: &Filter,
-    part: &Part,
-) -> Option<(std::ops::Range<i64>, [Option<std::ops::Range<i64>>; 2])> {
-    let (mut start, mut end) = (begin(part.oldest(), HOUR), i64::MAX);
-    let mut edges = [None, None];
-    if let Some(since) = filter.since.filter(|&since| since > part.oldest()) {
-        start = begin(since.saturating_add(HOUR - 1), HOUR);
-        edges[0] = (since < start).then_some(since..start);
-    }
-    if let Some(until) = filter.until.filter(|&until| until <= part.newest()) {
-        end = begin(until, HOUR);
-        edges[1] = (end < until).then_some(end..until);
-    }
-    (start < end).then_some((start..end, edges))
 }

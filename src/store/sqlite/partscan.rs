@@ -1,9 +1,10 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
 use super::contains::{self, Needles};
+use super::idset::IdSet;
 use super::layout::{IntColumn, TextColumn};
 use super::part::Part;
-use super::predicate::{self, Compiled, Deriver, IdSet, Predicate};
+use super::predicate::{self, Compiled, Deriver, Predicate};
 use super::uri;
 use crate::limits;
 use crate::model::value::Value;
@@ -105,21 +106,16 @@ impl PartScan {
         }))
     }
 
-    /// How many rows it looks at, when row lists say so.
+    /// How many rows it looks at, if row lists say so.
     pub(crate) fn candidates(&self) -> Option<usize> {
         self.candidates.as_ref().map(Vec::len)
     }
 
-    /// What it tests beside the time, if those are sets of string ids only.
+    /// What it tests beside the time, if only sets of string ids.
     pub(crate) fn id_sets(&self) -> Option<Vec<(TextColumn, &IdSet)>> {
-        if !self.bytes.is_empty() {
-            return None;
-        }
-        let set = |predicate| match predicate {
-            &Predicate::Ids(column, ref set) => Some((column, set)),
-            _ => None,
-        };
-        self.predicates.iter().map(set).collect()
+        let sets = self.predicates.iter().map(Predicate::id_set);
+        sets.collect::<Option<_>>()
+            .filter(|_| self.bytes.is_empty())
     }
 
     /// The next matching rows, in the scan's direction; false at the end. May give none and go on.
@@ -470,7 +466,7 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
         return Ok(None);
     };
     let mut lists: Vec<(u64, TextColumn, Vec<u32>)> = Vec::new();
-    let mut consider = |column: TextColumn, set: &predicate::IdSet| -> Result<()> {
+    let mut consider = |column: TextColumn, set: &IdSet| -> Result<()> {
         if !column.has_postings() || set.holds(0) || set.count() > CANDIDATE_STRINGS_MAX {
             return Ok(());
         }

@@ -106,9 +106,9 @@ pub(crate) struct BodyAt {
 /// An open sealed segment.
 pub(crate) struct Sealed {
     pub(crate) header: Header,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     connection: Mutex<Connection>,
-    strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
+    pub(crate) strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
     key_index: OnceLock<Vec<u8>>,
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
@@ -523,48 +523,6 @@ impl Sealed {
         let compressed = self.piece(Piece::Body, 0, number as u32)?;
         Frame::unpack(&compressed, at.events as usize, at.size as usize)
     }
-
-    /// Reads and checks everything.
-    pub(crate) fn verify(&self) -> Result<()> {
-        let mut numbers = Vec::new();
-        let mut ids = Vec::new();
-        let mut keys = Vec::new();
-        for chunk in 0..self.chunks() {
-            for &column in IntColumn::ALL {
-                self.ints(column, chunk, &mut numbers)?;
-            }
-            for &column in TextColumn::ALL {
-                self.ids(column, chunk, &mut ids)?;
-            }
-            self.audit_keys(chunk, &mut keys)?;
-        }
-        for &column in TextColumn::ALL {
-            for number in 0..self.strings[column as usize].len() {
-                self.strings_piece(column, number as u32)?;
-            }
-            self.postings(column, 1, true, &mut |_, _| true)?;
-        }
-        let mut entries = rollup::Entries::default();
-        for (number, firsts) in self.header.rollups.iter().enumerate() {
-            let mut events = 0;
-            for piece in 0..firsts.len() {
-                self.rollup(number, piece, &mut entries)?;
-                events += entries
-                    .counts
-                    .iter()
-                    .map(|&count| u64::from(count))
-                    .sum::<u64>();
-            }
-            if events != u64::from(self.header.rows) {
-                return Err(wrong(
-                    &self.path,
-                    "a rollup does not count every event once",
-                ));
-            }
-        }
-        (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
-        (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
-    }
 }
 
 /// The bytes of a key that the audit id index holds: those that differ within a piece.
@@ -594,7 +552,7 @@ pub(crate) fn piece_checksum(id: i64, data: &[u8]) -> i64 {
     codec::checksum(Piece::Header as u64, id as u64, data)
 }
 
-fn wrong(path: &Path, what: &str) -> StoreError {
+pub(crate) fn wrong(path: &Path, what: &str) -> StoreError {
     StoreError::Damaged(format!("{}: {what}", path.display()))
 }
 

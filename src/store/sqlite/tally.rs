@@ -77,6 +77,58 @@ impl Tally {
     }
 }
 
+/// Counts of the bucket that rows are in, which come in order of time.
+pub(crate) struct Buckets<'a> {
+    pub(crate) step: Option<i64>,
+    bucket: i64,
+    /// Where the bucket ends.
+    end: i64,
+    pub(crate) tally: Tally,
+    groups: &'a mut Vec<(i64, Ids, u64)>,
+}
+
+impl<'a> Buckets<'a> {
+    /// For groups of buckets of `step`, or of all times.
+    pub(crate) fn new(
+        step: Option<i64>,
+        tally: Tally,
+        groups: &'a mut Vec<(i64, Ids, u64)>,
+    ) -> Self {
+        Buckets {
+            step,
+            bucket: 0,
+            end: i64::MIN,
+            tally,
+            groups,
+        }
+    }
+
+    /// Goes on to the bucket that holds an instant.
+    #[inline]
+    pub(crate) fn enter(&mut self, time: i64) {
+        if time < self.end && time >= self.bucket {
+            return;
+        }
+        self.finish();
+        if let Some(step) = self.step {
+            self.bucket = begin(time, step);
+            self.end = self.bucket.saturating_add(step);
+        }
+    }
+
+    /// Ends the bucket.
+    pub(crate) fn finish(&mut self) {
+        let (bucket, groups) = (self.bucket, &mut *self.groups);
+        self.tally
+            .drain(|ids, count| groups.push((bucket, ids, count)));
+    }
+}
+
+/// The beginning of the bucket that holds an instant.
+pub(crate) fn begin(time: i64, step: i64) -> i64 {
+    time.saturating_sub(time.rem_euclid(step))
+}
+
 /// The texts of a column over all parts; id 0 is absent.
 #[derive(Default)]
 struct Texts {

@@ -1,0 +1,50 @@
+//! Checking a sealed segment whole.
+
+use super::layout::{IntColumn, TextColumn};
+use super::rollup;
+use super::sealed::{Sealed, wrong};
+use crate::store::Result;
+
+impl Sealed {
+    /// Reads and checks everything.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let mut numbers = Vec::new();
+        let mut ids = Vec::new();
+        let mut keys = Vec::new();
+        for chunk in 0..self.chunks() {
+            for &column in IntColumn::ALL {
+                self.ints(column, chunk, &mut numbers)?;
+            }
+            for &column in TextColumn::ALL {
+                self.ids(column, chunk, &mut ids)?;
+            }
+            self.audit_keys(chunk, &mut keys)?;
+        }
+        for &column in TextColumn::ALL {
+            for number in 0..self.strings[column as usize].len() {
+                self.strings_piece(column, number as u32)?;
+            }
+            self.postings(column, 1, true, &mut |_, _| true)?;
+        }
+        let mut entries = rollup::Entries::default();
+        for (number, firsts) in self.header.rollups.iter().enumerate() {
+            let mut events = 0;
+            for piece in 0..firsts.len() {
+                self.rollup(number, piece, &mut entries)?;
+                events += entries
+                    .counts
+                    .iter()
+                    .map(|&count| u64::from(count))
+                    .sum::<u64>();
+            }
+            if events != u64::from(self.header.rows) {
+                return Err(wrong(
+                    &self.path,
+                    "a rollup does not count every event once",
+                ));
+            }
+        }
+        (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
+        (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
+    }
+}
