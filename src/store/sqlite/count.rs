@@ -1,6 +1,7 @@
 //! Counting events by columns and time: from rollups, from row lists or by a scan, whichever reads
 //! least. All three give the same numbers; a part that lacks a rollup is scanned.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::groups::counts;
@@ -8,8 +9,10 @@ use super::layout::{IntColumn, Origin, TextColumn, origin};
 use super::listing::LastStages;
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
-use super::rollupplan::{Plan, hours, plan};
+use super::predicate::{self, Compiled, Predicate};
+use super::rollupplan::{Asked, Plan, Span};
 use super::scan::{Cell, ScanOrder, Snapshot};
+use super::sealed::Sealed;
 use super::tally::{Buckets, Ids, Tally, Totals, begin};
 use crate::limits::{self, COUNT_COLUMNS_MAX};
 use crate::model::column::{Column, Kind};
@@ -226,75 +229,65 @@ impl Counting<'_> {
         groups: &mut Vec<(i64, Ids, u64)>,
     ) -> Result<()> {
         let filter = &self.query.filter;
-        let whole = filter.terms.is_empty()
+        let unfiltered = filter.terms.is_empty()
             && filter.since.is_none_or(|since| since <= part.oldest())
-            && filter.until.is_none_or(|until| until > part.newest());
-        if whole && self.query.step.is_none() && part.dead().is_empty() {
-            match columns {
-                [] => {
-                    groups.push((0, Ids::default(), part.rows() as u64));
-                    return Ok(());
-                }
-                &[column] => {
-                    let counts = counts(part, column)?;
-                    groups.extend(
-                        counts
-                            .iter()
-                            .enumerate()
-                            .filter(|(_, count)| count.0 > 0)
-                            .map(|(id, count)| {
-                                let mut ids = Ids::default();
-                                ids[0] = id as u32;
-                                (0, ids, count.0)
-                            }),
-                    );
-                    return Ok(());
-                }
-                _ => {}
-            }
+            && filter.until.is_none_or(|until| until > part.newest())
+            && self.query.step.is_none();
+        if unfiltered && columns.is_empty() {
+            let rows = part.rows() - part.dead().len();
+            groups.push((0, Ids::default(), rows as u64));
+            return Ok(());
         }
         let tally = Tally::new(columns.iter().map(|&column| part.strings(column)));
         let mut buckets = Buckets::new(self.query.step, tally, groups);
-        let Some((hours, edges)) = hours(filter, part) else {
-            self.scan(part, filter, columns, &mut buckets)?;
+        let span = Span::new(filter, part, self.query.step);
+        let planned = match (part, span) {
+            (Part::Sealed(sealed), Some(span)) => {
+                let plan = self.plan(part, sealed, &span, columns)?;
+                plan.map(|plan| (sealed, span, plan))
+            }
+            _ => None,
+        };
+        let Some((sealed, span, plan)) = planned else {
+            match columns {
+                &[column] if unfiltered => listed(part, column, &mut buckets.tally)?,
+                _ => self.scan(part, filter, columns, &mut buckets)?,
+            }
             buckets.finish();
             return Ok(());
         };
-        let within = Filter {
-            since: Some(hours.start),
-            until: Some(hours.end),
-            terms: filter.terms.clone(),
-        };
-        let deriver = &self.snapshot.deriver;
-        let planned = match part {
-            Part::Sealed(sealed) => {
-                match PartScan::new(part.clone(), &within, Direction::Ascending, deriver)? {
-                    Some(scan) => plan(sealed, &scan, self.query.step, columns),
-                    None => Some(Plan::nothing()),
-                }
-            }
-            Part::Block(..) => None,
-        };
-        match (planned, part) {
-            (Some(planned), Part::Sealed(sealed)) => {
-                planned.add_up(sealed, hours, self.budget, &mut self.work, &mut buckets)?;
-                buckets.finish();
-                for edge in edges.into_iter().flatten() {
-                    let filter = Filter {
-                        since: Some(edge.start),
-                        until: Some(edge.end),
-                        terms: filter.terms.clone(),
-                    };
-                    self.scan(part, &filter, columns, &mut buckets)?;
-                    buckets.finish();
-                }
-            }
-            _ => {
-                self.scan(part, filter, columns, &mut buckets)?;
-                buckets.finish();
-            }
+        plan.add_up(sealed, &span, self.budget, &mut self.work, &mut buckets)?;
+        buckets.finish();
+        for edge in span.edges.into_iter().flatten() {
+            self.scan(part, &within(filter, edge), columns, &mut buckets)?;
+            buckets.finish();
         }
         Ok(())
+    }
+
+    /// How a rollup answers for a part, if one does.
+    fn plan(
+        &self,
+        part: &Part,
+        sealed: &Sealed,
+        span: &Span,
+        by: &[TextColumn],
+    ) -> Result<Option<Plan>> {
+        let filter = &self.query.filter;
+        let deriver = &self.snapshot.deriver;
+        let step = self.query.step;
+        let asked = Asked { span, step, by };
+        if span.whole {
+            // Totals are so short that no scan is cheaper.
+            let Compiled::All(predicates) = predicate::compile(filter, part, deriver)? else {
+                return Ok(None);
+            };
+            let sets: Option<Vec<_>> = predicates.iter().map(Predicate::id_set).collect();
+            return Ok(sets.and_then(|sets| Plan::new(sealed, &sets, None, &asked)));
+        }
+        let within = within(filter, span.hours.clone());
+        let scan = PartScan::new(part.clone(), &within, Direction::Ascending, deriver)?;
+        Ok(scan.and_then(|scan| Plan::new(sealed, &scan.id_sets()?, scan.candidates(), &asked)))
     }
 
     /// Counts the matching rows of a part.
@@ -338,4 +331,25 @@ impl Counting<'_> {
         }
         Ok(())
     }
+}
+
+/// The same terms within another range.
+fn within(filter: &Filter, range: Range<i64>) -> Filter {
+    Filter {
+        since: Some(range.start),
+        until: Some(range.end),
+        terms: filter.terms.clone(),
+    }
+}
+
+/// Counts the rows of each string from the lists of rows.
+fn listed(part: &Part, column: TextColumn, tally: &mut Tally) -> Result<()> {
+    for (id, (count, ..)) in (0..).zip(counts(part, column)?) {
+        if count > 0 {
+            let mut ids = Ids::default();
+            ids[0] = id;
+            tally.add(ids, count);
+        }
+    }
+    Ok(())
 }

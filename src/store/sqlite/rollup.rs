@@ -3,7 +3,8 @@
 //!
 //! A rollup is a list of entries in order of hour, cut into pieces. An entry is its hour, the string
 //! ids of the rollup's columns, a *cell* (a combination of the few-valued columns in [`CELL`], kept
-//! once per segment) and a count. Entries that say the same add up.
+//! once per segment) and a count. Entries that say the same add up. Each rollup stands there twice:
+//! by hour, and added up over the whole segment (its *totals*), which is far shorter.
 
 use super::codec::{ChunkRef, Reader, damaged, encode_chunk, put_varint};
 use super::layout::TextColumn;
@@ -20,6 +21,9 @@ pub(crate) const CELL: [TextColumn; 4] = [
     TextColumn::Code,
     TextColumn::Outcome,
 ];
+
+/// In the number of a rollup's pieces: these are its totals.
+pub(crate) const TOTALS: u8 = 0x80;
 
 /// The most columns of a rollup beside [`CELL`].
 pub(crate) const WIDEST: usize = 2;

@@ -5,7 +5,9 @@ use std::hash::BuildHasherDefault;
 use rustc_hash::FxHasher;
 
 use super::layout::{IntColumn, TextColumn};
-use super::rollup::{CELL, Entries, HELD_ENTRIES_MAX, HOUR, PIECE_ENTRIES, ROLLUPS, WIDEST};
+use super::rollup::{
+    CELL, Entries, HELD_ENTRIES_MAX, HOUR, PIECE_ENTRIES, ROLLUPS, TOTALS, WIDEST,
+};
 use super::sealed::{Header, Piece};
 use super::segfile::SegmentFile;
 use crate::limits;
@@ -83,8 +85,9 @@ pub(crate) fn put_rollups(
         if let Some(hour) = hour {
             rollup.end(file, hour)?;
         }
-        rollup.flush(file)?;
-        header.rollups.push(rollup.firsts);
+        let (firsts, totals) = rollup.finish(file, header.oldest)?;
+        header.rollups.push(firsts);
+        header.totals.push(totals);
     }
     Ok(())
 }
@@ -95,12 +98,19 @@ struct Rollup {
     /// Its columns, as places in [`COLUMNS`].
     columns: Vec<usize>,
     /// What the hour has so far.
-    held: Map<([u32; WIDEST], u32), u32>,
+    held: Held,
     sorted: Vec<(([u32; WIDEST], u32), u32)>,
     entries: Entries,
     /// The first hour of each piece.
     firsts: Vec<i64>,
+    /// The same for the whole segment.
+    whole: Entries,
+    totals: Held,
+    pieces: u32,
 }
+
+/// Counts by ids and cell.
+type Held = Map<([u32; WIDEST], u32), u32>;
 
 impl Rollup {
     fn new(number: usize) -> Rollup {
@@ -112,6 +122,9 @@ impl Rollup {
             sorted: Vec::new(),
             entries: Entries::default(),
             firsts: Vec::new(),
+            whole: Entries::default(),
+            totals: Held::default(),
+            pieces: 0,
         }
     }
 
@@ -131,11 +144,22 @@ impl Rollup {
         self.sorted.sort_unstable();
         for &((ids, cell), count) in &self.sorted {
             self.entries.push(hour, ids, cell, count);
+            *self.totals.entry((ids, cell)).or_default() += count;
         }
         if self.entries.len() >= PIECE_ENTRIES {
             self.flush(file)?;
         }
+        if self.totals.len() >= HELD_ENTRIES_MAX {
+            self.flush_totals(file, hour)?;
+        }
         Ok(())
+    }
+
+    /// Writes what is left; the first hours of the pieces, and how many the totals have.
+    fn finish(mut self, file: &mut SegmentFile, oldest: i64) -> Result<(Vec<i64>, u32)> {
+        self.flush(file)?;
+        self.flush_totals(file, oldest.div_euclid(HOUR).wrapping_mul(HOUR))?;
+        Ok((self.firsts, self.pieces))
     }
 
     fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
@@ -153,8 +177,30 @@ impl Rollup {
         Ok(())
     }
 
+    fn flush_totals(&mut self, file: &mut SegmentFile, hour: i64) -> Result<()> {
+        self.sorted.clear();
+        self.sorted.extend(self.totals.drain());
+        self.sorted.sort_unstable();
+        // An hour adds at most what may be held of one.
+        for entries in self.sorted.chunks(HELD_ENTRIES_MAX) {
+            self.whole.clear();
+            for &((ids, cell), count) in entries {
+                self.whole.push(hour, ids, cell, count);
+            }
+            let packed = self
+                .whole
+                .pack()
+                .map_err(|error| StoreError::Io(error.to_string()))?;
+            let number = self.number | TOTALS;
+            file.piece("rollups", Piece::Rollup, number, self.pieces, &packed)?;
+            self.pieces += 1;
+        }
+        Ok(())
+    }
+
     fn bytes(&self) -> usize {
-        (self.held.capacity() + self.sorted.capacity()) * 20 + self.entries.len() * 20
+        let held = self.held.capacity() + self.totals.capacity() + self.sorted.capacity();
+        (held + self.entries.len() + self.whole.len()) * 20
     }
 }
 

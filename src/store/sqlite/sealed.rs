@@ -77,6 +77,9 @@ pub(crate) struct Header {
     pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
     #[serde(default)]
     pub(crate) rollups: Vec<Vec<i64>>,
+    /// How many pieces each rollup's totals have.
+    #[serde(default)]
+    pub(crate) totals: Vec<u32>,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
     pub(crate) zstd_level: i32,
     /// Bytes per component.
@@ -491,13 +494,8 @@ impl Sealed {
     }
 
     /// Reads a piece of a rollup.
-    pub(crate) fn rollup(
-        &self,
-        number: usize,
-        piece: usize,
-        out: &mut rollup::Entries,
-    ) -> Result<()> {
-        out.unpack(&self.piece(Piece::Rollup, number as u8, piece as u32)?)
+    pub(crate) fn rollup(&self, number: u8, piece: usize, out: &mut rollup::Entries) -> Result<()> {
+        out.unpack(&self.piece(Piece::Rollup, number, piece as u32)?)
             .map_err(|error| wrong(&self.path, &error.to_string()))
     }
 

@@ -27,9 +27,12 @@ impl Sealed {
             self.postings(column, 1, true, &mut |_, _| true)?;
         }
         let mut entries = rollup::Entries::default();
-        for (number, firsts) in self.header.rollups.iter().enumerate() {
+        let hourly = self.header.rollups.iter().map(Vec::len);
+        let hourly = (0..).zip(hourly);
+        let totals = self.header.totals.iter().map(|&pieces| pieces as usize);
+        for (number, pieces) in hourly.chain((rollup::TOTALS..).zip(totals)) {
             let mut events = 0;
-            for piece in 0..firsts.len() {
+            for piece in 0..pieces {
                 self.rollup(number, piece, &mut entries)?;
                 events += entries
                     .counts
