@@ -1,6 +1,9 @@
 //! What questions need from inside the bodies of writes: images, what a pod may do, role bindings,
 //! owners. Nothing found here, or not found, makes an event refused.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use super::fields::Fields;
