@@ -23,6 +23,7 @@ mod corruption;
 mod demo;
 mod docs;
 mod durability;
+mod facts;
 mod full_disk;
 mod licences;
 mod output;
