@@ -51,6 +51,17 @@ pub(super) struct Wanted {
     pub bindings: bool,
 }
 
+impl Wanted {
+    /// Whether all members of an object that matter are in a set of nodes. What has a spec has no
+    /// template beside it.
+    pub(super) fn all_in(self, seen: u64) -> bool {
+        let is = |node: Node| seen & node.bit() != 0;
+        (!self.owner || is(Node::Metadata))
+            && (!self.pods || is(Node::Spec) || is(Node::Template))
+            && (!self.bindings || (is(Node::RoleRef) && is(Node::Subjects)))
+    }
+}
+
 impl Node {
     /// The bit of this node in a set of nodes.
     pub(super) fn bit(self) -> u64 {

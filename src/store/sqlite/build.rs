@@ -9,15 +9,15 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use super::bodies::{self, BodySource, ClusterKey, cluster_order};
-use super::codec::{Chunk, encode_chunk, put_varint};
+use super::codec::{Chunk, encode_chunk, encode_sparse, put_varint};
 use super::database::{self, Access, FileKind, failed, io_failed};
 use super::dedup;
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::part::Part;
 use super::postings::put_posting;
 use super::sealed::{
-    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, LENGTHS_PER_PIECE, Piece, STRINGS_PER_PIECE,
-    Sealed, audit_prefix, chunk_checksum, pack_lengths, piece_checksum, piece_id, table,
+    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, audit_prefix,
+    chunk_checksum, pack_lengths, piece_checksum, piece_id, table,
 };
 use super::views;
 use crate::limits;
@@ -305,12 +305,11 @@ fn put_ids(writer: &mut Writer, column: TextColumn, ids: &[u32]) -> Result<()> {
     for (number, ids) in ids.chunks(limits::CHUNK_ROWS).enumerate() {
         values.clear();
         values.extend(ids.iter().map(|&id| i64::from(id)));
-        writer.chunk(
-            "text columns",
-            column as u8,
-            number as u32,
-            &encode_chunk(&values),
-        )?;
+        let chunk = match column.fact() {
+            Some(_) => encode_sparse(&values),
+            None => encode_chunk(&values),
+        };
+        writer.chunk("text columns", column as u8, number as u32, &chunk)?;
     }
     Ok(())
 }
@@ -450,16 +449,9 @@ fn put_bodies(
     }
     let (index, count) = (blocks.index, blocks.count);
     writer.piece("bodies", Piece::BodyIndex, 0, 0, &index)?;
-    let mut lengths = vec![0; ranks.len()];
-    for (&rank, length) in ranks
-        .iter()
-        .zip(ColumnSource::new(parts, order).ints(IntColumn::RawBytes)?)
-    {
-        lengths[rank as usize] = length as u32;
-    }
-    for (number, lengths) in lengths.chunks(LENGTHS_PER_PIECE).enumerate() {
-        let packed = pack_lengths(lengths)?;
-        writer.piece("lengths", Piece::Lengths, 0, number as u32, &packed)?;
+    let lengths = ColumnSource::new(parts, order).ints(IntColumn::RawBytes)?;
+    for (number, packed) in pack_lengths(&ranks, &lengths)?.iter().enumerate() {
+        writer.piece("lengths", Piece::Lengths, 0, number as u32, packed)?;
     }
     put_ints(writer, "numbers", IntColumn::Rank, &ranks)?;
     Ok(count)

@@ -3,10 +3,12 @@
 
 use super::facts;
 use super::layout::{Origin, origin};
+use super::predicate;
 use crate::model::column::{Column, Kind};
 use crate::model::json::body_problem;
 use crate::model::normalise::normalise;
 use crate::model::value::Value;
+use crate::store::filter::{Term, Test};
 
 /// The value of a column from the exact bytes of an event.
 pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
@@ -46,4 +48,23 @@ pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
 
 fn json(text: Option<&str>) -> Value {
     text.map_or(Value::Null, |text| Value::Json(text.into()))
+}
+
+/// A test on an event's bytes, without its negation.
+pub(crate) fn matches(term: &Term, raw: &[u8]) -> bool {
+    match &term.test {
+        Test::Contains { any } => any
+            .iter()
+            .any(|needle| memchr::memmem::find(raw, needle).is_some()),
+        Test::Text { column, any } => match self::column(*column, raw) {
+            Value::Text(text) | Value::Json(text) => predicate::text_matches(*column, &text, any),
+            _ => false,
+        },
+        Test::Number { column, any } => match self::column(*column, raw) {
+            Value::Int(value) => predicate::in_any(value, any),
+            _ => false,
+        },
+        Test::Absent { column } => matches!(self::column(*column, raw), Value::Null),
+        Test::Resource { .. } => false,
+    }
 }

@@ -9,10 +9,11 @@ use super::chunkcache::CachedChunk;
 use super::groups::Groups;
 use super::layout::{self, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
-use super::partscan::{self, Direction, PartScan, UriColumns};
+use super::partscan::{self, Direction, PartScan};
 use super::predicate;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
 use super::sealed::split;
+use super::uricolumns::{UriColumns, of_uri};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::Filter;
@@ -366,7 +367,7 @@ impl Cursor {
                     .map(|id| part.string(TextColumn::Subresource, id))
                     .transpose()?;
                 let text = there
-                    .then(|| partscan::of_uri(column, &stream.uri, subresource))
+                    .then(|| of_uri(column, &stream.uri, subresource))
                     .flatten();
                 self.scratch = text.map_or(Value::Null, Value::text);
             }

@@ -20,6 +20,7 @@ mod dedup;
 mod engine;
 mod facts;
 mod groups;
+mod idset;
 mod layout;
 mod lean;
 mod ledger;
@@ -40,6 +41,7 @@ mod sealed;
 pub mod sql;
 mod state;
 mod uri;
+mod uricolumns;
 mod views;
 mod writer;
 

@@ -1,17 +1,13 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
-use std::borrow::Cow;
-
 use super::contains::{self, Needles};
 use super::facts;
+use super::idset::IdSet;
 use super::layout::{self, IntColumn, TextColumn};
 use super::part::Part;
 use super::predicate::{self, Compiled, Deriver, Predicate};
-use super::uri;
+use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
-use crate::model::column::Column;
-use crate::model::normalise;
-use crate::model::value::Value;
 use crate::store::filter::{Filter, Term, Test};
 use crate::store::{Budget, Result, Work};
 
@@ -365,7 +361,7 @@ impl PartScan {
                 work.blocks_read += self.part.raw(rows, &mut |row, raw| {
                     if rest
                         .iter()
-                        .all(|term| raw_matches(term, &raw) != term.negate)
+                        .all(|term| super::bytes::matches(term, &raw) != term.negate)
                     {
                         keep.push(row);
                     }
@@ -380,81 +376,6 @@ impl PartScan {
     }
 }
 
-/// What a column makes of the request URI.
-pub(crate) fn of_uri<'u>(
-    column: Column,
-    uri: &'u str,
-    subresource: Option<&str>,
-) -> Option<Cow<'u, str>> {
-    match column {
-        Column::Path => uri.split('?').next().map(Cow::Borrowed),
-        Column::Command => normalise::command(uri, subresource).map(Cow::Owned),
-        _ => Some(Cow::Borrowed(uri)),
-    }
-}
-
-/// The columns of one chunk that request URIs are made of.
-#[derive(Default)]
-pub(crate) struct UriColumns {
-    columns: [Vec<u32>; 7],
-}
-
-impl UriColumns {
-    pub(crate) const ORDER: [TextColumn; 7] = [
-        TextColumn::RequestUri,
-        TextColumn::ApiGroup,
-        TextColumn::ApiVersion,
-        TextColumn::Resource,
-        TextColumn::Subresource,
-        TextColumn::Namespace,
-        TextColumn::Name,
-    ];
-
-    pub(crate) fn load(&mut self, part: &Part, chunk: u32) -> Result<()> {
-        for (column, ids) in Self::ORDER.into_iter().zip(&mut self.columns) {
-            part.ids(column, chunk, ids)?;
-        }
-        Ok(())
-    }
-
-    /// The subresource of the row at an offset of the chunk.
-    fn subresource<'p>(&self, part: &'p Part, offset: usize) -> Result<Option<&'p str>> {
-        match self.columns[4][offset] {
-            0 => Ok(None),
-            id => part.string(TextColumn::Subresource, id).map(Some),
-        }
-    }
-
-    /// Writes the URI of the row at an offset of the chunk; false when it has none.
-    pub(crate) fn restore(&self, part: &Part, offset: usize, out: &mut String) -> Result<bool> {
-        let ids = std::array::from_fn(|index| self.columns[index][offset]);
-        UriColumns::restore_from(part, ids, out)
-    }
-
-    /// Writes the URI that the strings with these ids make; false when there is none.
-    pub(crate) fn restore_from(part: &Part, ids: [u32; 7], out: &mut String) -> Result<bool> {
-        let text = |index: usize| -> Result<Option<&str>> {
-            match ids[index] {
-                0 => Ok(None),
-                id => part.string(Self::ORDER[index], id).map(Some),
-            }
-        };
-        let Some(stored) = text(0)? else {
-            return Ok(false);
-        };
-        let object = uri::Object {
-            api_group: text(1)?,
-            api_version: text(2)?,
-            resource: text(3)?,
-            subresource: text(4)?,
-            namespace: text(5)?,
-            name: text(6)?,
-        };
-        uri::restore(stored, &object, out);
-        Ok(true)
-    }
-}
-
 /// The text of an audit id from what is stored.
 pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String> {
     if odd != 0 {
@@ -464,25 +385,6 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
         .iter()
         .map(|&byte| byte as char)
         .collect())
-}
-
-/// A test on an event's bytes, without its negation.
-fn raw_matches(term: &Term, raw: &[u8]) -> bool {
-    match &term.test {
-        Test::Contains { any } => any
-            .iter()
-            .any(|needle| memchr::memmem::find(raw, needle).is_some()),
-        Test::Text { column, any } => match super::bytes::column(*column, raw) {
-            Value::Text(text) | Value::Json(text) => predicate::text_matches(*column, &text, any),
-            _ => false,
-        },
-        Test::Number { column, any } => match super::bytes::column(*column, raw) {
-            Value::Int(value) => predicate::in_any(value, any),
-            _ => false,
-        },
-        Test::Absent { column } => matches!(super::bytes::column(*column, raw), Value::Null),
-        Test::Resource { .. } => false,
-    }
 }
 
 /// Rows from the shortest row lists that the predicates allow, if they leave out most rows.
@@ -508,7 +410,7 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
         return Ok(None);
     };
     let mut lists: Vec<(u64, TextColumn, Vec<u32>)> = Vec::new();
-    let mut consider = |column: TextColumn, set: &predicate::IdSet| -> Result<()> {
+    let mut consider = |column: TextColumn, set: &IdSet| -> Result<()> {
         if !column.has_postings()
             || !sealed.stores(column)
             || set.holds(0)

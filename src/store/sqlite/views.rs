@@ -6,10 +6,16 @@
 use std::fmt::Write;
 
 use super::layout::{
-    AUDIT_COLUMN, FLAG_DEPRECATED, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, TextColumn,
+    AUDIT_COLUMN, FLAG_DEPRECATED, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, PLAIN_TEXT_COLUMNS,
+    TextColumn,
 };
 use super::sealed::{Piece, STRINGS_PER_PIECE, piece_id};
 use crate::limits::CHUNK_ROWS;
+
+/// The text columns that are shown: facts are not, whose chunks may be sparse.
+fn shown_texts() -> &'static [TextColumn] {
+    &TextColumn::ALL[..PLAIN_TEXT_COLUMNS]
+}
 
 /// The statement that creates the view `events` in a sealed file.
 pub(crate) fn events_view() -> String {
@@ -22,7 +28,7 @@ pub(crate) fn events_view() -> String {
             column as u8
         );
     }
-    for &column in TextColumn::ALL {
+    for &column in shown_texts() {
         let _ = write!(
             numbers,
             ",\n  {} as n{}",
@@ -31,7 +37,7 @@ pub(crate) fn events_view() -> String {
         );
     }
     let mut texts = String::new();
-    for &column in TextColumn::ALL {
+    for &column in shown_texts() {
         let _ = write!(texts, ",\n  {} as {}", string(column), column.name());
     }
     let (time, latency) = (IntColumn::Time as u8, IntColumn::Latency as u8);
@@ -39,7 +45,7 @@ pub(crate) fn events_view() -> String {
     let received = format!(
         "case when n{latency} = 0 then null else n{time} - (((n{latency} - 1) >> 1) * (1 - 2 * ((n{latency} - 1) & 1)) - ((n{latency} - 1) & 1)) end"
     );
-    let shown: Vec<String> = TextColumn::ALL
+    let shown: Vec<String> = shown_texts()
         .iter()
         .map(|&column| match column {
             TextColumn::RequestUri => format!("{} as request_uri", uri()),

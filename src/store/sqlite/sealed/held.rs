@@ -1,0 +1,156 @@
+//! Which facts a sealed file holds, and what stands in for those that an older one does not; also
+//! the lengths of events, which are kept in the order of ranks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Piece, Sealed, wrong};
+use crate::limits;
+use crate::store::sqlite::chunkcache::CachedChunk;
+use crate::store::sqlite::codec;
+use crate::store::sqlite::facts::Derived;
+use crate::store::sqlite::layout::{
+    FACTS_VERSION, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
+};
+use crate::store::{Result, StoreError};
+
+/// Lengths per piece.
+const LENGTHS_PER_PIECE: usize = 65_536;
+
+impl Sealed {
+    /// Whether facts can be read from columns: the file's own, or derived ones.
+    pub(crate) fn has_facts(&self) -> bool {
+        self.stores_facts() || self.derived.get().is_some()
+    }
+
+    /// Whether the file itself holds facts of the present version.
+    pub(crate) fn stores_facts(&self) -> bool {
+        self.header.facts >= FACTS_VERSION
+    }
+
+    /// Whether the file holds a column, with its strings and row lists.
+    pub(crate) fn stores(&self, column: TextColumn) -> bool {
+        column.fact().is_none() || self.stores_facts()
+    }
+
+    /// Keeps derived facts as long as the file stays open.
+    pub(crate) fn keep_facts(&self, derived: Derived) {
+        let bytes = derived.memory();
+        if self.derived.set(derived).is_ok() {
+            self.kept.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// A chunk that is not in the file as such: of a fact of an older file, or of lengths.
+    pub(super) fn made_chunk(&self, column: u8, chunk: u32) -> Result<Option<Arc<CachedChunk>>> {
+        if self.stores_facts() {
+            return if column == IntColumn::RawBytes as u8 {
+                self.chunk_of_lengths(chunk).map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        let made = self
+            .derived
+            .get()
+            .and_then(|facts| facts.chunk(column, chunk));
+        match made {
+            Some(made) => Ok(Some(Arc::clone(made))),
+            None if column as usize >= PLAIN_TEXT_COLUMNS && (column as usize) < TEXT_COLUMNS => {
+                Err(wrong(
+                    &self.path,
+                    "a column is not held and was not derived",
+                ))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The strings of a fact of an older file; `None` if the file holds the column.
+    pub(crate) fn derived_strings(&self, column: TextColumn) -> Result<Option<&[Box<str>]>> {
+        if self.stores(column) {
+            return Ok(None);
+        }
+        let strings = self.derived.get().and_then(|facts| facts.strings(column));
+        match strings {
+            Some(strings) => Ok(Some(strings)),
+            None => Err(wrong(
+                &self.path,
+                "a column is not held and was not derived",
+            )),
+        }
+    }
+
+    /// How many strings a column has.
+    pub(crate) fn strings(&self, column: TextColumn) -> u32 {
+        if self.stores(column) {
+            return self.header.strings[column as usize];
+        }
+        let strings = self.derived.get().and_then(|facts| facts.strings(column));
+        strings.map_or(0, <[_]>::len) as u32
+    }
+
+    /// The lengths of a chunk's events.
+    fn chunk_of_lengths(&self, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let lengths = self.lengths()?;
+        let mut values = Vec::new();
+        self.ints(IntColumn::Rank, chunk, &mut values)?;
+        for value in &mut values {
+            let length = lengths.get(*value as usize);
+            *value = i64::from(*length.ok_or_else(|| wrong(&self.path, "a length is missing"))?);
+        }
+        let chunk = codec::encode_chunk(&values);
+        Ok(Arc::new(CachedChunk {
+            base: chunk.base,
+            width: chunk.width,
+            data: chunk.data.into(),
+        }))
+    }
+
+    /// The lengths of all events, by rank.
+    pub(super) fn lengths(&self) -> Result<&Vec<u32>> {
+        self.once(&self.lengths, || {
+            let rows = self.header.rows as usize;
+            let mut lengths = Vec::with_capacity(rows);
+            for number in 0..rows.div_ceil(LENGTHS_PER_PIECE) {
+                let packed = self.piece(Piece::Lengths, 0, number as u32)?;
+                let count = LENGTHS_PER_PIECE.min(rows - lengths.len());
+                unpack_lengths(&packed, count, &mut lengths)?;
+            }
+            self.kept.fetch_add(rows * 4, Ordering::Relaxed);
+            Ok(lengths)
+        })
+    }
+}
+
+/// Packs lengths of events, given by row, in the order of the rows' ranks, a piece after the other:
+/// their bytes from high to low, each kind together, zstd. Neighbours in that order are much alike.
+pub(crate) fn pack_lengths(ranks: &[i64], lengths: &[i64]) -> Result<Vec<Vec<u8>>> {
+    let mut ordered = vec![0; ranks.len()];
+    for (&rank, &length) in ranks.iter().zip(lengths) {
+        ordered[rank as usize] = length as u32;
+    }
+    let pack = |lengths: &[u32]| {
+        let mut planes = Vec::with_capacity(lengths.len() * 4);
+        for shift in [24, 16, 8, 0] {
+            planes.extend(lengths.iter().map(|length| (length >> shift) as u8));
+        }
+        zstd::bulk::compress(&planes, limits::MERGED_ZSTD_LEVEL)
+            .map_err(|error| StoreError::Io(format!("zstd: {error}")))
+    };
+    ordered.chunks(LENGTHS_PER_PIECE).map(pack).collect()
+}
+
+fn unpack_lengths(packed: &[u8], count: usize, out: &mut Vec<u32>) -> Result<()> {
+    let planes = zstd::bulk::decompress(packed, count * 4)
+        .map_err(|error| codec::damaged(&format!("lengths do not decompress: {error}")))?;
+    if planes.len() != count * 4 {
+        return Err(codec::damaged("lengths have the wrong size"));
+    }
+    out.extend((0..count).map(|at| {
+        (0..4).fold(0, |length, plane| {
+            length << 8 | u32::from(planes[plane * count + at])
+        })
+    }));
+    Ok(())
+}
