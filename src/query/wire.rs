@@ -11,6 +11,7 @@
 //! | `GET /api/v1/quarantine/{id}/raw` | the exact bytes |
 //! | `POST /api/v1/prune`, [`PruneRequest`] | [`Pruned`](crate::store::Pruned) |
 //! | `POST /api/v1/seal` | [`Sealed`](crate::store::Sealed) |
+//! | `POST /api/v1/reseal` | [`Resealed`](crate::store::Resealed) |
 //! | `POST /api/v1/sql`, [`SqlRequest`] | a result, `format` `json` or `rows` |
 //!
 //! FILTERS are the names of [`super::params::EventParams`]. `timeout_ms=0` is without limit; absent

@@ -10,8 +10,8 @@ use crate::query::params::EventParams;
 use crate::query::wire::{PruneRequest, conform};
 use crate::query::{clock, listing};
 use crate::store::{
-    Answer, Budget, Pruned, Quarantined, Result, Sealed, SqlColumn, SqlQuery, SqlSink, Stats,
-    Store, StoreError,
+    Answer, Budget, Pruned, Quarantined, Resealed, Result, Sealed, SqlColumn, SqlQuery, SqlSink,
+    Stats, Store, StoreError,
 };
 
 /// A store that this process opened.
@@ -76,6 +76,10 @@ impl Source for Local {
 
     fn seal(&self) -> Result<Sealed> {
         self.0.seal(true)
+    }
+
+    fn reseal(&self) -> Result<Resealed> {
+        self.0.reseal()
     }
 
     fn prune(&self, request: &PruneRequest) -> Result<Pruned> {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::facts;
 use super::groups::counts;
 use super::layout::{Origin, TextColumn, origin};
 use super::part::Part;
@@ -165,22 +166,23 @@ pub(crate) fn top(
     let mut totals: HashMap<Option<String>, u64> = HashMap::new();
     let mut answer = Answer::default();
     let derive;
-    let counted: Option<(TextColumn, Option<Derive<'_>>)> = match origin(column) {
+    let counted: Option<(TextColumn, Option<Values<'_>>)> = match origin(column) {
         _ if query.last_stage_only => None,
+        Origin::Text(text) if column.is_list() => Some((text, Some(&elements))),
         Origin::Text(text) => Some((text, None)),
         Origin::Code => Some((TextColumn::Code, None)),
         Origin::Derived(text, derivation) => {
-            derive = move |value: &str| snapshot.deriver.derive(derivation, value);
+            derive = move |value: &str| vec![snapshot.deriver.derive(derivation, value)];
             Some((text, Some(&derive)))
         }
         _ => None,
     };
     match counted {
-        Some((text, derive)) => {
+        Some((text, values)) => {
             count_strings(
                 snapshot,
                 text,
-                derive,
+                values,
                 query,
                 budget,
                 &mut answer,
@@ -213,8 +215,16 @@ pub(crate) fn top(
     Ok(answer)
 }
 
-/// Makes the value of a derived column from the text that it stands in.
-type Derive<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// The values that a stored text counts as.
+type Values<'a> = &'a dyn Fn(&str) -> Vec<Option<String>>;
+
+/// The elements of a list, each once.
+fn elements(json: &str) -> Vec<Option<String>> {
+    let mut elements = crate::model::json::texts(json);
+    elements.sort_unstable();
+    elements.dedup();
+    elements.into_iter().map(|text| Some(text.into())).collect()
+}
 
 /// Counts row by row, each request once with `last_stage_only`.
 fn count_rows(
@@ -242,6 +252,12 @@ fn count_rows(
         }
         let value = match cursor.cell(column)? {
             Cell::Null => None,
+            Cell::Text(list) if column.is_list() => {
+                for element in elements(list) {
+                    *totals.entry(element).or_default() += 1;
+                }
+                continue;
+            }
             Cell::Int(value) => Some(value.to_string()),
             Cell::Time(value) => Some(crate::model::time::to_text(value)),
             Cell::Text(text) => Some(text.to_owned()),
@@ -261,7 +277,7 @@ fn count_rows(
 fn count_strings(
     snapshot: &Snapshot,
     column: TextColumn,
-    derive: Option<Derive<'_>>,
+    values: Option<Values<'_>>,
     query: &EventQuery,
     budget: &Budget,
     answer: &mut Answer,
@@ -282,6 +298,9 @@ fn count_strings(
     for part in parts {
         budget.check()?;
         let counted = part.open(&snapshot.shared, &mut work).and_then(|part| {
+            if column.fact().is_some() {
+                facts::ensure(&part, budget, &mut work)?;
+            }
             let counts = if unfiltered {
                 counts(&part, column)?
                     .into_iter()
@@ -294,8 +313,12 @@ fn count_strings(
             part.each_string(column, &mut |id, text| {
                 let count = counts[id as usize];
                 if count > 0 {
-                    let text = derive.map_or_else(|| Some(text.to_owned()), |derive| derive(text));
-                    texts.push((text, count));
+                    match values {
+                        Some(values) => {
+                            texts.extend(values(text).into_iter().map(|text| (text, count)));
+                        }
+                        None => texts.push((Some(text.to_owned()), count)),
+                    }
                 }
                 ControlFlow::Continue(())
             })?;
@@ -327,6 +350,8 @@ fn filtered_counts(
         filter,
         Direction::Ascending,
         &snapshot.deriver,
+        budget,
+        work,
     )?
     else {
         return Ok(counts);

@@ -20,8 +20,10 @@ mod database;
 mod dedup;
 mod dictionary;
 mod engine;
+mod facts;
 mod frontcode;
 mod groups;
+mod idset;
 mod keycode;
 mod keys;
 mod layout;
@@ -48,6 +50,7 @@ mod segfile;
 pub mod sql;
 mod state;
 mod uri;
+mod uricolumns;
 mod views;
 mod writer;
 
