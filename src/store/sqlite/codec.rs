@@ -154,7 +154,7 @@ pub(crate) fn encode_sparse(values: &[i64]) -> Chunk {
     }
     Chunk {
         base: 0,
-        width: SPARSE | 2 * width as u8,
+        width: SPARSE | (2 * width as u8),
         data,
     }
 }

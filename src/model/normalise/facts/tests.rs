@@ -119,7 +119,7 @@ fn recorded_bindings_give_role_and_subjects() {
         ("a1642bb6", "", ""),
     ] {
         let event = recorded(audit_id);
-        let found = [event.role_ref, event.subjects].map(|fact| fact.unwrap_or_default());
+        let found = [event.role_ref, event.subjects].map(Option::unwrap_or_default);
         assert_eq!(found, [role_ref, subjects], "{audit_id}");
     }
 }
