@@ -8,11 +8,37 @@ mod literal;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::limits::BODY_DEPTH_MAX;
 
 pub use self::literal::{quoted_end, string_end, unescape};
+
+/// The strings of a JSON array; what is no string is passed over, and nothing follows what is
+/// no JSON.
+pub fn texts(array: &str) -> Vec<Cow<'_, str>> {
+    let mut texts = Vec::new();
+    // What cannot be read ends the list.
+    let _ = collect_texts(array, &mut texts);
+    texts
+}
+
+fn collect_texts<'a>(array: &'a str, texts: &mut Vec<Cow<'a, str>>) -> Result<(), Broken> {
+    let mut scanner = Scanner::new(array.as_bytes());
+    scanner.space();
+    scanner.enter_array()?;
+    let mut first = true;
+    while scanner.next_element(first)? {
+        first = false;
+        if scanner.peek() == Some(b'"') {
+            texts.push(unescape(&array[scanner.string()?.span]));
+        } else {
+            scanner.skip()?;
+        }
+    }
+    Ok(())
+}
 
 /// Where and why text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +72,15 @@ impl<'a> Scanner<'a> {
         Scanner {
             bytes,
             at: 0,
+            spaced: false,
+        }
+    }
+
+    /// A cursor at an offset of `bytes`.
+    pub fn starting_at(bytes: &'a [u8], at: usize) -> Scanner<'a> {
+        Scanner {
+            bytes,
+            at,
             spaced: false,
         }
     }

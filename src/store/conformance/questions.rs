@@ -77,6 +77,12 @@ pub(super) fn counts_like_a_plain_loop(open: Open) {
                     Column::Time | Column::ReceivedTime => crate::model::time::to_text(number),
                     _ => number.to_string(),
                 });
+                if column.is_list() && row.text(column).is_some() {
+                    for element in row.elements(column) {
+                        *expected.entry(Some(element)).or_default() += 1;
+                    }
+                    continue;
+                }
                 let value = row.text(column).map(str::to_owned).or(number);
                 *expected.entry(value).or_default() += 1;
             }

@@ -7,7 +7,10 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 
+use std::collections::HashMap;
+
 use super::codec::{ChunkRef, Reader, damaged, encode_chunk, put_varint};
+use super::facts::{self, Derived, Deriving};
 use super::layout::{self, IntColumn, TEXT_COLUMNS, TextColumn};
 use super::lean;
 use super::uri;
@@ -19,7 +22,10 @@ use crate::store::Result;
 /// verb, need not decompress everything for each part of its output.
 pub(crate) const BODY_CLASSES: usize = 8;
 
-const FORMAT_VERSION: u8 = 1;
+const FORMAT_VERSION: u8 = 2;
+
+/// The version before facts had columns; they are derived when such a block is loaded.
+const PLAIN_VERSION: u8 = 1;
 
 /// An encoded block, not yet committed.
 pub(crate) struct EncodedBlock {
@@ -199,6 +205,7 @@ impl BlockBuilder {
                 TextColumn::TimeQuality => quality,
                 TextColumn::BodyQuality => event.body_quality,
                 TextColumn::OddAuditId => odd_id.then_some(&*event.audit_id),
+                fact => facts::text(event, fact),
             };
             self.texts[column as usize].push(text);
         }
@@ -206,17 +213,7 @@ impl BlockBuilder {
         self.times.push(time);
         self.latencies
             .push(layout::encode_latency(time, event.received_time));
-        let dry_run = if event.dry_run {
-            layout::FLAG_DRY_RUN
-        } else {
-            0
-        };
-        let truncated = if event.truncated {
-            layout::FLAG_TRUNCATED
-        } else {
-            0
-        };
-        self.flags.push(dry_run | truncated);
+        self.flags.push(facts::flags(event));
         self.audit_keys.push(audit_key);
         self.content_keys.push(content);
 
@@ -387,6 +384,8 @@ pub(crate) struct Block {
     ints: [ChunkAt; 6],
     audit: usize,
     pub(crate) frames: [FrameAt; BODY_CLASSES],
+    /// The facts of a block that was written without them.
+    derived: Option<Derived>,
 }
 
 impl Block {
@@ -398,16 +397,18 @@ impl Block {
         data: Vec<u8>,
     ) -> Result<Block> {
         let mut reader = Reader::new(&data);
-        if reader.take(1)?[0] != FORMAT_VERSION {
-            return Err(damaged("a block has an unknown format version"));
-        }
+        let columns = match reader.take(1)?[0] {
+            FORMAT_VERSION => TEXT_COLUMNS,
+            PLAIN_VERSION => layout::PLAIN_TEXT_COLUMNS,
+            _ => return Err(damaged("a block has an unknown format version")),
+        };
         let rows = reader.size()?;
         if rows == 0 || rows > limits::CHUNK_ROWS {
             return Err(damaged("a block has an impossible number of rows"));
         }
         let mut texts = Vec::with_capacity(TEXT_COLUMNS);
         let mut strings = Vec::with_capacity(TEXT_COLUMNS);
-        for _ in 0..TEXT_COLUMNS {
+        for _ in 0..columns {
             let count = reader.size()?;
             let mut ends = Vec::with_capacity(count.min(rows) + 1);
             let mut total = 0u64;
@@ -460,11 +461,52 @@ impl Block {
             ints,
             audit,
             frames,
+            derived: None,
         };
         block.oldest = block.chunk(block.ints[0]).get(0)?;
         block.newest = block.chunk(block.ints[0]).get(rows - 1)?;
         block.count_live()?;
         Ok(block)
+    }
+
+    /// Derives the facts of a block that was written without them from its compressed bodies.
+    pub(crate) fn derive_facts(&mut self, bodies: &[u8]) -> Result<()> {
+        if self.texts.len() == TEXT_COLUMNS {
+            return Ok(());
+        }
+        let mut places = Vec::new();
+        self.ints(IntColumn::Rank, &mut places)?;
+        let mut row_of = HashMap::with_capacity(self.rows);
+        for (row, &place) in places.iter().enumerate() {
+            row_of.insert(place, row as u32);
+        }
+        let mut deriving = Deriving::default();
+        for (class, at) in self
+            .frames
+            .iter()
+            .enumerate()
+            .filter(|(_, at)| at.events > 0)
+        {
+            let compressed = bodies.get(at.start..at.start + at.compressed);
+            let compressed = compressed.ok_or_else(|| damaged("a block's bodies are short"))?;
+            let frame = Frame::unpack(compressed, at.events, at.size)?;
+            for index in 0..frame.len() {
+                let place = (index * BODY_CLASSES + class) as i64;
+                let row = *row_of
+                    .get(&place)
+                    .ok_or_else(|| damaged("a body belongs to no row"))?;
+                deriving.event(row, frame.body(index)?, &self.fields(row as usize)?);
+            }
+        }
+        self.derived = Some(deriving.finish(self.rows));
+        Ok(())
+    }
+
+    /// What goes back into a row's lean body.
+    pub(crate) fn fields(&self, row: usize) -> Result<lean::Fields> {
+        let time = self.int(IntColumn::Time, row)?;
+        let latency = self.int(IntColumn::Latency, row)?;
+        Ok(lean::Fields::new(self.audit_key(row), time, latency))
     }
 
     fn chunk(&self, at: ChunkAt) -> ChunkRef<'_> {
@@ -494,7 +536,16 @@ impl Block {
         Ok((rows - dead) as u64)
     }
 
+    /// A column's chunk among the facts that were derived.
+    fn derived_chunk(&self, column: u8) -> Option<ChunkRef<'_>> {
+        let chunk = self.derived.as_ref()?.chunk(column, 0)?;
+        Some(chunk.chunk())
+    }
+
     pub(crate) fn text_chunk(&self, column: TextColumn) -> ChunkRef<'_> {
+        if let Some(chunk) = self.derived_chunk(column as u8) {
+            return chunk;
+        }
         self.chunk(self.texts[column as usize])
     }
 
@@ -505,8 +556,14 @@ impl Block {
             IntColumn::Id => 2,
             IntColumn::Flags => 3,
             IntColumn::Rank => 4,
+            IntColumn::RawBytes => 5,
             IntColumn::StoredTime => unreachable!("rows of a block share one stored time"),
         }
+    }
+
+    fn int_chunk(&self, column: IntColumn) -> ChunkRef<'_> {
+        self.derived_chunk(column as u8)
+            .unwrap_or_else(|| self.chunk(self.ints[Self::int_index(column)]))
     }
 
     /// Numbers of a column. `Id` and `StoredTime` are given as in a segment; `Rank` is the place
@@ -517,8 +574,7 @@ impl Block {
             out.resize(self.rows, self.stored_time);
             return Ok(());
         }
-        self.chunk(self.ints[Self::int_index(column)])
-            .decode(self.rows, out)?;
+        self.int_chunk(column).decode(self.rows, out)?;
         if column == IntColumn::Id {
             out.iter_mut().for_each(|arrival| *arrival += self.first_id);
         }
@@ -527,7 +583,7 @@ impl Block {
 
     /// One number of a column other than `StoredTime`, as [`Block::ints`] gives it.
     pub(crate) fn int(&self, column: IntColumn, row: usize) -> Result<i64> {
-        let value = self.chunk(self.ints[Self::int_index(column)]).get(row)?;
+        let value = self.int_chunk(column).get(row)?;
         Ok(if column == IntColumn::Id {
             value + self.first_id
         } else {
@@ -565,11 +621,25 @@ impl Block {
     }
 
     pub(crate) fn strings(&self, column: TextColumn) -> usize {
+        if let Some(strings) = self
+            .derived
+            .as_ref()
+            .and_then(|facts| facts.strings(column))
+        {
+            return strings.len();
+        }
         self.strings[column as usize].len() - 1
     }
 
     /// The string with an id (from 1).
     pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
+        if let Some(strings) = self
+            .derived
+            .as_ref()
+            .and_then(|facts| facts.strings(column))
+        {
+            return facts::string(strings, id);
+        }
         let ends = &self.strings[column as usize];
         let index = id as usize;
         if index == 0 || index >= ends.len() {

@@ -16,8 +16,8 @@ use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::part::Part;
 use super::postings::put_posting;
 use super::sealed::{
-    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, Piece, STRINGS_PER_PIECE, Sealed, audit_prefix,
-    chunk_checksum, piece_checksum, piece_id, table,
+    AUDIT_ROWS_PER_PIECE, Header, KEYS_PER_PIECE, LENGTHS_PER_PIECE, Piece, STRINGS_PER_PIECE,
+    Sealed, audit_prefix, chunk_checksum, pack_lengths, piece_checksum, piece_id, table,
 };
 use super::views;
 use crate::limits;
@@ -225,6 +225,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64)> {
         raw_bytes: plan.raw_bytes,
         siblings: plan.siblings,
         replaces: plan.replaces,
+        facts: layout::FACTS_VERSION,
         ..Header::default()
     };
     let (parts, order) = (plan.parts, plan.order);
@@ -449,6 +450,17 @@ fn put_bodies(
     }
     let (index, count) = (blocks.index, blocks.count);
     writer.piece("bodies", Piece::BodyIndex, 0, 0, &index)?;
+    let mut lengths = vec![0; ranks.len()];
+    for (&rank, length) in ranks
+        .iter()
+        .zip(ColumnSource::new(parts, order).ints(IntColumn::RawBytes)?)
+    {
+        lengths[rank as usize] = length as u32;
+    }
+    for (number, lengths) in lengths.chunks(LENGTHS_PER_PIECE).enumerate() {
+        let packed = pack_lengths(lengths)?;
+        writer.piece("lengths", Piece::Lengths, 0, number as u32, &packed)?;
+    }
     put_ints(writer, "numbers", IntColumn::Rank, &ranks)?;
     Ok(count)
 }

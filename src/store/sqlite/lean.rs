@@ -6,7 +6,7 @@
 use crate::model::event::Spans;
 use crate::model::time;
 
-use super::layout::uuid_text;
+use super::layout::{decode_latency, uuid_text};
 
 /// First byte of a body that was left as it is.
 const VERBATIM: u8 = 0;
@@ -20,6 +20,17 @@ pub(crate) struct Fields {
     pub(crate) audit_key: [u8; 16],
     pub(crate) time: i64,
     pub(crate) received_time: Option<i64>,
+}
+
+impl Fields {
+    /// From what a row holds: its audit id, its time, and its latency as stored.
+    pub(crate) fn new(audit_key: [u8; 16], time: i64, latency: i64) -> Fields {
+        Fields {
+            audit_key,
+            time,
+            received_time: decode_latency(latency).map(|latency| time.wrapping_sub(latency)),
+        }
+    }
 }
 
 /// Appends the lean form of `raw`.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::facts;
 use super::groups::counts;
 use super::layout::{Origin, TextColumn, origin};
 use super::part::Part;
@@ -169,7 +170,7 @@ pub(crate) fn top(
         Origin::Text(text) => count_strings(
             snapshot,
             text,
-            None,
+            column.is_list().then_some(&elements as Values<'_>),
             filter,
             skip_damaged,
             budget,
@@ -187,7 +188,7 @@ pub(crate) fn top(
             &mut totals,
         )?,
         Origin::Derived(text, derivation) => {
-            let derive = |value: &str| snapshot.deriver.derive(derivation, value);
+            let derive = |value: &str| vec![snapshot.deriver.derive(derivation, value)];
             count_strings(
                 snapshot,
                 text,
@@ -203,6 +204,16 @@ pub(crate) fn top(
             let mut cursor =
                 snapshot.cursor(filter, ScanOrder::Any, skip_damaged, budget.clone())?;
             while cursor.advance()? {
+                if column.is_list() {
+                    let values = match cursor.cell(column)? {
+                        Cell::Text(text) => elements(text),
+                        _ => vec![None],
+                    };
+                    for value in values {
+                        *totals.entry(value).or_default() += 1;
+                    }
+                    continue;
+                }
                 let value = match cursor.cell(column)? {
                     Cell::Null => None,
                     Cell::Int(value) => Some(value.to_string()),
@@ -243,6 +254,17 @@ pub(crate) fn top(
     Ok(answer)
 }
 
+/// What a stored text counts as.
+type Values<'a> = &'a dyn Fn(&str) -> Vec<Option<String>>;
+
+/// The elements of a list, each once.
+fn elements(json: &str) -> Vec<Option<String>> {
+    let mut elements = crate::model::json::texts(json);
+    elements.sort_unstable();
+    elements.dedup();
+    elements.into_iter().map(|text| Some(text.into())).collect()
+}
+
 /// Counts rows per string id, then adds them up by text over all parts.
 #[expect(
     clippy::too_many_arguments,
@@ -251,7 +273,7 @@ pub(crate) fn top(
 fn count_strings(
     snapshot: &Snapshot,
     column: TextColumn,
-    derive: Option<&dyn Fn(&str) -> Option<String>>,
+    derive: Option<Values<'_>>,
     filter: &Filter,
     skip_damaged: bool,
     budget: &Budget,
@@ -267,6 +289,9 @@ fn count_strings(
     for part in parts {
         budget.check()?;
         let counted = part.open(&snapshot.shared, &mut work).and_then(|part| {
+            if column.fact().is_some() {
+                facts::ensure(&part, budget, &mut work)?;
+            }
             let counts = if unfiltered {
                 counts(&part, column)?
                     .into_iter()
@@ -279,8 +304,12 @@ fn count_strings(
             part.each_string(column, &mut |id, text| {
                 let count = counts[id as usize];
                 if count > 0 {
-                    let text = derive.map_or_else(|| Some(text.to_owned()), |derive| derive(text));
-                    texts.push((text, count));
+                    match derive {
+                        Some(derive) => {
+                            texts.extend(derive(text).into_iter().map(|text| (text, count)));
+                        }
+                        None => texts.push((Some(text.to_owned()), count)),
+                    }
                 }
                 ControlFlow::Continue(())
             })?;
@@ -312,6 +341,8 @@ fn filtered_counts(
         filter,
         Direction::Ascending,
         &snapshot.deriver,
+        budget,
+        work,
     )?
     else {
         return Ok(counts);

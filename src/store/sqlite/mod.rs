@@ -18,6 +18,7 @@ mod cursor;
 mod database;
 mod dedup;
 mod engine;
+mod facts;
 mod groups;
 mod layout;
 mod lean;

@@ -1,11 +1,16 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
+use std::borrow::Cow;
+
 use super::contains::{self, Needles};
-use super::layout::{IntColumn, TextColumn};
+use super::facts;
+use super::layout::{self, IntColumn, TextColumn};
 use super::part::Part;
 use super::predicate::{self, Compiled, Deriver, Predicate};
 use super::uri;
 use crate::limits;
+use crate::model::column::Column;
+use crate::model::normalise;
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Term, Test};
 use crate::store::{Budget, Result, Work};
@@ -28,6 +33,20 @@ const INTERSECTED_MAX: u64 = 32;
 
 /// Rows of a chunk below which single values are looked up instead of decoding the whole chunk.
 const LOOKED_UP_ROWS: usize = 64;
+
+/// Rows whose facts are read from their bytes one by one, where columns do not hold them; for more
+/// rows those of the whole part are derived at once.
+const READ_ROWS_MAX: usize = 2048;
+
+/// Whether a term is about a fact.
+fn of_fact(term: &Term) -> bool {
+    match &term.test {
+        Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
+            layout::is_fact(*column)
+        }
+        _ => false,
+    }
+}
 
 /// A scan of one part.
 pub(crate) struct PartScan {
@@ -56,15 +75,28 @@ impl PartScan {
         filter: &Filter,
         direction: Direction,
         deriver: &Deriver,
+        budget: &Budget,
+        work: &mut Work,
     ) -> Result<Option<PartScan>> {
         let (low, high) = part.rows_between(filter.since, filter.until)?;
         if low == high {
             return Ok(None);
         }
-        let Compiled::All(predicates) = predicate::compile(filter, &part, deriver)? else {
+        let Compiled::All(mut predicates) = predicate::compile(filter, &part, deriver)? else {
             return Ok(None);
         };
-        let candidates = candidates(&part, &predicates)?;
+        let mut candidates = candidates(&part, &predicates)?;
+        let rows = candidates.as_ref().map_or((high - low) as usize, Vec::len);
+        let needs_facts =
+            |term: &Predicate| matches!(term, Predicate::Bytes(term) if of_fact(term));
+        if rows > READ_ROWS_MAX && !part.has_facts() && predicates.iter().any(needs_facts) {
+            facts::ensure(&part, budget, work)?;
+            let Compiled::All(compiled) = predicate::compile(filter, &part, deriver)? else {
+                return Ok(None);
+            };
+            predicates = compiled;
+            candidates = self::candidates(&part, &predicates)?;
+        }
         let (bytes, predicates): (Vec<_>, Vec<_>) = predicates
             .into_iter()
             .partition(|predicate| matches!(predicate, Predicate::Bytes(_)));
@@ -255,7 +287,7 @@ impl PartScan {
                 }
             }
             Predicate::Uri {
-                path_only,
+                column,
                 any,
                 absent,
                 negate,
@@ -267,15 +299,20 @@ impl PartScan {
                 let part = &self.part;
                 out.retain(|&row| {
                     let holds = match uris.restore(part, at(row), &mut uri) {
-                        Ok(true) => {
-                            let text = if *path_only {
-                                path_of(&uri)
-                            } else {
-                                uri.as_str()
-                            };
-                            any.iter().any(|pattern| pattern.matches(text))
+                        Ok(there) => {
+                            let subresource = uris.subresource(part, at(row));
+                            let text = subresource.map(|subresource| {
+                                there.then(|| of_uri(*column, &uri, subresource)).flatten()
+                            });
+                            match text {
+                                Ok(Some(text)) => predicate::text_matches(*column, &text, any),
+                                Ok(None) => *absent,
+                                Err(error) => {
+                                    failure = Some(error);
+                                    false
+                                }
+                            }
                         }
-                        Ok(false) => *absent,
                         Err(error) => {
                             failure = Some(error);
                             false
@@ -343,9 +380,17 @@ impl PartScan {
     }
 }
 
-/// The URI up to its query.
-pub(crate) fn path_of(uri: &str) -> &str {
-    uri.split('?').next().unwrap_or_default()
+/// What a column makes of the request URI.
+pub(crate) fn of_uri<'u>(
+    column: Column,
+    uri: &'u str,
+    subresource: Option<&str>,
+) -> Option<Cow<'u, str>> {
+    match column {
+        Column::Path => uri.split('?').next().map(Cow::Borrowed),
+        Column::Command => normalise::command(uri, subresource).map(Cow::Owned),
+        _ => Some(Cow::Borrowed(uri)),
+    }
 }
 
 /// The columns of one chunk that request URIs are made of.
@@ -370,6 +415,14 @@ impl UriColumns {
             part.ids(column, chunk, ids)?;
         }
         Ok(())
+    }
+
+    /// The subresource of the row at an offset of the chunk.
+    fn subresource<'p>(&self, part: &'p Part, offset: usize) -> Result<Option<&'p str>> {
+        match self.columns[4][offset] {
+            0 => Ok(None),
+            id => part.string(TextColumn::Subresource, id).map(Some),
+        }
     }
 
     /// Writes the URI of the row at an offset of the chunk; false when it has none.
@@ -420,13 +473,15 @@ fn raw_matches(term: &Term, raw: &[u8]) -> bool {
             .iter()
             .any(|needle| memchr::memmem::find(raw, needle).is_some()),
         Test::Text { column, any } => match super::bytes::column(*column, raw) {
-            Value::Text(text) | Value::Json(text) => {
-                any.iter().any(|pattern| pattern.matches(&text))
-            }
+            Value::Text(text) | Value::Json(text) => predicate::text_matches(*column, &text, any),
+            _ => false,
+        },
+        Test::Number { column, any } => match super::bytes::column(*column, raw) {
+            Value::Int(value) => predicate::in_any(value, any),
             _ => false,
         },
         Test::Absent { column } => matches!(super::bytes::column(*column, raw), Value::Null),
-        Test::Resource { .. } | Test::Number { .. } => false,
+        Test::Resource { .. } => false,
     }
 }
 
@@ -454,7 +509,11 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
     };
     let mut lists: Vec<(u64, TextColumn, Vec<u32>)> = Vec::new();
     let mut consider = |column: TextColumn, set: &predicate::IdSet| -> Result<()> {
-        if !column.has_postings() || set.holds(0) || set.count() > CANDIDATE_STRINGS_MAX {
+        if !column.has_postings()
+            || !sealed.stores(column)
+            || set.holds(0)
+            || set.count() > CANDIDATE_STRINGS_MAX
+        {
             return Ok(());
         }
         let ids: Vec<u32> = set.ids().collect();

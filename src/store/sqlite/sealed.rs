@@ -12,7 +12,10 @@ use super::block::Frame;
 use super::chunkcache::{CachedChunk, ChunkCache};
 use super::codec::{self, ChunkRef, Reader};
 use super::database::{self, Access, FileKind, failed};
-use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
+use super::facts::{self, Derived};
+use super::layout::{
+    AUDIT_COLUMN, FACTS_VERSION, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
+};
 use super::postings::{Posting, read_posting};
 use crate::limits;
 use crate::store::{Result, StoreError};
@@ -30,6 +33,7 @@ pub(crate) enum Piece {
     BodyIndex = 8,
     Body = 9,
     AuditIndex = 10,
+    Lengths = 11,
 }
 
 /// The table that holds a kind of piece.
@@ -67,6 +71,9 @@ pub(crate) struct Header {
     pub(crate) strings: Vec<u32>,
     pub(crate) postings: Vec<Vec<u32>>,
     pub(crate) bodies: u32,
+    /// The version of the facts that stand in columns; 0 is without.
+    #[serde(default)]
+    pub(crate) facts: u32,
     /// Bytes per component.
     pub(crate) components: Vec<(String, u64)>,
 }
@@ -82,6 +89,9 @@ pub(crate) const KEYS_PER_PIECE: usize = 250;
 
 /// Rows per piece of the audit id index.
 pub(crate) const AUDIT_ROWS_PER_PIECE: usize = 800;
+
+/// Lengths per piece.
+pub(crate) const LENGTHS_PER_PIECE: usize = 65_536;
 
 /// Where a block of bodies begins.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +111,10 @@ pub(crate) struct Sealed {
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
     audit_index: OnceLock<Vec<u8>>,
+    /// Bytes of each event, by rank.
+    lengths: OnceLock<Vec<u32>>,
+    /// What an older file does not hold.
+    derived: OnceLock<Derived>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -147,6 +161,8 @@ impl Sealed {
             filter: OnceLock::new(),
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
+            lengths: OnceLock::new(),
+            derived: OnceLock::new(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -158,8 +174,116 @@ impl Sealed {
         self
     }
 
+    /// Whether facts can be read from columns: the file's own, or derived ones.
+    pub(crate) fn has_facts(&self) -> bool {
+        self.stores_facts() || self.derived.get().is_some()
+    }
+
+    /// Whether the file itself holds facts of the present version.
+    pub(crate) fn stores_facts(&self) -> bool {
+        self.header.facts >= FACTS_VERSION
+    }
+
+    /// Whether the file holds a column, with its strings and row lists.
+    pub(crate) fn stores(&self, column: TextColumn) -> bool {
+        column.fact().is_none() || self.stores_facts()
+    }
+
+    /// Keeps derived facts as long as the file stays open.
+    pub(crate) fn keep_facts(&self, derived: Derived) {
+        let bytes = derived.memory();
+        if self.derived.set(derived).is_ok() {
+            self.kept.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// A chunk that is not in the file as such: of a fact of an older file, or of lengths.
+    fn made_chunk(&self, column: u8, chunk: u32) -> Result<Option<Arc<CachedChunk>>> {
+        if self.stores_facts() {
+            return if column == IntColumn::RawBytes as u8 {
+                self.chunk_of_lengths(chunk).map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        let made = self
+            .derived
+            .get()
+            .and_then(|facts| facts.chunk(column, chunk));
+        match made {
+            Some(made) => Ok(Some(Arc::clone(made))),
+            None if column as usize >= PLAIN_TEXT_COLUMNS && (column as usize) < TEXT_COLUMNS => {
+                Err(wrong(
+                    &self.path,
+                    "a column is not held and was not derived",
+                ))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The strings of a fact of an older file; `None` if the file holds the column.
+    pub(crate) fn derived_strings(&self, column: TextColumn) -> Result<Option<&[Box<str>]>> {
+        if self.stores(column) {
+            return Ok(None);
+        }
+        let strings = self.derived.get().and_then(|facts| facts.strings(column));
+        match strings {
+            Some(strings) => Ok(Some(strings)),
+            None => Err(wrong(
+                &self.path,
+                "a column is not held and was not derived",
+            )),
+        }
+    }
+
+    /// How many strings a column has.
+    pub(crate) fn strings(&self, column: TextColumn) -> u32 {
+        if self.stores(column) {
+            return self.header.strings[column as usize];
+        }
+        let strings = self.derived.get().and_then(|facts| facts.strings(column));
+        strings.map_or(0, <[_]>::len) as u32
+    }
+
+    /// The lengths of a chunk's events.
+    fn chunk_of_lengths(&self, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let lengths = self.lengths()?;
+        let mut values = Vec::new();
+        self.ints(IntColumn::Rank, chunk, &mut values)?;
+        for value in &mut values {
+            let length = lengths.get(*value as usize);
+            *value = i64::from(*length.ok_or_else(|| wrong(&self.path, "a length is missing"))?);
+        }
+        let chunk = codec::encode_chunk(&values);
+        Ok(Arc::new(CachedChunk {
+            base: chunk.base,
+            width: chunk.width,
+            data: chunk.data.into(),
+        }))
+    }
+
+    /// The lengths of all events, by rank.
+    fn lengths(&self) -> Result<&Vec<u32>> {
+        self.once(&self.lengths, || {
+            let rows = self.header.rows as usize;
+            let mut lengths = Vec::with_capacity(rows);
+            for number in 0..rows.div_ceil(LENGTHS_PER_PIECE) {
+                let packed = self.piece(Piece::Lengths, 0, number as u32)?;
+                let count = LENGTHS_PER_PIECE.min(rows - lengths.len());
+                unpack_lengths(&packed, count, &mut lengths)?;
+            }
+            self.kept.fetch_add(rows * 4, Ordering::Relaxed);
+            Ok(lengths)
+        })
+    }
+
     /// A chunk for looking up few of its rows.
     pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let derived = !self.stores_facts();
+        if derived && let Some(made) = self.made_chunk(column, chunk)? {
+            return Ok(made);
+        }
         let key = self
             .cache
             .as_ref()
@@ -233,6 +357,9 @@ impl Sealed {
         chunk: u32,
         use_it: impl FnOnce(ChunkRef<'_>) -> Result<T>,
     ) -> Result<T> {
+        if let Some(made) = self.made_chunk(column, chunk)? {
+            return use_it(made.chunk());
+        }
         let connection = self.lock();
         let fails = |error: rusqlite::Error| failed(&self.path, &error);
         let id = piece_id(Piece::Chunk, column, chunk);
@@ -317,6 +444,9 @@ impl Sealed {
     }
 
     pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
+        if let Some(strings) = self.derived_strings(column)? {
+            return facts::string(strings, id);
+        }
         let index = id
             .checked_sub(1)
             .ok_or_else(|| wrong(&self.path, "string id 0 has no string"))?;
@@ -329,6 +459,10 @@ impl Sealed {
 
     /// The id of a string, if the column has it.
     pub(crate) fn find(&self, column: TextColumn, text: &str) -> Result<Option<u32>> {
+        if let Some(strings) = self.derived_strings(column)? {
+            let found = strings.iter().position(|known| &**known == text);
+            return Ok(found.map(|index| index as u32 + 1));
+        }
         let (mut low, mut high) = (0, self.strings[column as usize].len() as u32);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -491,19 +625,23 @@ impl Sealed {
 
     /// Reads and checks everything.
     pub(crate) fn verify(&self) -> Result<()> {
+        let stored = || &TextColumn::ALL[..self.header.strings.len().min(TEXT_COLUMNS)];
+        if self.stores_facts() {
+            self.lengths()?;
+        }
         let mut numbers = Vec::new();
         let mut ids = Vec::new();
         let mut keys = Vec::new();
         for chunk in 0..self.chunks() {
-            for &column in IntColumn::ALL {
+            for &column in IntColumn::CHUNKED {
                 self.ints(column, chunk, &mut numbers)?;
             }
-            for &column in TextColumn::ALL {
+            for &column in stored() {
                 self.ids(column, chunk, &mut ids)?;
             }
             self.audit_keys(chunk, &mut keys)?;
         }
-        for &column in TextColumn::ALL {
+        for &column in stored() {
             for number in 0..self.strings[column as usize].len() {
                 self.strings_piece(column, number as u32)?;
             }
@@ -513,6 +651,31 @@ impl Sealed {
         self.keys(&mut keys)?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
     }
+}
+
+/// Packs lengths of events: their bytes from high to low, each kind together, zstd. Neighbours in
+/// the order of ranks are much alike.
+pub(crate) fn pack_lengths(lengths: &[u32]) -> Result<Vec<u8>> {
+    let mut planes = Vec::with_capacity(lengths.len() * 4);
+    for shift in [24, 16, 8, 0] {
+        planes.extend(lengths.iter().map(|length| (length >> shift) as u8));
+    }
+    zstd::bulk::compress(&planes, limits::MERGED_ZSTD_LEVEL)
+        .map_err(|error| StoreError::Io(format!("zstd: {error}")))
+}
+
+fn unpack_lengths(packed: &[u8], count: usize, out: &mut Vec<u32>) -> Result<()> {
+    let planes = zstd::bulk::decompress(packed, count * 4)
+        .map_err(|error| codec::damaged(&format!("lengths do not decompress: {error}")))?;
+    if planes.len() != count * 4 {
+        return Err(codec::damaged("lengths have the wrong size"));
+    }
+    out.extend((0..count).map(|at| {
+        (0..4).fold(0, |length, plane| {
+            length << 8 | u32::from(planes[plane * count + at])
+        })
+    }));
+    Ok(())
 }
 
 /// The bytes of a key that the audit id index holds: those that differ within a piece.

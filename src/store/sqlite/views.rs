@@ -5,14 +5,16 @@
 
 use std::fmt::Write;
 
-use super::layout::{AUDIT_COLUMN, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, TextColumn};
+use super::layout::{
+    AUDIT_COLUMN, FLAG_DEPRECATED, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, TextColumn,
+};
 use super::sealed::{Piece, STRINGS_PER_PIECE, piece_id};
 use crate::limits::CHUNK_ROWS;
 
 /// The statement that creates the view `events` in a sealed file.
 pub(crate) fn events_view() -> String {
     let mut numbers = String::new();
-    for &column in IntColumn::ALL {
+    for &column in IntColumn::CHUNKED {
         let _ = write!(
             numbers,
             ",\n  {} as n{}",
@@ -52,7 +54,7 @@ pub(crate) fn events_view() -> String {
          numbered as (select row{numbers}\n from counted),\n\
          named as (select *{texts},\n  {uuid} as uuid\n from numbered)\n\
          select n{id} as id, {time_text} as time, {received_text} as received_time, {stored_text} as stored_time,\n\
-         \x20 {shown},\n  (n{flags} & {FLAG_DRY_RUN}) != 0 as dry_run, (n{flags} & {FLAG_TRUNCATED}) != 0 as truncated\n\
+         \x20 {shown},\n  (n{flags} & {FLAG_DRY_RUN}) != 0 as dry_run, (n{flags} & {FLAG_TRUNCATED}) != 0 as truncated, (n{flags} & {FLAG_DEPRECATED}) != 0 as deprecated\n\
          from named",
         audit_ids = piece_id(Piece::Chunk, AUDIT_COLUMN, 0) >> 32,
         uuid = uuid(),
