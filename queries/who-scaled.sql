@@ -16,7 +16,7 @@ resource = "resource"
 subresource = "scale, or NULL when the object itself was changed"
 namespace = "its namespace"
 name = "its name"
-from_replicas = "before: as the last answer about the object had it, else as they ran at that moment; NULL when not recorded"
+from_replicas = "before: as the last recorded answer in the time range had it, else as many as ran at that moment; NULL when neither is recorded"
 to_replicas = "as asked for; NULL when not recorded"
 outcome = "success, denied_authz, not_found, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
@@ -25,7 +25,7 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
-with scaled as materialized (
+with writes as materialized (
   select
     e.id, e.time, e.user, e.impersonated_user, e.verb, e.resource, e.subresource, e.namespace, e.name,
     e.outcome, e.dry_run, e.source_ip, e.user_agent, e.cluster, e.audit_id,
@@ -35,17 +35,19 @@ with scaled as materialized (
         where op.value ->> '$.path' = '/spec/replicas')
       else e.request_object ->> '$.spec.replicas'
     end as wanted,
-    e.response_object ->> '$.status.replicas' as observed
+    iif(e.outcome = 'success' and e.dry_run is not 1,
+      e.response_object ->> '$.spec.replicas', null) as after,
+    -- A status leaves out a number that is 0.
+    iif(e.outcome = 'success' and e.response_object -> '$.status' is not null,
+      ifnull(e.response_object ->> '$.status.replicas', 0), null) as observed
   from events as e
   where e.verb in ('update', 'patch') and e.subresource = 'scale'
+    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and e.cluster match :cluster
     and e.resource match :resource
     and e.namespace match :namespace
     and e.name match :name
-    and e.user match :user
-    and e.outcome match :outcome
     and e.time >= :since and e.time < :until
-    and e.stage in ('ResponseComplete', 'Panic', 'ResponseStarted')
   union all
   select
     e.id, e.time, e.user, e.impersonated_user, e.verb, e.resource, e.subresource, e.namespace, e.name,
@@ -56,35 +58,48 @@ with scaled as materialized (
         where op.value ->> '$.path' = '/spec/replicas')
       else e.request_object ->> '$.spec.replicas'
     end as wanted,
-    e.response_object ->> '$.status.replicas' as observed
+    iif(e.outcome = 'success' and e.dry_run is not 1,
+      e.response_object ->> '$.spec.replicas', null) as after,
+    -- A status leaves out a number that is 0.
+    iif(e.outcome = 'success' and e.response_object -> '$.status' is not null,
+      ifnull(e.response_object ->> '$.status.replicas', 0), null) as observed
   from events as e
-  where e.verb in ('update', 'patch') and e.subresource is null
+  where e.verb in ('create', 'update', 'patch') and e.subresource is null
     and e.resource in ('deployments', 'statefulsets', 'replicasets', 'replicationcontrollers')
     and e.level in ('Request', 'RequestResponse')
+    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and e.cluster match :cluster
     and e.resource match :resource
     and e.namespace match :namespace
     and e.name match :name
-    and e.user match :user
-    and e.outcome match :outcome
     and e.time >= :since and e.time < :until
-    and e.stage in ('ResponseComplete', 'Panic')
-    and wanted is not null and wanted is not observed
-), compared as (
-  select scaled.*, coalesce((
-    select p.response_object ->> '$.spec.replicas' from events as p
-    where p.cluster = scaled.cluster and p.resource = scaled.resource
-      and p.namespace = scaled.namespace and p.name = scaled.name and p.time < scaled.time
-      and p.verb in ('create', 'update', 'patch') and p.stage = 'ResponseComplete'
-      and p.outcome = 'success' and p.dry_run is not 1
-      and p.level = 'RequestResponse' and p.response_object ->> '$.spec.replicas' is not null
-    order by p.time desc limit 1), observed) as before
-  from scaled
+), compared as materialized (
+  select *, ifnull(
+    -- The latest number before: a time has 27 letters.
+    cast(substr(max(time || after) over (
+      partition by cluster, resource, namespace, name order by time, id
+      rows between unbounded preceding and 1 preceding), 28) as integer),
+    observed) as before
+  from writes
 )
 select
   time, user, impersonated_user as as_user, verb, resource, subresource, namespace, name,
   before as from_replicas, wanted as to_replicas, outcome, dry_run, source_ip, user_agent, cluster,
   audit_id
 from compared
-where subresource is not null or wanted is not before
+where verb <> 'create'
+  and (subresource is not null
+    or wanted is not before and wanted is not null and (verb = 'patch' or before is not null))
+  and (:user is null and :outcome is null or id in (
+    select e.id from events as e
+    where e.verb in ('update', 'patch')
+      and (e.subresource is null or e.subresource = 'scale')
+      and e.cluster match :cluster
+      and e.resource match :resource
+      and e.namespace match :namespace
+      and e.name match :name
+      and e.user match :user
+      and e.outcome match :outcome
+      and e.time >= :since and e.time < :until
+  ))
 order by time desc, id desc

@@ -103,8 +103,8 @@ with recursive object as materialized (
       or exists (
         select 1 from gone
         where gone.cluster = e.cluster and gone.namespace is w.namespace
-          and unixepoch(gone.time, 'subsec') - unixepoch(e.time, 'subsec')
-            between -1 and :within / 1e6)
+          and unixepoch(gone.time, 'subsec') - unixepoch(ifnull(e.received_time, e.time), 'subsec')
+            between 0 and :within / 1e6)
       or e.time >= :since and not exists (select 1 from gone))
   union all
   select w.part, w.known_by,
@@ -119,8 +119,8 @@ with recursive object as materialized (
       or exists (
         select 1 from gone
         where gone.cluster = e.cluster and gone.namespace is w.namespace
-          and unixepoch(gone.time, 'subsec') - unixepoch(e.time, 'subsec')
-            between -1 and :within / 1e6)
+          and unixepoch(gone.time, 'subsec') - unixepoch(ifnull(e.received_time, e.time), 'subsec')
+            between 0 and :within / 1e6)
       or e.time >= :since and not exists (select 1 from gone))
 )
 select
