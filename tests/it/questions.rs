@@ -134,7 +134,9 @@ fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
         let mut pairs = String::from("limit=1");
         for param in question["params"].as_array().unwrap() {
             if param["required"] == true {
-                pairs.push_str(&format!("&{}=x", param["name"].as_str().unwrap()));
+                let name = param["name"].as_str().unwrap();
+                let value = if name == "source_ip" { "10.1.2.3" } else { "x" };
+                pairs.push_str(&format!("&{name}={value}"));
             }
         }
         let answer = STORE.server.get(&format!("/api/v1/queries/{name}?{pairs}"));

@@ -11,4 +11,20 @@ macro_rules! files {
 
 files! {
     "who-deleted"
+
+    "why-deleted"
+    "who-created"
+    "who-changed"
+    "who-scaled"
+    "who-execd"
+    "who-attached"
+    "who-port-forwarded"
+    "who-read-logs"
+    "who-read-secret"
+    "all-by-user"
+    "all-by-source-ip"
+    "all-by-user-agent"
+    "all-by-group"
+    "first-last-seen"
+    "touched-by"
 }
