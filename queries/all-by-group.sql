@@ -54,7 +54,7 @@ where e.user_groups match :group
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
 select
@@ -73,12 +73,14 @@ where e.impersonated_groups match :group
   and e.source_ip match :source_ip
   and e.time >= :since and e.time < :until
   and e.id not in (
-    select id from events where impersonated_groups match :group and user_groups match :group)
+    select id from events
+    where impersonated_groups match :group and user_groups match :group
+      and time >= :since and time < :until)
   and e.stage <> iif(:unanswered, '', 'RequestReceived')
   and (e.stage in ('ResponseComplete', 'Panic') or not exists (
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 order by time desc

@@ -52,7 +52,7 @@ where e.user match :user
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
 select
@@ -70,12 +70,14 @@ where e.impersonated_user match :user
   and e.source_ip match :source_ip
   and e.time >= :since and e.time < :until
   and e.id not in (
-    select id from events where impersonated_user match :user and user match :user)
+    select id from events
+    where impersonated_user match :user and user match :user
+      and time >= :since and time < :until)
   and e.stage <> iif(:unanswered, '', 'RequestReceived')
   and (e.stage in ('ResponseComplete', 'Panic') or not exists (
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 order by time desc

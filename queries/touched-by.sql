@@ -5,6 +5,7 @@ answers = "One row per verb and object with how often the user asked for it, as 
 cannot_see = "Objects inside lists and watches. Attempts to impersonate that were denied. Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = []
+since = "1d"
 required = ["user"]
 
 [params.user]
@@ -20,12 +21,16 @@ requests = "how many"
 succeeded = "how many of them went well"
 outcomes = "all outcomes, a JSON array"
 dry_runs = "how many changed nothing because of dryRun=All"
-first_time = "when the first of them ended"
-last_time = "when the last of them ended"
+first_time = "when the first of them was answered"
+last_time = "when the last of them was answered or ended"
 users = "who asked, a JSON array"
 */
 with touched as (
-  select e.verb, e.resource, e.subresource, e.namespace, ifnull(e.name, iif(e.resource is null, e.path, null)) as name, e.outcome, e.dry_run, e.time, e.user
+  select
+    e.verb, e.resource, e.subresource, e.namespace,
+    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
+    -- The stages of a call share both; a client may choose the one, but not the other.
+    e.audit_id || ifnull(e.received_time, e.id) as call
   from events as e
   where e.user match :user and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and e.cluster match :cluster
@@ -36,14 +41,12 @@ with touched as (
     and e.outcome match :outcome
     and e.source_ip match :source_ip
     and e.time >= :since and e.time < :until
-    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
-      select 1 from events as later
-      where later.audit_id = e.audit_id and later.received_time = e.received_time
-        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-        and later.stage <> e.stage
-        and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
   union all
-  select e.verb, e.resource, e.subresource, e.namespace, ifnull(e.name, iif(e.resource is null, e.path, null)) as name, e.outcome, e.dry_run, e.time, e.user
+  select
+    e.verb, e.resource, e.subresource, e.namespace,
+    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
+    -- The stages of a call share both; a client may choose the one, but not the other.
+    e.audit_id || ifnull(e.received_time, e.id) as call
   from events as e
   where e.impersonated_user match :user and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and e.cluster match :cluster
@@ -55,18 +58,15 @@ with touched as (
     and e.source_ip match :source_ip
     and e.time >= :since and e.time < :until
     and e.id not in (
-      select id from events where impersonated_user match :user and user match :user)
-    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
-      select 1 from events as later
-      where later.audit_id = e.audit_id and later.received_time = e.received_time
-        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-        and later.stage <> e.stage
-        and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      select id from events
+      where impersonated_user match :user and user match :user
+        and time >= :since and time < :until)
 )
 select
-  verb, resource, subresource, namespace, name, count(*) as requests,
-  count(*) filter (where outcome in ('success', 'upgraded')) as succeeded,
-  json_group_array(distinct outcome) as outcomes, count(*) filter (where dry_run) as dry_runs,
+  verb, resource, subresource, namespace, name, count(distinct call) as requests,
+  count(distinct call) filter (where outcome in ('success', 'upgraded')) as succeeded,
+  json_group_array(distinct outcome) as outcomes,
+  count(distinct call) filter (where dry_run) as dry_runs,
   min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users
 from touched
 group by verb, resource, subresource, namespace, name

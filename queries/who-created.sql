@@ -32,7 +32,21 @@ select
   e.time, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name, e.outcome,
   e.code, e.dry_run, e.field_manager, e.source_ip, e.user_agent, e.cluster, e.audit_id
 from events as e
-where e.verb = 'create' and e.subresource is null
+where e.verb in ('create', 'update', 'patch') and e.code = 201 and e.subresource is null
+  and e.cluster match :cluster
+  and e.resource match :resource
+  and e.namespace match :namespace
+  and e.name match :name
+  and e.user match :user
+  and e.outcome match :outcome
+  and e.time >= :since and e.time < :until
+  and e.stage in ('ResponseComplete', 'Panic')
+union all
+select
+  e.time, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name, e.outcome,
+  e.code, e.dry_run, e.field_manager, e.source_ip, e.user_agent, e.cluster, e.audit_id
+from events as e
+where e.verb = 'create' and e.code is not 201 and e.subresource is null
   and e.cluster match :cluster
   and e.resource match :resource
   and e.namespace match :namespace
@@ -45,20 +59,6 @@ where e.verb = 'create' and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
-union all
-select
-  e.time, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name, e.outcome,
-  e.code, e.dry_run, e.field_manager, e.source_ip, e.user_agent, e.cluster, e.audit_id
-from events as e
-where e.verb in ('update', 'patch') and e.code = 201 and e.subresource is null
-  and e.cluster match :cluster
-  and e.resource match :resource
-  and e.namespace match :namespace
-  and e.name match :name
-  and e.user match :user
-  and e.outcome match :outcome
-  and e.time >= :since and e.time < :until
-  and e.stage = 'ResponseComplete'
 order by time desc

@@ -46,7 +46,7 @@ where e.verb in ('delete', 'deletecollection') and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
 select
@@ -67,10 +67,11 @@ where e.verb = 'create' and e.resource = 'pods' and e.subresource = 'eviction'
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
--- A deletecollection names no object, so any name may have been in it.
+-- A deletecollection names no object, so any name may have been in it. Words with ! may have
+-- taken it in above already.
 select
   e.time, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name,
   'collection' as target, e.outcome, e.dry_run, e.request_uri, e.source_ip, e.user_agent, e.cluster,
@@ -83,16 +84,16 @@ where :name is not null and e.verb = 'deletecollection' and e.name is null and e
   and e.user match :user
   and e.outcome match :outcome
   and e.time >= :since and e.time < :until
-  and e.id not in (
+  and (:name not glob '*!*' or e.id not in (
     select id from events
     where verb = 'deletecollection' and name is null and name match :name
-      and namespace match :namespace and resource match :resource)
+      and namespace match :namespace and resource match :resource))
   and e.stage <> iif(:unanswered, '', 'RequestReceived')
   and (e.stage in ('ResponseComplete', 'Panic') or not exists (
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
 select
@@ -116,6 +117,6 @@ where (:name is not null or :resource is not null) and :namespace is not null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 order by time desc

@@ -44,10 +44,10 @@ where e.resource = 'secrets' and e.api_group is null and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
--- A list or watch without a name may have shown any.
+-- A list or watch without a name may have shown any. Words with ! may have taken it in above.
 select
   e.time, e.user, e.impersonated_user as as_user, e.verb, e.namespace, e.name, case when e.namespace is not null then 'namespace' else 'all namespaces' end as scope,
   e.outcome, e.request_uri, e.source_ip, e.user_agent, e.cluster, e.audit_id
@@ -60,16 +60,16 @@ where e.resource = 'secrets' and e.api_group is null and e.subresource is null
   and e.outcome match :outcome
   and e.source_ip match :source_ip
   and e.time >= :since and e.time < :until
-  and e.id not in (
+  and (:name not glob '*!*' or e.id not in (
     select id from events
     where resource = 'secrets' and verb in ('list', 'watch') and name is null and name match :name
-      and namespace match :namespace)
+      and namespace match :namespace))
   and e.stage <> iif(:unanswered, '', 'RequestReceived')
   and (e.stage in ('ResponseComplete', 'Panic') or not exists (
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 union all
 select
@@ -84,15 +84,15 @@ where e.resource = 'secrets' and e.api_group is null and e.subresource is null
   and e.outcome match :outcome
   and e.source_ip match :source_ip
   and e.time >= :since and e.time < :until
-  and e.id not in (
+  and (:namespace not glob '*!*' or e.id not in (
     select id from events
     where resource = 'secrets' and verb in ('list', 'watch') and namespace is null
-      and namespace match :namespace)
+      and namespace match :namespace))
   and e.stage <> iif(:unanswered, '', 'RequestReceived')
   and (e.stage in ('ResponseComplete', 'Panic') or not exists (
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage
+      and later.stage <> e.stage and later.time >= e.time
       and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
 order by time desc

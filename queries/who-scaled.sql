@@ -1,11 +1,11 @@
 /*
 title = "Who scaled a workload, and from what to what"
 group = "who"
-answers = "One row per change of a scale subresource, and per update or patch of a deployment, statefulset, replicaset or replicationcontroller that sets another number of replicas, newest first. Autoscalers and controllers scale, too."
+answers = "One row per change of a scale subresource, and per update or patch of a deployment, statefulset, replicaset or replicationcontroller that sets another number of replicas, newest first. Autoscalers scale, too; what the controllers of kube-system set in objects themselves is left out, because it follows from such a change."
 cannot_see = "Numbers where bodies are not recorded: then only the scale subresource shows that something was scaled. Replicas of custom resources without a scale subresource. A patch of another shape than spec.replicas, such as one that replaces all of spec."
 level = "RequestResponse"
 tags = []
-since = "7d"
+since = "1d"
 
 [columns]
 time = "when the request ended"
@@ -67,6 +67,7 @@ with writes as materialized (
   where e.verb in ('create', 'update', 'patch') and e.subresource is null
     and e.resource in ('deployments', 'statefulsets', 'replicasets', 'replicationcontrollers')
     and e.level in ('Request', 'RequestResponse')
+    and e.user match '!system:serviceaccount:kube-system:*'
     and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and e.cluster match :cluster
     and e.resource match :resource

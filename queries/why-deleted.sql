@@ -35,24 +35,21 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
-with recursive object as materialized (
-  select distinct cluster, resource, namespace from events
-  where name = :name and subresource is null and resource is not null
+with recursive own as materialized (
+  select distinct cluster, resource, namespace, owner from events
+  where name = :name and resource is not null
     and cluster match :cluster and resource match :resource and namespace match :namespace
     and time < :until
 ), owners(depth, cluster, namespace, kind, name) as (
-  select distinct
+  select
     1, cluster, namespace, substr(owner, 1, instr(owner, '/') - 1),
     substr(owner, instr(owner, '/') + 1)
-  from events
-  where name = :name and owner is not null
-    and cluster match :cluster and resource match :resource and namespace match :namespace
-    and time < :until
+  from own where owner is not null
   union
   select
     owners.depth + 1, e.cluster, e.namespace, substr(e.owner, 1, instr(e.owner, '/') - 1),
     substr(e.owner, instr(e.owner, '/') + 1)
-  from owners join events as e
+  from owners cross join events as e
     on e.cluster = owners.cluster and e.namespace is owners.namespace and e.name = owners.name
   where e.owner is not null and owners.depth < 5 and e.time < :until
     and e.resource in (lower(owners.kind) || 's', lower(owners.kind) || 'es')
@@ -63,42 +60,42 @@ with recursive object as materialized (
   select depth + 1, rtrim(rtrim(name, replace(name, '-', '')), '-') from shorter
   where depth < 2 and instr(name, '-') > 1
 ), wanted(part, known_by, cluster, namespace, resource, name) as materialized (
-  select 'object', 'name', cluster, namespace, resource, :name from object
+  select 'object', 'name', cluster, namespace, resource, :name from own
   union
-  select 'owner', 'owner reference', cluster, namespace,
+  select
+    'owner', 'owner reference', cluster, namespace,
     lower(kind) || iif(kind glob '*[sx]', 'es', 's'), name
   from owners
   union
-  select 'owner', 'guess from the name', object.cluster, object.namespace, kinds.value, shorter.name
-  from object join shorter on shorter.depth > 0 join json_each('[
+  select 'owner', 'guess from the name', own.cluster, own.namespace, kinds.value, shorter.name
+  from own join shorter on shorter.depth > 0 join json_each('[
     "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs",
     "replicationcontrollers"]') as kinds
-  where object.resource in ('pods', 'replicasets', 'jobs') and kinds.value <> object.resource
+  where own.resource in ('pods', 'replicasets', 'jobs') and kinds.value <> own.resource
     and shorter.name not in (select name from owners)
   union
-  select 'namespace', 'namespace', cluster, namespace, 'namespaces', namespace from object
+  select 'namespace', 'namespace', cluster, namespace, 'namespaces', namespace from own
   where namespace is not null and resource <> 'namespaces'
 ), gone as materialized (
   select time, cluster, namespace from events
   where name = :name and verb = 'delete' and subresource is null and outcome = 'success'
-    and dry_run is not 1
-    and stage = 'ResponseComplete'
+    and dry_run is not 1 and stage = 'ResponseComplete'
     and cluster match :cluster and resource match :resource and namespace match :namespace
     and time >= :since and time < :until
 ), causes as (
   select w.part, w.known_by,
     e.id, e.time, e.user, e.impersonated_user, e.verb, e.resource, e.subresource, e.namespace, e.name,
     e.outcome, e.dry_run, e.request_uri, e.source_ip, e.user_agent, e.cluster, e.audit_id
-  from wanted as w cross join events as e
-    on e.cluster = w.cluster and e.resource = w.resource and e.name = w.name
-  where e.verb in ('delete', 'update', 'patch', 'create')
-    and (e.namespace is w.namespace or w.part = 'namespace')
+  from events as e cross join wanted as w
+    on w.cluster = e.cluster and w.resource = e.resource and w.name = e.name
+  where e.name in (select name from wanted) and e.verb in ('delete', 'update', 'patch', 'create')
+    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic') and e.time < :until
+    and (w.namespace is e.namespace or w.part = 'namespace')
     and case e.verb
       when 'delete' then e.subresource is null
       when 'create' then e.subresource = 'eviction'
       else w.part = 'owner' and (e.subresource is null or e.subresource = 'scale')
     end
-    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic') and e.time < :until
     and (w.part = 'object' and e.verb <> 'deletecollection' and e.time >= :since
       or exists (
         select 1 from gone
@@ -110,10 +107,13 @@ with recursive object as materialized (
   select w.part, w.known_by,
     e.id, e.time, e.user, e.impersonated_user, e.verb, e.resource, e.subresource, e.namespace, e.name,
     e.outcome, e.dry_run, e.request_uri, e.source_ip, e.user_agent, e.cluster, e.audit_id
-  from (select distinct part, known_by, cluster, namespace, resource from wanted) as w
-    cross join events as e
-    on e.cluster = w.cluster and e.resource = w.resource and e.namespace is w.namespace
-  where e.verb = 'deletecollection' and e.name is null and w.part <> 'namespace'
+  from events as e cross join (
+      select distinct part, known_by, cluster, namespace, resource from wanted
+      where part <> 'namespace'
+    ) as w
+    on w.cluster = e.cluster and w.resource = e.resource and w.namespace is e.namespace
+  where e.verb = 'deletecollection' and e.resource in (select resource from wanted)
+    and e.name is null
     and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic') and e.time < :until
     and (w.part = 'object' and e.verb <> 'deletecollection' and e.time >= :since
       or exists (
