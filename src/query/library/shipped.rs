@@ -11,4 +11,22 @@ macro_rules! files {
 
 files! {
     "who-deleted"
+    "secret-reads"
+    "failed-logins"
+    "forbidden-bursts"
+    "anonymous-calls"
+    "impersonation"
+    "token-requests"
+    "credential-use"
+    "certificates"
+    "calls-by-system-masters"
+    "escalation-denied"
+    "admission-denied"
+    "truncated-events"
+    "quarantined-items"
+    "duplicate-audit-ids"
+    "silent-sources"
+    "clock-skew"
+    "missing-fields"
+    "ingest-summary"
 }
