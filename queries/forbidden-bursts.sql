@@ -31,7 +31,7 @@ denied as (
   select
     cluster, user, source_ip, client_ip, impersonated_user, outcome, user_agent, namespace,
     coalesce(resource, path) as target, min(time) as time,
-    cast(unixepoch(min(time), 'subsec') * 1000000 as integer) as at
+    cast(round(unixepoch(min(time), 'subsec') * 1000) as integer) * 1000 as at
   from events
   where outcome in ('denied_authn', 'denied_authz', 'denied_escalation', 'denied_other')
     and stage <> 'RequestReceived'

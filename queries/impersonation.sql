@@ -33,7 +33,7 @@ audit_id = "for auditql show"
 with impersonated as (
   select
     time, id, user, 1 as allowed, impersonated_user as as_user, impersonated_groups as as_groups,
-    message, verb, resource, subresource, namespace, name, outcome, source_ip, client_ip,
+    cast(raw as text) -> '$.impersonatedUser.extra' as as_extra, message, verb, resource, subresource, namespace, name, outcome, source_ip, client_ip,
     user_agent, cluster, audit_id, stage, request_uri, received_time
   from events
   where impersonated_user is not null
@@ -51,7 +51,7 @@ with impersonated as (
     and time >= :since and time < :until
   union all
   select
-    time, id, user, 0, null, null, message, verb, resource, subresource, namespace, name, outcome,
+    time, id, user, 0, null, null, null, message, verb, resource, subresource, namespace, name, outcome,
     source_ip, client_ip, user_agent, cluster, audit_id, stage, request_uri, received_time
   from events
   where outcome = 'denied_authz'
@@ -72,10 +72,7 @@ with impersonated as (
     and time >= :since and time < :until
 )
 select
-  time, user, allowed, as_user, as_groups,
-  case when allowed then (
-    select cast(raw as text) -> '$.impersonatedUser.extra' from events where events.id = call.id
-  ) end as as_extra,
+  time, user, allowed, as_user, as_groups, as_extra,
   case when not allowed and (
     message glob '*" cannot impersonate resource "*'
     or message glob '*" cannot impersonate:* resource "*'
