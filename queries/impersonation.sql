@@ -8,6 +8,7 @@ tags = ["pci-dss:10.2.1.5", "attack:T1134"]
 
 [params]
 as_user = { type = "words", help = "Whom they became: system:admin, system:*; leaves out refused ones" }
+extra = { type = "flag", help = "Show extra attributes too, which takes reading every event that is shown" }
 
 [columns]
 time = "when the request ended; when it began for one that goes on"
@@ -15,7 +16,7 @@ user = "who really asked"
 allowed = "1 when the impersonation was allowed, whatever came of the call"
 as_user = "whom they became; NULL when refused"
 as_groups = "with which groups, a JSON array"
-as_extra = "with which extra attributes, a JSON object"
+as_extra = "with which extra attributes, a JSON object; only with --extra"
 wanted = "refused: what they wanted to become, as kind and name"
 message = "the apiserver's words, when the request failed"
 verb = "what they did"
@@ -30,63 +31,71 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
-with impersonated as (
-  select
-    time, id, user, 1 as allowed, impersonated_user as as_user, impersonated_groups as as_groups,
-    cast(raw as text) -> '$.impersonatedUser.extra' as as_extra, message, verb, resource, subresource, namespace, name, outcome, source_ip, client_ip,
-    user_agent, cluster, audit_id, stage, request_uri, received_time
-  from events
-  where impersonated_user is not null
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and impersonated_user match :as_user
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and outcome match :outcome
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
-  union all
-  select
-    time, id, user, 0, null, null, null, message, verb, resource, subresource, namespace, name, outcome,
-    source_ip, client_ip, user_agent, cluster, audit_id, stage, request_uri, received_time
-  from events
-  where outcome = 'denied_authz'
-    and code = 403
-    and decision is null
-    and message glob '*" cannot impersonate*'
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and :as_user is null
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and outcome match :outcome
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
-)
 select
-  time, user, allowed, as_user, as_groups, as_extra,
-  case when not allowed and (
-    message glob '*" cannot impersonate resource "*'
+  time, user, 1 as allowed, impersonated_user as as_user, impersonated_groups as as_groups,
+  case when :extra then (
+    select cast(same.raw as text) -> '$.impersonatedUser.extra'
+    from events as same
+    where same.audit_id = events.audit_id and same.id = events.id
+  ) end as as_extra,
+  null as wanted, message, verb, resource, subresource, namespace, name, outcome, source_ip,
+  client_ip, user_agent, cluster, audit_id
+from events
+where impersonated_user is not null
+  and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  and impersonated_user match :as_user
+  and (stage <> 'ResponseStarted' or not exists (
+    select 1 from events as later
+    where later.audit_id = events.audit_id
+      and later.stage in ('ResponseComplete', 'Panic')
+      and later.cluster = events.cluster
+      and later.request_uri = events.request_uri
+      and later.received_time = events.received_time
+      and later.user is events.user
+  ))
+  and cluster match :cluster
+  and user match :user
+  and verb match :verb
+  and resource match :resource
+  and namespace match :namespace
+  and name match :name
+  and outcome match :outcome
+  and source_ips match :source_ip
+  and user_agent match :user_agent
+  and time >= :since and time < :until
+union all
+select
+  time, user, 0, null, null, null,
+  case when message glob '*" cannot impersonate resource "*'
     or message glob '*" cannot impersonate:* resource "*'
-  ) then substr(message, 1, instr(message, ' is forbidden: ') - 1) end as wanted,
+    then substr(message, 1, instr(message, ' is forbidden: ') - 1)
+  end,
   message, verb, resource, subresource, namespace, name, outcome, source_ip, client_ip, user_agent,
   cluster, audit_id
-from impersonated as call
-where stage <> 'ResponseStarted' or not exists (
-  select 1 from events as later
-  where later.audit_id = call.audit_id
-    and later.stage in ('ResponseComplete', 'Panic')
-    and later.cluster = call.cluster
-    and later.request_uri = call.request_uri
-    and later.received_time = call.received_time
-    and later.user is call.user
-)
-order by time desc, id desc
+from events
+where outcome = 'denied_authz'
+  and code = 403
+  and decision is null
+  and message glob '*" cannot impersonate*'
+  and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  and :as_user is null
+  and (stage <> 'ResponseStarted' or not exists (
+    select 1 from events as later
+    where later.audit_id = events.audit_id
+      and later.stage in ('ResponseComplete', 'Panic')
+      and later.cluster = events.cluster
+      and later.request_uri = events.request_uri
+      and later.received_time = events.received_time
+      and later.user is events.user
+  ))
+  and cluster match :cluster
+  and user match :user
+  and verb match :verb
+  and resource match :resource
+  and namespace match :namespace
+  and name match :name
+  and outcome match :outcome
+  and source_ips match :source_ip
+  and user_agent match :user_agent
+  and time >= :since and time < :until
+order by time desc

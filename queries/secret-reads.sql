@@ -1,10 +1,13 @@
 /*
 title = "Who read secrets, and what a list or watch exposed"
 group = "access"
-answers = "One row per get, list or watch of secrets with who asked, newest first, refused ones with their outcome. For a list or watch: its scope and the names of the secrets in it, from the recorded answer if there is one, else those that other events of that scope had named until then (exposed_from says which)."
-cannot_see = "Secrets that no recorded event had named when they were listed, and what a label selector left out. Contents of mounted secrets: the kubelet reads these for its pods and is the actor here. Reads of etcd or its backups. exposed holds at most 100 names."
+answers = "One row per get, list or watch of secrets with who asked, newest first, refused ones with their outcome. For a list or watch: its scope and the names of the secrets in it, from the recorded answer if there is one, else with --names those that other events of that scope had named until then (exposed_from says which)."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a label selector left out. Contents of mounted secrets: the kubelet reads these for its pods and is the actor here. Reads of etcd or its backups. exposed holds at most 100 names, and names those that a deletecollection removed."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.1", "attack:T1552.007"]
+
+[params]
+names = { type = "flag", help = "Name what a list without recorded answer exposed, from all other events of secrets" }
 
 [columns]
 time = "when the request ended; when it began for a watch that goes on"
@@ -13,8 +16,8 @@ as_user = "whom they impersonated"
 verb = "get, list or watch"
 scope = "name as namespace/name, a namespace, or all namespaces"
 outcome = "success, denied_authz, denied_authn, ..."
-exposed = "names of the secrets, as namespace/name, a JSON array; NULL when refused"
-exposed_from = "request, response or other events"
+exposed = "names of the secrets, as namespace/name, a JSON array; NULL when refused or not known"
+exposed_from = "request, response or other events; NULL when not known"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"
 user_agent = "program, as claimed"
@@ -47,7 +50,7 @@ select
   case
     when outcome <> 'success' then null
     when name is not null then json_array(coalesce(namespace || '/', '') || name)
-    when level = 'RequestResponse' and verb = 'list' and response_object is not null then (
+    when level = 'RequestResponse' and verb = 'list' and truncated = 0 then (
       select json_group_array(shown) from (
         select
           coalesce(
@@ -56,13 +59,14 @@ select
           ) || '/' || coalesce(
             item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name'
           ) as shown
-        from json_each(
-          coalesce(response_object -> '$.items', response_object -> '$.rows', '[]')
+        from events as same, json_each(
+          coalesce(same.response_object -> '$.items', same.response_object -> '$.rows', '[]')
         ) as item
+        where same.audit_id = events.audit_id and same.id = events.id
         limit 100
       )
     )
-    else (
+    when :names then (
       select json_group_array(shown) from (
         select named.namespace || '/' || named.name as shown
         from named
@@ -78,8 +82,8 @@ select
   case
     when outcome <> 'success' then null
     when name is not null then 'request'
-    when level = 'RequestResponse' and verb = 'list' and response_object is not null then 'response'
-    else 'other events'
+    when level = 'RequestResponse' and verb = 'list' and truncated = 0 then 'response'
+    when :names then 'other events'
   end as exposed_from,
   source_ip, client_ip, user_agent, cluster, audit_id
 from events

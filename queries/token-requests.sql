@@ -2,7 +2,7 @@
 title = "Who asked for service account tokens, and for which account"
 group = "access"
 answers = "One row per TokenRequest with who asked, for which service account and the id of the credential that was issued, newest first; credential-use shows where it was used."
-cannot_see = "The token itself, and how long it is valid where the audit policy records no bodies (it should not: the answer holds the token). Tokens in secrets of type service-account-token (see secret-reads)."
+cannot_see = "The token itself, and how long it is valid. Tokens in secrets of type service-account-token (see secret-reads)."
 level = "Metadata"
 tags = ["attack:T1528", "attack:T1098"]
 
@@ -13,7 +13,6 @@ as_user = "whom they impersonated"
 service_account = "whose token it is, as a user name"
 outcome = "success, denied_authz, ..."
 issued_credential_id = "id of the credential that was issued"
-expires_in = "seconds that were asked for, if recorded"
 dry_run = "1 when no token was to be used because of dryRun=All"
 credential_id = "id of the credential with which it was asked"
 source_ip = "address that no client can forge"
@@ -25,10 +24,8 @@ audit_id = "for auditql show"
 select
   time, user, impersonated_user as as_user,
   'system:serviceaccount:' || namespace || ':' || name as service_account,
-  outcome, issued_credential_id,
-  case when level <> 'Metadata' then request_object ->> '$.spec.expirationSeconds' end
-    as expires_in,
-  dry_run, credential_id, source_ip, client_ip, user_agent, cluster, audit_id
+  outcome, issued_credential_id, dry_run, credential_id, source_ip, client_ip, user_agent, cluster,
+  audit_id
 from events
 where verb = 'create'
   and resource = 'serviceaccounts'
