@@ -1,6 +1,8 @@
 //! Every shipped question, asked on recorded events through the command line and the API, against
 //! answers that are counted here from the raw lines.
 
+mod access;
+mod quality;
 mod who;
 
 use std::collections::BTreeSet;
@@ -113,7 +115,7 @@ fn recorded_ids(matches: impl Fn(&Value) -> bool) -> Vec<&'static str> {
 }
 
 /// Questions with a test in one of the files beside this.
-const TESTED: &[&[&str]] = &[who::TESTED];
+const TESTED: &[&[&str]] = &[who::TESTED, access::TESTED, quality::TESTED];
 
 #[test]
 fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {

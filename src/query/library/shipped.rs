@@ -11,7 +11,6 @@ macro_rules! files {
 
 files! {
     "who-deleted"
-
     "why-deleted"
     "who-created"
     "who-changed"
@@ -27,4 +26,22 @@ files! {
     "all-by-group"
     "first-last-seen"
     "touched-by"
+    "secret-reads"
+    "failed-logins"
+    "forbidden-bursts"
+    "anonymous-calls"
+    "impersonation"
+    "token-requests"
+    "credential-use"
+    "certificates"
+    "calls-by-system-masters"
+    "escalation-denied"
+    "admission-denied"
+    "truncated-events"
+    "quarantined-items"
+    "duplicate-audit-ids"
+    "silent-sources"
+    "clock-skew"
+    "missing-fields"
+    "ingest-summary"
 }
