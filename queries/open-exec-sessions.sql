@@ -31,7 +31,7 @@ where requests.resource = 'pods'
   and requests.cluster match :cluster
   and requests.subresource match :subresource
   and requests.namespace match :namespace
-  and requests.name match :name
+  and events.name match :name
   and requests.user match :user
   and requests.received_time >= :since and requests.received_time < :until
 order by started desc

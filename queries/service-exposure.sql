@@ -27,15 +27,14 @@ audit_id = "for auditql show"
 */
 with submitted as (
   select
-    time, id, user, impersonated_user, verb, resource, namespace, name, outcome, dry_run, source_ip,
-    user_agent, cluster, audit_id,
+    time, id, user, impersonated_user, verb, api_group, resource, namespace, name, outcome, dry_run,
+    source_ip, user_agent, cluster, audit_id,
     -- The answer holds the whole object; a refused request, or level Request, only what was sent.
     case when response_object -> '$.spec' is null then request_object else response_object end
       as object,
     verb = 'patch' and response_object -> '$.spec' is null as partial
   from events
   where resource in ('services', 'ingresses')
-    and api_group match '!*,networking.k8s.io,extensions'
     and verb in ('create', 'update', 'patch')
     and subresource is null
     and stage in ('ResponseComplete', 'Panic')
@@ -73,4 +72,6 @@ select
   outcome, dry_run, source_ip, user_agent, cluster, audit_id
 from judged
 where exposure is not null
+  -- Other groups have resources of the same names.
+  and (resource = 'services') = (api_group is null)
 order by time desc, id desc
