@@ -2,6 +2,9 @@
 //! answers that are counted here from the raw lines.
 
 mod access;
+mod change;
+mod made;
+mod operations;
 mod quality;
 mod who;
 
@@ -115,7 +118,13 @@ fn recorded_ids(matches: impl Fn(&Value) -> bool) -> Vec<&'static str> {
 }
 
 /// Questions with a test in one of the files beside this.
-const TESTED: &[&[&str]] = &[who::TESTED, access::TESTED, quality::TESTED];
+const TESTED: &[&[&str]] = &[
+    who::TESTED,
+    access::TESTED,
+    change::TESTED,
+    operations::TESTED,
+    quality::TESTED,
+];
 
 #[test]
 fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
