@@ -19,19 +19,39 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
+with over as materialized (
+  select cluster, audit_id, user, request_uri, received_time
+  from events
+  where resource = 'pods'
+    and subresource in ('exec', 'attach', 'portforward')
+    and stage in ('ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and subresource match :subresource
+    and namespace match :namespace
+    and user match :user
+    and time >= :since
+)
 select
-  requests.time as started, requests.user, requests.impersonated_user as as_user,
-  requests.subresource, requests.namespace, requests.name, events.command, requests.source_ip,
-  requests.user_agent, requests.cluster, requests.audit_id
-from requests join events
-  on events.id = requests.last_event_id and events.audit_id = requests.audit_id
-where requests.resource = 'pods'
-  and requests.subresource in ('exec', 'attach', 'portforward')
-  and requests.open = 1
-  and requests.cluster match :cluster
-  and requests.subresource match :subresource
-  and requests.namespace match :namespace
-  and events.name match :name
-  and requests.user match :user
-  and requests.received_time >= :since and requests.received_time < :until
-order by started desc
+  time as started, user, impersonated_user as as_user, subresource, namespace, name, command,
+  source_ip, user_agent, cluster, audit_id
+from events as opened
+where resource = 'pods'
+  and subresource in ('exec', 'attach', 'portforward')
+  and stage = 'ResponseStarted'
+  and outcome = 'upgraded'
+  and cluster match :cluster
+  and subresource match :subresource
+  and namespace match :namespace
+  and name match :name
+  and user match :user
+  and time >= :since and time < :until
+  -- Clients choose audit IDs, so that alone does not tell sessions apart.
+  and not exists (
+    select 1 from over
+    where over.audit_id = opened.audit_id
+      and over.received_time is opened.received_time
+      and over.request_uri is opened.request_uri
+      and over.user is opened.user
+      and over.cluster is opened.cluster
+  )
+order by time desc, id desc

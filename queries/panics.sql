@@ -28,7 +28,8 @@ select
   resource, subresource, namespace, name, message, latency_us / 1e6 as seconds, source_ip, user_agent,
   request_uri, cluster, audit_id
 from events
-where stage = 'Panic'
+where outcome = 'panic'
+  and stage = 'Panic'
   and cluster match :cluster
   and user match :user
   and verb match :verb

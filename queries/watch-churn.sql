@@ -17,38 +17,27 @@ watches = "watches that ended"
 short_watches = "of these within --shorter-than"
 failed_watches = "of these answered with 4xx or 5xx"
 lists = "lists that ended"
-median_seconds = "duration of the watch in the middle"
-user_agent = "program, as claimed"
+mean_seconds = "mean duration of the watches"
 last = "when the last watch or list ended"
 cluster = "where"
 */
-with ended as (
-  select
-    user, resource, cluster, user_agent, verb, code, time, latency_us,
-    row_number() over each as place, count(*) over (partition by user, resource, cluster, verb) as many
-  from events
-  where verb in ('watch', 'list')
-    and stage in ('ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and user_agent match :user_agent
-    and resource match :resource
-    and namespace match :namespace
-    and time >= :since and time < :until
-  window each as (partition by user, resource, cluster, verb order by latency_us)
-)
 select
   user, resource,
   sum(verb = 'watch') as watches,
   sum(verb = 'watch' and code < 400 and latency_us < :shorter_than) as short_watches,
   sum(verb = 'watch' and code >= 400) as failed_watches,
   sum(verb = 'list') as lists,
-  max(case when verb = 'watch' and place = (many + 1) / 2 then latency_us end) / 1e6
-    as median_seconds,
-  substr(max(time || coalesce(user_agent, '')), length('2026-01-01T00:00:00.000000Z') + 1)
-    as user_agent,
+  round(avg(case when verb = 'watch' then latency_us end) / 1e6, 3) as mean_seconds,
   max(time) as last, cluster
-from ended
+from events
+where verb in ('watch', 'list')
+  and stage in ('ResponseComplete', 'Panic')
+  and cluster match :cluster
+  and user match :user
+  and user_agent match :user_agent
+  and resource match :resource
+  and namespace match :namespace
+  and time >= :since and time < :until
 group by user, resource, cluster
 having short_watches + failed_watches > 0
 order by short_watches + failed_watches desc, lists desc

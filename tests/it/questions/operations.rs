@@ -355,9 +355,10 @@ fn an_open_session_is_seen_at_every_audit_level() {
             "responseStatus": {"metadata": {}, "code": 101},
         });
         events.push(made(n as u64 + 1, "get", started.clone()));
-        // One session that ended too, under an ID that the client took again.
+        // Another session, which ended: the client took the same ID for it.
         if level == "Metadata" {
             let mut first = made(10, "create", started);
+            first["auditID"] = json!("made-1");
             events.push(first.clone());
             first["stage"] = json!("ResponseComplete");
             events.push(first);
