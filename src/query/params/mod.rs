@@ -140,8 +140,6 @@ fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), Str
         "group" => Column::UserGroups,
         "image" => Column::Images,
         "source_ip" => Column::SourceIps,
-        "group" => Column::UserGroups,
-        "image" => Column::Images,
         "uri" => Column::RequestUri,
         "contains" => Column::Raw,
         other => Column::by_name(other)
