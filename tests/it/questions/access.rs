@@ -73,8 +73,12 @@ fn ids<'a>(events: &[&'a Value]) -> Vec<&'a str> {
     ids
 }
 
+/// A list of a row, whether the column is one or a text that the question made.
 fn list(row: &Row, column: &str) -> Vec<String> {
-    serde_json::from_str(cell(row, column)).unwrap()
+    match &row[column] {
+        Value::String(json) => serde_json::from_str(json).unwrap(),
+        array => serde_json::from_value(array.clone()).unwrap(),
+    }
 }
 
 #[track_caller]
@@ -201,7 +205,7 @@ fn secret_reads_say_what_a_list_exposed_and_how_that_is_known() {
         made(30, secret("create", json!("prod"), json!("later"))),
     ];
     let both = Both::with_events(&events);
-    let rows = ask_of(&both, "secret-reads", &["--verb", "list,watch"]);
+    let rows = ask_of(&both, "secret-reads", &["--verb", "list,watch", "--names"]);
     let shown: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -399,6 +403,8 @@ fn impersonation() {
     newest_first(&rows);
     let allowed = rows.iter().filter(|row| row["allowed"] == 1).count();
     assert_eq!(allowed, calls(became).len());
+    assert!(rows.iter().all(|row| row["as_extra"].is_null()));
+    let rows = ask("impersonation", &["--extra", "--since", "all"]);
     let extra = rows.iter().filter(|row| !row["as_extra"].is_null()).count();
     assert_eq!(
         extra,
