@@ -47,11 +47,14 @@ where impersonated_user is not null
   and (stage <> 'ResponseStarted' or not exists (
     select 1 from events as later
     where later.audit_id = events.audit_id
-      and later.stage in ('ResponseComplete', 'Panic')
+      and later.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
       and later.cluster = events.cluster
       and later.request_uri = events.request_uri
       and later.received_time = events.received_time
       and later.user is events.user
+      -- Some apiservers record two starts of one call.
+      and (later.stage <> 'ResponseStarted' or later.time > events.time
+        or later.time = events.time and later.id > events.id)
   ))
   and cluster match :cluster
   and user match :user
@@ -82,11 +85,14 @@ where outcome = 'denied_authz'
   and (stage <> 'ResponseStarted' or not exists (
     select 1 from events as later
     where later.audit_id = events.audit_id
-      and later.stage in ('ResponseComplete', 'Panic')
+      and later.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
       and later.cluster = events.cluster
       and later.request_uri = events.request_uri
       and later.received_time = events.received_time
       and later.user is events.user
+      -- Some apiservers record two starts of one call.
+      and (later.stage <> 'ResponseStarted' or later.time > events.time
+        or later.time = events.time and later.id > events.id)
   ))
   and cluster match :cluster
   and user match :user

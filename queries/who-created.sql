@@ -59,6 +59,8 @@ where e.verb = 'create' and e.code is not 201 and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 order by time desc

@@ -46,8 +46,10 @@ where e.verb in ('delete', 'deletecollection') and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 union all
 select
   e.time, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name,
@@ -67,8 +69,10 @@ where e.verb = 'create' and e.resource = 'pods' and e.subresource = 'eviction'
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 union all
 -- A deletecollection names no object, so any name may have been in it. Words with ! may have
 -- taken it in above already.
@@ -93,8 +97,10 @@ where :name is not null and e.verb = 'deletecollection' and e.name is null and e
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 union all
 select
   e.time, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name,
@@ -117,6 +123,8 @@ where (:name is not null or :resource is not null) and :namespace is not null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 order by time desc

@@ -44,8 +44,10 @@ where e.resource = 'secrets' and e.api_group is null and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 union all
 -- A list or watch without a name may have shown any. Words with ! may have taken it in above.
 select
@@ -69,8 +71,10 @@ where e.resource = 'secrets' and e.api_group is null and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 union all
 select
   e.time, e.user, e.impersonated_user as as_user, e.verb, e.namespace, e.name, 'all namespaces' as scope,
@@ -93,6 +97,8 @@ where e.resource = 'secrets' and e.api_group is null and e.subresource is null
     select 1 from events as later
     where later.audit_id = e.audit_id and later.received_time = e.received_time
       and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-      and later.stage <> e.stage and later.time >= e.time
-      and (e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic'))))
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
 order by time desc

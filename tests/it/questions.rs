@@ -6,6 +6,7 @@ mod change;
 mod made;
 mod operations;
 mod quality;
+mod traps;
 mod who;
 
 use std::collections::BTreeSet;
