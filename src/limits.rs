@@ -136,6 +136,14 @@ pub const QUERY_WAIT: Duration = Duration::from_secs(5);
 /// Nesting beyond which a body cannot be read as JSON by SQL (SQLite's own limit is 1,000).
 pub const BODY_DEPTH_MAX: usize = 1000;
 
+/// Of what is read from inside an event's bodies into columns: the longest single text, and the
+/// longest list as JSON. What is cut ends in `...`, a list in the element `...`.
+pub const FACT_TEXT_BYTES_MAX: usize = 1024;
+pub const FACT_LIST_BYTES_MAX: usize = 64 << 10;
+
+/// Elements of one kind that are gathered from one body at most, before equal ones become one.
+pub const FACT_ELEMENTS_MAX: usize = 8192;
+
 /// The longest cluster name, in bytes.
 pub const CLUSTER_BYTES_MAX: usize = 128;
 

@@ -16,6 +16,7 @@ mod print;
 mod prune;
 mod quarantine;
 mod query;
+mod reseal;
 mod seal;
 pub mod serve;
 mod show;
@@ -78,6 +79,7 @@ enum Command {
     Stats(stats::Args),
     Quarantine(quarantine::Args),
     Seal(seal::Args),
+    Reseal(reseal::Args),
     Prune(prune::Args),
     Generate(generate::Args),
     Demo(demo::Args),
@@ -100,6 +102,7 @@ impl Command {
             Command::Stats(args) => stats::run(args),
             Command::Quarantine(args) => quarantine::run(args),
             Command::Seal(args) => seal::run(args),
+            Command::Reseal(args) => reseal::run(args),
             Command::Prune(args) => prune::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Demo(args) => demo::run(args),

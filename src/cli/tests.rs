@@ -175,6 +175,10 @@ impl Store for Fake {
         Ok(Sealed::default())
     }
 
+    fn reseal(&self) -> Result<crate::store::Resealed> {
+        Ok(crate::store::Resealed::default())
+    }
+
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {
         Ok(Pruned {
             before: crate::query::clock::to_text(cutoff),

@@ -33,6 +33,7 @@ pub(super) fn build(app: &App) -> Router {
         .route("/api/v1/quarantine/{id}/raw", get(quarantine::raw))
         .route("/api/v1/prune", post(upkeep::prune))
         .route("/api/v1/seal", post(upkeep::seal))
+        .route("/api/v1/reseal", post(upkeep::reseal))
         .route("/api/v1/sql", post(sql::sql))
         .fallback(not_found)
         .with_state(app.clone())
@@ -57,7 +58,7 @@ async fn not_found(request: Request) -> Result<Response, Problem> {
     } else {
         "there are /webhook, /webhook/CLUSTER, /healthz, /readyz and, under /api/v1, events, \
          events/ID, events/ID/raw, count, histogram, facets, top/FIELD, queries, queries/NAME, stats, quarantine, \
-         quarantine/ID/raw, prune, seal, sql"
+         quarantine/ID/raw, prune, seal, reseal, sql"
     };
     let shown: String = path.chars().take(200).collect();
     Err(Problem::not_found(format!("nothing at {shown:?}; {hint}")))

@@ -126,10 +126,15 @@ fn is(column: Column, text: &str) -> Filter {
     filter
 }
 
-/// Recorded events.
+/// Recorded events of many kinds, among them those whose bodies hold facts.
 fn sample() -> Vec<&'static [u8]> {
-    include_str!("../../tests/data/sample.jsonl")
-        .lines()
+    let recorded = [
+        include_str!("../../tests/data/sample.jsonl"),
+        include_str!("../../tests/data/facts.jsonl"),
+    ];
+    recorded
+        .into_iter()
+        .flat_map(str::lines)
         .map(str::as_bytes)
         .collect()
 }

@@ -328,6 +328,13 @@ pub struct Sealed {
     pub segments: u64,
 }
 
+/// What bringing older segments up to date did.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Resealed {
+    pub events: u64,
+    pub segments: u64,
+}
+
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -391,6 +398,10 @@ pub trait Store: Send + Sync {
 
     /// Seals the active segment now; with `merge`, also merges small segments into larger ones.
     fn seal(&self, merge: bool) -> Result<Sealed>;
+
+    /// Rewrites the sealed segments that do not hold the present columns, so that these need not
+    /// be derived from events' bytes for every question.
+    fn reseal(&self) -> Result<Resealed>;
 
     /// Removes events before `cutoff` (microseconds).
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned>;

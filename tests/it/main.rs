@@ -25,6 +25,7 @@ mod dedup;
 mod demo;
 mod docs;
 mod durability;
+mod facts;
 mod full_disk;
 mod licences;
 mod output;

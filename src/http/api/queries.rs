@@ -10,6 +10,7 @@ use crate::http::problem::Problem;
 use crate::http::stream::{Hold, stream};
 use crate::limits::ROWS_DEFAULT;
 use crate::query::clock;
+use crate::query::wire::Conforming;
 
 const FORMATS: [Format; 4] = [Format::Json, Format::Rows, Format::Jsonl, Format::Csv];
 
@@ -58,7 +59,7 @@ pub(in crate::http) async fn ask(
     let content_type = format.content_type();
     stream(&app, budget, hold, content_type, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
-        let outcome = store.sql(&query, budget, &mut writer);
+        let outcome = store.sql(&query, budget, &mut Conforming::new(&mut writer));
         writer.finish(outcome)
     })
     .await

@@ -243,6 +243,13 @@ impl Store for FakeStore {
         })
     }
 
+    fn reseal(&self) -> Result<crate::store::Resealed> {
+        Ok(crate::store::Resealed {
+            events: 7,
+            segments: 2,
+        })
+    }
+
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {
         self.0.pruned.notify_one();
         Ok(Pruned {

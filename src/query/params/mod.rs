@@ -74,11 +74,13 @@ macro_rules! filters {
 filters! {
     cluster "LIST" "Cluster that the event came from",
     user "LIST" "Authenticated user, before any impersonation",
+    group "LIST" "Any group of the authenticated user: 'system:masters'",
     verb "LIST" "Verb: get, list, watch, create, update, patch, delete, deletecollection, ...",
     resource "LIST" "Resource: pods, po, deployments.apps, *.cert-manager.io",
     subresource "LIST" "Subresource: exec, log, status, scale, ...; '!*' is none",
     namespace ['n'] "LIST" "Namespace of the object; '!*' is none",
     name "LIST" "Name of the object",
+    image "LIST" "Any container image that the request submits: '*/nginx:*'; '!*' is none",
     stage "LIST" "Stage: RequestReceived, ResponseStarted, ResponseComplete, Panic",
     level "LIST" "Level: Metadata, Request, RequestResponse",
     code "LIST" "Status code: 403, 4xx, 400-499, !200",
@@ -135,6 +137,8 @@ fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), Str
             filter.until = Some(clock::parse_human(value, now, Zone::UTC)?);
             return Ok(());
         }
+        "group" => Column::UserGroups,
+        "image" => Column::Images,
         "source_ip" => Column::SourceIps,
         "uri" => Column::RequestUri,
         "contains" => Column::Raw,

@@ -13,7 +13,9 @@ use std::time::Duration;
 use crate::query::count::CountParams;
 use crate::query::params::EventParams;
 use crate::query::wire::PruneRequest;
-use crate::store::{Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats};
+use crate::store::{
+    Answer, Pruned, Quarantined, Resealed, Result, Sealed, SqlQuery, SqlSink, Stats,
+};
 
 /// What can be asked of a store, wherever it is. A `timeout` of `None` is without limit.
 pub trait Source {
@@ -54,6 +56,8 @@ pub trait Source {
     ) -> Result<bool>;
 
     fn seal(&self) -> Result<Sealed>;
+
+    fn reseal(&self) -> Result<Resealed>;
 
     fn prune(&self, request: &PruneRequest) -> Result<Pruned>;
 }

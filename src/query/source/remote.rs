@@ -16,7 +16,7 @@ use crate::query::params::EventParams;
 use crate::query::wire::{self, Line, Problem, PruneRequest, SqlRequest};
 use crate::query::{base64, clock};
 use crate::store::{
-    Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats, StoreError,
+    Answer, Pruned, Quarantined, Resealed, Result, Sealed, SqlQuery, SqlSink, Stats, StoreError,
 };
 
 /// The longest error answer that is read.
@@ -233,6 +233,10 @@ impl Source for Remote {
 
     fn seal(&self) -> Result<Sealed> {
         self.read_json(self.post("/api/v1/seal", &serde_json::json!({}))?)
+    }
+
+    fn reseal(&self) -> Result<Resealed> {
+        self.read_json(self.post("/api/v1/reseal", &serde_json::json!({}))?)
     }
 
     fn prune(&self, request: &PruneRequest) -> Result<Pruned> {

@@ -74,11 +74,32 @@ fn expected<'r>(query: &CountQuery, rows: impl Iterator<Item = &'r Row>) -> Grou
         groups.insert((None, Vec::new()), 0);
     }
     for row in rows {
-        let values = query.by.iter().map(|&column| shown(row, column)).collect();
+        let values: Vec<_> = query.by.iter().map(|&column| shown(row, column)).collect();
         let bucket = query.step.map(|step| row.time.div_euclid(step) * step);
-        *groups.entry((bucket, values)).or_default() += 1;
+        add(&mut groups, bucket, &query.by, &values);
     }
     groups
+}
+
+/// Counts a row under each combination of its values; a list has its elements.
+fn add(groups: &mut Groups, bucket: Option<i64>, by: &[Column], values: &[Option<String>]) {
+    let mut combinations = vec![Vec::new()];
+    for (column, value) in by.iter().zip(values) {
+        let values = match value {
+            Some(list) if column.is_list() => naive::elements(list).into_iter().map(Some).collect(),
+            value => vec![value.clone()],
+        };
+        combinations = combinations
+            .iter()
+            .flat_map(|begun: &Vec<_>| {
+                let with = |value: &Option<String>| [&begun[..], &[value.clone()]].concat();
+                values.iter().map(with).collect::<Vec<_>>()
+            })
+            .collect();
+    }
+    for values in combinations {
+        *groups.entry((bucket, values)).or_default() += 1;
+    }
 }
 
 fn shown(row: &Row, column: Column) -> Option<String> {
@@ -136,8 +157,8 @@ pub(super) fn counts_like_a_plain_loop(open: Open) {
                         panic!("{row:?} has no time")
                     };
                     let bucket = asked.step.map(|step| time.div_euclid(step) * step);
-                    let values = values.iter().map(text).collect();
-                    *groups.entry((bucket, values)).or_default() += 1;
+                    let values: Vec<_> = values.iter().map(text).collect();
+                    add(&mut groups, bucket, &asked.by, &values);
                 }
                 groups
             } else {

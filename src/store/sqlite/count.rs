@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::facts;
 use super::groups::counts;
 use super::layout::{IntColumn, Origin, TextColumn, origin};
 use super::listing::LastStages;
@@ -13,7 +14,7 @@ use super::predicate::{self, Compiled, Predicate};
 use super::rollupplan::{Asked, Plan, Span};
 use super::scan::{Cell, ScanOrder, Snapshot};
 use super::sealed::Sealed;
-use super::tally::{Buckets, Ids, Tally, Totals, begin};
+use super::tally::{Buckets, Ids, Tally, Totals, Values, begin, each_combination};
 use crate::limits::{self, COUNT_COLUMNS_MAX};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
@@ -134,23 +135,22 @@ impl Counting<'_> {
             {
                 continue;
             }
-            let mut ids = Ids::default();
+            let mut values: [Values; COUNT_COLUMNS_MAX] = std::array::from_fn(|_| Values::One([0]));
             for (at, &column) in by.iter().enumerate() {
-                ids[at] = match cursor.cell(column)? {
-                    Cell::Null => 0,
-                    Cell::Int(value) => self.totals.id(at, Some(&value.to_string())),
-                    Cell::Time(value) => self
-                        .totals
-                        .id(at, Some(&crate::model::time::to_text(value))),
-                    Cell::Text(text) => self.totals.id(at, Some(text)),
-                    Cell::Bytes(bytes) => self.totals.id(at, Some(&String::from_utf8_lossy(bytes))),
+                values[at] = match cursor.cell(column)? {
+                    Cell::Null => self.values(at, None),
+                    Cell::Int(value) => self.values(at, Some(&value.to_string())),
+                    Cell::Time(value) => self.values(at, Some(&crate::model::time::to_text(value))),
+                    Cell::Text(text) => self.values(at, Some(text)),
+                    Cell::Bytes(bytes) => self.values(at, Some(&String::from_utf8_lossy(bytes))),
                 };
             }
             let bucket = match (self.query.step, cursor.cell(Column::Time)?) {
                 (Some(step), Cell::Time(time)) => begin(time, step),
                 _ => 0,
             };
-            self.totals.add(bucket, ids, 1);
+            let values = values.each_ref().map(Values::ids);
+            each_combination(&values, |ids| self.totals.add(bucket, ids, 1));
         }
         self.work = cursor.work();
         self.damaged.extend(cursor.damaged().iter().cloned());
@@ -188,37 +188,55 @@ impl Counting<'_> {
         columns: &[TextColumn],
         groups: Vec<(i64, Ids, u64)>,
     ) -> Result<()> {
-        const UNKNOWN: u32 = u32::MAX;
-        let mut known: Vec<Vec<u32>> = columns
+        // Per column and string what it counts as, once known.
+        let mut known: Vec<Vec<Option<Values>>> = columns
             .iter()
-            .map(|&column| vec![UNKNOWN; part.strings(column) as usize + 1])
+            .map(|&column| vec![None; part.strings(column) as usize + 1])
             .collect();
-        for (_, ids, _) in &groups {
+        for (bucket, ids, count) in groups {
             for (at, &column) in columns.iter().enumerate() {
                 let slot = &mut known[at][ids[at] as usize];
-                if *slot != UNKNOWN {
-                    continue;
+                if slot.is_none() {
+                    let text = match ids[at] {
+                        0 => None,
+                        id => Some(part.string(column, id)?),
+                    };
+                    *slot = Some(self.values(at, text));
                 }
-                let text = match ids[at] {
-                    0 => None,
-                    id => Some(part.string(column, id)?),
-                };
-                *slot = match (text, origin(self.query.by[at])) {
-                    (Some(text), Origin::Derived(_, derivation)) => {
-                        let derived = self.snapshot.deriver.derive(derivation, text);
-                        self.totals.id(at, derived.as_deref())
-                    }
-                    (text, _) => self.totals.id(at, text),
-                };
             }
-        }
-        for (bucket, mut ids, count) in groups {
-            for (id, known) in ids.iter_mut().zip(&known) {
-                *id = known[*id as usize];
-            }
-            self.totals.add(bucket, ids, count);
+            let values = known.iter().zip(ids);
+            let values: [&[u32]; COUNT_COLUMNS_MAX] = std::array::from_fn(|at| {
+                let column = values.clone().nth(at);
+                column.map_or(&[0][..], |(known, id)| {
+                    known[id as usize].as_ref().map_or(&[], Values::ids)
+                })
+            });
+            each_combination(&values, |ids| self.totals.add(bucket, ids, count));
         }
         Ok(())
+    }
+
+    /// What a stored text counts as in a column of the query: itself, what is derived from it, or each
+    /// element of a list once.
+    fn values(&mut self, at: usize, text: Option<&str>) -> Values {
+        let column = self.query.by[at];
+        match (text, origin(column)) {
+            (Some(list), _) if column.is_list() => {
+                let mut elements = crate::model::json::texts(list);
+                elements.sort_unstable();
+                elements.dedup();
+                let ids = elements.iter();
+                Values::Many(
+                    ids.map(|text| self.totals.id(at, Some(text.as_ref())))
+                        .collect(),
+                )
+            }
+            (Some(text), Origin::Derived(_, derivation)) => {
+                let derived = self.snapshot.deriver.derive(derivation, text);
+                Values::One([self.totals.id(at, derived.as_deref())])
+            }
+            (text, _) => Values::One([self.totals.id(at, text)]),
+        }
     }
 
     /// Counts one part, by what costs least.
@@ -228,6 +246,9 @@ impl Counting<'_> {
         columns: &[TextColumn],
         groups: &mut Vec<(i64, Ids, u64)>,
     ) -> Result<()> {
+        if columns.iter().any(|column| column.fact().is_some()) {
+            facts::ensure(part, self.budget, &mut self.work)?;
+        }
         let filter = &self.query.filter;
         let unfiltered = filter.terms.is_empty()
             && filter.since.is_none_or(|since| since <= part.oldest())
@@ -267,7 +288,7 @@ impl Counting<'_> {
 
     /// How a rollup answers for a part, if one does.
     fn plan(
-        &self,
+        &mut self,
         part: &Part,
         sealed: &Sealed,
         span: &Span,
@@ -286,7 +307,14 @@ impl Counting<'_> {
             return Ok(sets.and_then(|sets| Plan::new(sealed, &sets, None, &asked)));
         }
         let within = within(filter, span.hours.clone());
-        let scan = PartScan::new(part.clone(), &within, Direction::Ascending, deriver)?;
+        let scan = PartScan::new(
+            part.clone(),
+            &within,
+            Direction::Ascending,
+            deriver,
+            self.budget,
+            &mut self.work,
+        )?;
         Ok(scan.and_then(|scan| Plan::new(sealed, &scan.id_sets()?, scan.candidates(), &asked)))
     }
 
@@ -299,7 +327,14 @@ impl Counting<'_> {
         buckets: &mut Buckets<'_>,
     ) -> Result<()> {
         let deriver = &self.snapshot.deriver;
-        let scan = PartScan::new(part.clone(), filter, Direction::Ascending, deriver)?;
+        let scan = PartScan::new(
+            part.clone(),
+            filter,
+            Direction::Ascending,
+            deriver,
+            self.budget,
+            &mut self.work,
+        )?;
         let Some(mut scan) = scan else { return Ok(()) };
         let mut rows = Vec::new();
         let mut times = Vec::new();

@@ -14,8 +14,8 @@ use super::scan::Snapshot;
 use super::state::Shared;
 use super::writer::{Message, Writer};
 use crate::store::{
-    Answer, Batch, Budget, CountQuery, EventQuery, OpenOptions, Pruned, Quarantined, Result,
-    RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
+    Answer, Batch, Budget, CountQuery, EventQuery, OpenOptions, Pruned, Quarantined, Resealed,
+    Result, RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
 };
 
 /// Batches that may wait for the writer before their senders do.
@@ -148,6 +148,11 @@ impl Store for Engine {
 
     fn seal(&self, merge: bool) -> Result<Sealed> {
         maintenance::seal_now(&self.shared, self.writer()?, merge)
+    }
+
+    fn reseal(&self) -> Result<Resealed> {
+        self.writer()?;
+        maintenance::reseal(&self.shared)
     }
 
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::codec::{Chunk, ChunkRef, damaged, encode_chunk};
+use super::codec::{Chunk, ChunkRef, damaged, encode_chunk, encode_sparse};
 use super::database::{self, Access, FileKind, failed};
 use super::frontcode;
 use super::layout::{IntColumn, TextColumn};
@@ -191,6 +191,7 @@ pub(crate) struct NumberChunks {
     column: u8,
     number: u32,
     values: Vec<i64>,
+    encode: fn(&[i64]) -> Chunk,
 }
 
 impl NumberChunks {
@@ -200,6 +201,15 @@ impl NumberChunks {
             column,
             number: 0,
             values: Vec::with_capacity(limits::CHUNK_ROWS),
+            encode: encode_chunk,
+        }
+    }
+
+    /// For a column of which few rows have a value other than 0.
+    pub(crate) fn mostly_zero(self) -> NumberChunks {
+        NumberChunks {
+            encode: encode_sparse,
+            ..self
         }
     }
 
@@ -212,7 +222,7 @@ impl NumberChunks {
     }
 
     fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
-        let chunk = encode_chunk(&self.values);
+        let chunk = (self.encode)(&self.values);
         file.chunk(self.component, self.column, self.number, &chunk)?;
         self.number += 1;
         self.values.clear();

@@ -1,6 +1,6 @@
 //! Checking a sealed segment whole.
 
-use super::layout::{IntColumn, TextColumn};
+use super::layout::{IntColumn, TEXT_COLUMNS, TextColumn};
 use super::rollup;
 use super::sealed::{Sealed, wrong};
 use crate::store::Result;
@@ -8,19 +8,23 @@ use crate::store::Result;
 impl Sealed {
     /// Reads and checks everything.
     pub(crate) fn verify(&self) -> Result<()> {
+        let stored = || &TextColumn::ALL[..self.header.strings.len().min(TEXT_COLUMNS)];
+        if self.stores_facts() {
+            self.lengths()?;
+        }
         let mut numbers = Vec::new();
         let mut ids = Vec::new();
         let mut keys = Vec::new();
         for chunk in 0..self.chunks() {
-            for &column in IntColumn::ALL {
+            for &column in IntColumn::CHUNKED {
                 self.ints(column, chunk, &mut numbers)?;
             }
-            for &column in TextColumn::ALL {
+            for &column in stored() {
                 self.ids(column, chunk, &mut ids)?;
             }
             self.audit_keys(chunk, &mut keys)?;
         }
-        for &column in TextColumn::ALL {
+        for &column in stored() {
             for number in 0..self.strings[column as usize].len() {
                 self.strings_piece(column, number as u32)?;
             }
