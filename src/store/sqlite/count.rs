@@ -201,7 +201,16 @@ impl Counting<'_> {
                         0 => None,
                         id => Some(part.string(column, id)?),
                     };
-                    *slot = Some(self.values(at, text));
+                    let derived = match origin(self.query.by[at]) {
+                        Origin::Derived(_, derivation) => {
+                            text.map(|text| self.snapshot.deriver.derive(derivation, text))
+                        }
+                        _ => None,
+                    };
+                    *slot = Some(match &derived {
+                        Some(derived) => self.values(at, derived.as_deref()),
+                        None => self.values(at, text),
+                    });
                 }
             }
             let values = known.iter().zip(ids);
@@ -216,12 +225,10 @@ impl Counting<'_> {
         Ok(())
     }
 
-    /// What a stored text counts as in a column of the query: itself, what is derived from it, or each
-    /// element of a list once.
+    /// What a column's value counts as: itself, or each element of a list once.
     fn values(&mut self, at: usize, text: Option<&str>) -> Values {
-        let column = self.query.by[at];
-        match (text, origin(column)) {
-            (Some(list), _) if column.is_list() => {
+        match text {
+            Some(list) if self.query.by[at].is_list() => {
                 let mut elements = crate::model::json::texts(list);
                 elements.sort_unstable();
                 elements.dedup();
@@ -231,11 +238,7 @@ impl Counting<'_> {
                         .collect(),
                 )
             }
-            (Some(text), Origin::Derived(_, derivation)) => {
-                let derived = self.snapshot.deriver.derive(derivation, text);
-                Values::One([self.totals.id(at, derived.as_deref())])
-            }
-            (text, _) => Values::One([self.totals.id(at, text)]),
+            text => Values::One([self.totals.id(at, text)]),
         }
     }
 
