@@ -282,6 +282,9 @@ pub struct Stats {
     /// Bytes per component (bodies, columns, dictionaries, indexes, ...), largest first.
     pub components: Vec<(String, u64)>,
     pub segments: u64,
+    /// Sealed segments that do not hold the present columns; see [`Store::reseal`].
+    #[serde(default)]
+    pub outdated: u64,
     pub sealed_events: u64,
     pub active_events: u64,
     pub oldest: Option<String>,

@@ -370,6 +370,11 @@ fn an_older_store_answers_alike_before_and_after_reseal() {
         expected,
         "as the older version left it"
     );
+    let outdated = || {
+        let stats = local(older.path(), "stats", &["-o", "json"]).expect(0);
+        serde_json::from_slice::<Value>(&stats.stdout).unwrap()["outdated"].clone()
+    };
+    assert_eq!(outdated(), 2);
     let before: BTreeSet<String> = sealed_files(older.path());
     let done = local(older.path(), "reseal", &[]).expect(0);
     assert!(
@@ -378,6 +383,7 @@ fn an_older_store_answers_alike_before_and_after_reseal() {
         done.stderr
     );
     assert_eq!(answers(older.path()), expected, "resealed");
+    assert_eq!(outdated(), 0);
     assert!(before.is_disjoint(&sealed_files(older.path())));
     let again = local(older.path(), "reseal", &[]).expect(0);
     assert!(
