@@ -92,7 +92,8 @@ fn add(groups: &mut Groups, bucket: Option<i64>, by: &[Column], values: &[Option
         combinations = combinations
             .iter()
             .flat_map(|begun: &Vec<_>| {
-                let with = |value: &Option<String>| [&begun[..], &[value.clone()]].concat();
+                let with =
+                    |value: &Option<String>| [&begun[..], std::slice::from_ref(value)].concat();
                 values.iter().map(with).collect::<Vec<_>>()
             })
             .collect();
