@@ -17,7 +17,7 @@ namespace = "namespace"
 name = "name of the object"
 refused_by = "PodSecurity, or webhook or policy by name; NULL for other plugins, whose words say it"
 message = "the words of the refusal"
-pod_security = "what the pod or template asked for beyond its sandbox, a JSON array, if recorded"
+pod_security = { json = "what the pod or template asked for beyond its sandbox, a JSON array, if recorded" }
 code = "HTTP status"
 dry_run = "1 when it was a try with dryRun=All"
 source_ip = "address that no client can forge"

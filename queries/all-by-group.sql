@@ -19,7 +19,7 @@ default = false
 time = "when the request ended"
 user = "who asked; NULL when nobody was authenticated"
 as_user = "whom they impersonated"
-as_groups = "groups that they impersonated, a JSON array"
+as_groups = { json = "groups that they impersonated, a JSON array" }
 verb = "verb"
 resource = "resource"
 subresource = "subresource"

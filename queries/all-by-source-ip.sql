@@ -26,7 +26,7 @@ code = "status code"
 dry_run = "1 when nothing changed because of dryRun=All"
 request_uri = "path and query as sent"
 source_ip = "address that no client can forge"
-source_ips = "all recorded addresses, a JSON array; the first ones are the client's claim"
+source_ips = { json = "all recorded addresses, a JSON array; the first ones are the client's claim" }
 user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"

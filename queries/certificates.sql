@@ -16,8 +16,8 @@ outcome = "success, denied_authz, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 signer = "signer that was asked"
 requested_by = "user that the certificate was requested by, as the apiserver noted"
-requested_groups = "that user's groups, a JSON array"
-usages = "what the certificate may be used for, a JSON array"
+requested_groups = { json = "that user's groups, a JSON array" }
+usages = { json = "what the certificate may be used for, a JSON array" }
 message = "the apiserver's words, when it failed"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"

@@ -14,7 +14,7 @@ subject = { type = "words", help = "Any subject: User:alice, Group:system:*, Ser
 time = "when the request ended"
 user = "who asked"
 as_user = "whom they impersonated"
-subjects = "who got the role: User:alice, Group:ops, ServiceAccount:ns/name; a JSON array"
+subjects = { json = "who got the role: User:alice, Group:ops, ServiceAccount:ns/name; a JSON array" }
 role_ref = "role, as ClusterRole/cluster-admin"
 verb = "what was asked"
 resource = "resource"

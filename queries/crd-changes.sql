@@ -14,7 +14,7 @@ verb = "what was asked"
 name = "its name"
 kind = "kind that it defines, as recorded in the body"
 scope = "Namespaced or Cluster"
-versions = "versions that it defines, a JSON array"
+versions = { json = "versions that it defines, a JSON array" }
 conversion = "webhook that converts between versions: url or service, without certificate"
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"

@@ -25,7 +25,7 @@ calls = "calls with it from this address"
 denied = "of these, refused"
 first_used = "the first"
 last_used = "the last"
-user_agents = "programs, as claimed, a JSON array"
+user_agents = { json = "programs, as claimed, a JSON array" }
 cluster = "where"
 */
 with

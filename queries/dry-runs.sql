@@ -16,10 +16,10 @@ subresource = "its subresource"
 namespace = "its namespace"
 name = "its name"
 outcome = "what the answer would have been"
-images = "images that it submitted, a JSON array"
-pod_security = "what the pods could have done beyond their sandbox, a JSON array"
+images = { json = "images that it submitted, a JSON array" }
+pod_security = { json = "what the pods could have done beyond their sandbox, a JSON array" }
 role_ref = "role that a binding would have given"
-subjects = "to whom, a JSON array"
+subjects = { json = "to whom, a JSON array" }
 source_ip = "address that no client can forge"
 user_agent = "program, as claimed"
 cluster = "where"

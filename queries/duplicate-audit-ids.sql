@@ -11,11 +11,11 @@ since = "1h"
 audit_id = "the ID"
 requests = "how many different requests have it"
 events = "how many events"
-users = "who made them, a JSON array"
-request_uris = "what they asked for, a JSON array"
-outcomes = "what became of them, a JSON array"
-source_ips = "addresses that no client can forge, a JSON array"
-client_ips = "first recorded addresses, as claimed, a JSON array"
+users = { json = "who made them, a JSON array" }
+request_uris = { json = "what they asked for, a JSON array" }
+outcomes = { json = "what became of them, a JSON array" }
+source_ips = { json = "addresses that no client can forge, a JSON array" }
+client_ips = { json = "first recorded addresses, as claimed, a JSON array" }
 first_time = "the first"
 last_time = "the last"
 cluster = "where"

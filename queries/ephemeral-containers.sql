@@ -13,8 +13,8 @@ as_user = "whom they impersonated"
 verb = "what was asked"
 namespace = "its namespace"
 name = "the pod"
-images = "images that the request submits, a JSON array"
-pod_security = "what the containers may do beyond their sandbox, a JSON array"
+images = { json = "images that the request submits, a JSON array" }
+pod_security = { json = "what the containers may do beyond their sandbox, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

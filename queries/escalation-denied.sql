@@ -15,7 +15,7 @@ resource = "roles, clusterroles, rolebindings or clusterrolebindings"
 namespace = "its namespace"
 name = "name of the object"
 role_ref = "role of the binding, if recorded"
-subjects = "who was to get it, a JSON array, if recorded"
+subjects = { json = "who was to get it, a JSON array, if recorded" }
 message = "the apiserver's words, which list what is not held"
 dry_run = "1 when it was a try with dryRun=All"
 source_ip = "address that no client can forge"

@@ -5,6 +5,7 @@ answers = "One row per address and program with how often it was turned away, th
 cannot_see = "Which identity was tried: the apiserver does not record it. Requests without any credential become system:anonymous (see anonymous-calls). Failed logins at an identity provider or a proxy in front."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.4", "attack:T1110"]
+since = "1d"
 
 [columns]
 source_ip = "address that no client can forge"

@@ -14,16 +14,16 @@ window = { type = "duration", default = "1m", help = "Within how long they must 
 [columns]
 user = "who was refused; NULL for 401s"
 source_ip = "address that no client can forge"
-client_ips = "first recorded addresses, as claimed, a JSON array"
+client_ips = { json = "first recorded addresses, as claimed, a JSON array" }
 denials = "refused requests of the burst"
 peak = "most of them within the window"
 first_time = "the first"
 last_time = "the last"
-outcomes = "what became of them, a JSON array"
-as_users = "whom they impersonated, a JSON array"
-resources = "resources, or paths of what is no resource, a JSON array"
-namespaces = "namespaces, a JSON array"
-user_agents = "programs, as claimed, a JSON array"
+outcomes = { json = "what became of them, a JSON array" }
+as_users = { json = "whom they impersonated, a JSON array" }
+resources = { json = "resources, or paths of what is no resource, a JSON array" }
+namespaces = { json = "namespaces, a JSON array" }
+user_agents = { json = "programs, as claimed, a JSON array" }
 cluster = "where"
 */
 with

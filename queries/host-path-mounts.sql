@@ -14,13 +14,13 @@ controllers = { type = "flag", default = false, help = "Also objects that a cont
 time = "when the request ended"
 user = "who asked"
 as_user = "whom they impersonated"
-paths = "directories and files of the node, a JSON array"
+paths = { json = "directories and files of the node, a JSON array" }
 verb = "what was asked"
 resource = "resource"
 namespace = "its namespace"
 name = "its name"
 owner = "controller that made the object, as ReplicaSet/web-7d4f9; NULL when its template was submitted by the user"
-images = "images of the pods, a JSON array"
+images = { json = "images of the pods, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

@@ -14,8 +14,8 @@ verb = "what was asked"
 resource = "resource"
 namespace = "its namespace"
 name = "its name"
-images = "images that the request submits, a JSON array"
-before = "images of the last successful request since --since that submitted any before, a JSON array"
+images = { json = "images that the request submits, a JSON array" }
+before = { json = "images of the last successful request since --since that submitted any before, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

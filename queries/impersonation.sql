@@ -15,8 +15,8 @@ time = "when the request ended; when it began for one that goes on"
 user = "who really asked"
 allowed = "1 when the impersonation was allowed, whatever came of the call"
 as_user = "whom they became; NULL when refused"
-as_groups = "with which groups, a JSON array"
-as_extra = "with which extra attributes, a JSON object; only with --extra"
+as_groups = { json = "with which groups, a JSON array" }
+as_extra = { json = "with which extra attributes, a JSON object; only with --extra" }
 wanted = "refused: what they wanted to become, as kind and name"
 message = "the apiserver's words, when the request failed"
 verb = "what they did"

@@ -13,7 +13,7 @@ as_user = "whom they impersonated"
 verb = "what was asked"
 subresource = "finalize, or NULL"
 name = "its name"
-pod_security_labels = "labels pod-security.kubernetes.io/... that the request sets (null removes one), a JSON object; NULL when there are none or the body is not recorded"
+pod_security_labels = { json = "labels pod-security.kubernetes.io/... that the request sets (null removes one), a JSON object; NULL when there are none or the body is not recorded" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

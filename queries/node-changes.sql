@@ -13,7 +13,7 @@ as_user = "whom they impersonated"
 verb = "what was asked"
 name = "its name"
 touches = "what a patch touches: cordon, uncordon, taints, labels, annotations, ... a comma list; NULL when it is no patch or its body is not recorded"
-taints = "taints as the request sets them, a JSON array"
+taints = { json = "taints as the request sets them, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

@@ -13,7 +13,7 @@ as_user = "whom they impersonated"
 subresource = "exec, attach or portforward"
 namespace = "its namespace"
 name = "the pod"
-command = "command of an exec with its arguments, a JSON array"
+command = { json = "command of an exec with its arguments, a JSON array" }
 source_ip = "address that no client can forge"
 user_agent = "program, as claimed"
 cluster = "where"

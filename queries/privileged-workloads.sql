@@ -19,8 +19,8 @@ resource = "resource"
 namespace = "its namespace"
 name = "its name"
 owner = "controller that made the object, as ReplicaSet/web-7d4f9; NULL when its template was submitted by the user"
-pod_security = "what the pods may do: privileged, hostNetwork, hostPID, capability:SYS_ADMIN, ...; a JSON array"
-images = "images of the pods, a JSON array"
+pod_security = { json = "what the pods may do: privileged, hostNetwork, hostPID, capability:SYS_ADMIN, ...; a JSON array" }
+images = { json = "images of the pods, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

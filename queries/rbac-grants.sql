@@ -15,8 +15,8 @@ resource = "resource"
 namespace = "its namespace"
 name = "its name"
 role_ref = "role that a binding gives or gave, as ClusterRole/view"
-subjects = "to whom it gives or gave it: User:alice, Group:ops, ServiceAccount:ns/name; a JSON array"
-sensitive = "verbs and resources of a role's rules that open everything or lead to more rights: *, escalate, bind, impersonate, secrets, pods/exec, ...; a JSON array, NULL when there are none or the rules are not recorded"
+subjects = { json = "to whom it gives or gave it: User:alice, Group:ops, ServiceAccount:ns/name; a JSON array" }
+sensitive = { json = "verbs and resources of a role's rules that open everything or lead to more rights: *, escalate, bind, impersonate, secrets, pods/exec, ...; a JSON array, NULL when there are none or the rules are not recorded" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

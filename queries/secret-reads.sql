@@ -16,7 +16,7 @@ as_user = "whom they impersonated"
 verb = "get, list or watch"
 scope = "name as namespace/name, a namespace, or all namespaces"
 outcome = "success, denied_authz, denied_authn, ..."
-exposed = "names of the secrets, as namespace/name, a JSON array; NULL when refused or not known"
+exposed = { json = "names of the secrets, as namespace/name, a JSON array; NULL when refused or not known" }
 exposed_from = "request, response or other events; NULL when not known"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"

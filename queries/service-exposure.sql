@@ -16,8 +16,8 @@ verb = "what was asked"
 resource = "resource"
 namespace = "its namespace"
 name = "its name"
-ports = "ports of the service, a JSON array"
-hosts = "hosts of the ingress, a JSON array"
+ports = { json = "ports of the service, a JSON array" }
+hosts = { json = "hosts of the ingress, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

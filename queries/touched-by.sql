@@ -19,11 +19,11 @@ namespace = "its namespace"
 name = "its name; NULL for a list, a collection, or where it is not recorded"
 requests = "how many"
 succeeded = "how many of them went well"
-outcomes = "all outcomes, a JSON array"
+outcomes = { json = "all outcomes, a JSON array" }
 dry_runs = "how many changed nothing because of dryRun=All"
 first_time = "when the first of them was answered"
 last_time = "when the last of them was answered or ended"
-users = "who asked, a JSON array"
+users = { json = "who asked, a JSON array" }
 */
 with touched as (
   select

@@ -13,7 +13,7 @@ as_user = "whom they impersonated"
 verb = "what was asked"
 resource = "resource"
 name = "its name"
-targets = "where admission requests go, without certificates: url, or service with namespace, name and path; a JSON array"
+targets = { json = "where admission requests go, without certificates: url, or service with namespace, name and path; a JSON array" }
 failure_policy = "Fail or Ignore, as recorded in the body, a comma list"
 actions = "validationActions of a policy binding: Deny, Warn, Audit, a comma list"
 outcome = "success, denied_authz, conflict, ..."

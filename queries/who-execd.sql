@@ -12,7 +12,7 @@ user = "who asked; NULL when nobody was authenticated"
 as_user = "whom they impersonated"
 namespace = "its namespace"
 name = "the pod"
-command = "the command line, a JSON array"
+command = { json = "the command line, a JSON array" }
 container = "the container; NULL is the default one"
 outcome = "success, denied_authz, not_found, ..."
 ended = "when the session ended; NULL while open, or when the end was not recorded"

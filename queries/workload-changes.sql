@@ -18,8 +18,8 @@ resource = "resource"
 subresource = "scale, ephemeralcontainers, eviction, ..."
 namespace = "its namespace"
 name = "its name"
-images = "images that it submits, a JSON array"
-pod_security = "what the pods may do beyond their sandbox, a JSON array"
+images = { json = "images that it submits, a JSON array" }
+pod_security = { json = "what the pods may do beyond their sandbox, a JSON array" }
 outcome = "success, denied_authz, conflict, ..."
 dry_run = "1 when nothing changed because of dryRun=All"
 source_ip = "address that no client can forge"

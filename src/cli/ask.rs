@@ -255,7 +255,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let source = asked.connection.open_read()?;
     let mut printer = asked.output.printer();
     let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
-    let answer = source.sql(&query, timeout, &mut printer);
+    let answer = source.sql(&query, timeout, &mut question.typed(&mut printer));
     printer.finish(answer, "there are more rows")
 }
 

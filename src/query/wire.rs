@@ -32,10 +32,12 @@
 //!
 //! Errors are `application/problem+json` ([`Problem`]).
 
+mod conforming;
 #[cfg(test)]
 mod tests;
 
-use std::ops::ControlFlow;
+pub use conforming::Conforming;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -45,7 +47,7 @@ use super::base64;
 use super::clock;
 use crate::model::column::Kind;
 use crate::model::value::Value;
-use crate::store::{Answer, SqlColumn, SqlSink, StoreError};
+use crate::store::{Answer, SqlColumn, StoreError};
 
 /// Content type of `rows`, `jsonl` and the quarantine list.
 pub const NDJSON: &str = "application/x-ndjson";
@@ -217,38 +219,6 @@ pub fn conform(kind: &str, value: Value) -> Value {
         Value::Time(time) if kind != "TIME" => Value::text(clock::to_text(time)),
         Value::Json(text) if kind != "JSON" => Value::Text(text),
         value => value,
-    }
-}
-
-/// Gives values the kinds that their columns declare: see [`conform`].
-pub struct Conforming<'a> {
-    kinds: Vec<String>,
-    sink: &'a mut dyn SqlSink,
-}
-
-impl<'a> Conforming<'a> {
-    pub fn new(sink: &'a mut dyn SqlSink) -> Conforming<'a> {
-        Conforming {
-            kinds: Vec::new(),
-            sink,
-        }
-    }
-}
-
-impl SqlSink for Conforming<'_> {
-    fn columns(&mut self, columns: &[SqlColumn]) {
-        self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
-        self.sink.columns(columns);
-    }
-
-    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
-        let row: Vec<Value> = self
-            .kinds
-            .iter()
-            .zip(row)
-            .map(|(kind, value)| conform(kind, value.clone()))
-            .collect();
-        self.sink.row(&row)
     }
 }
 

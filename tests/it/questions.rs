@@ -103,6 +103,12 @@ fn cell<'a>(row: &'a Row, column: &str) -> &'a str {
     }
 }
 
+/// The texts of a row's list.
+#[track_caller]
+fn list(row: &Row, column: &str) -> Vec<String> {
+    serde_json::from_value(row[column].clone()).unwrap()
+}
+
 /// The audit IDs of rows, sorted; those of several rows stand there as often.
 fn audit_ids(rows: &[Row]) -> Vec<&str> {
     let mut ids: Vec<_> = rows.iter().map(|row| cell(row, "audit_id")).collect();

@@ -10,7 +10,6 @@ use crate::http::problem::Problem;
 use crate::http::stream::{Hold, stream};
 use crate::limits::ROWS_DEFAULT;
 use crate::query::clock;
-use crate::query::wire::Conforming;
 
 const FORMATS: [Format; 4] = [Format::Json, Format::Rows, Format::Jsonl, Format::Csv];
 
@@ -49,9 +48,8 @@ pub(in crate::http) async fn ask(
         }
     };
     let library = &app.0.settings.library;
-    let query = library
-        .get(&name)
-        .map_err(Problem::not_found)?
+    let asked = library.get(&name).map_err(Problem::not_found)?.clone();
+    let query = asked
         .query(&question.pairs, limit, skip_damaged, clock::now())
         .map_err(Problem::bad_request)?;
     let store = app.0.store.clone();
@@ -59,7 +57,7 @@ pub(in crate::http) async fn ask(
     let content_type = format.content_type();
     stream(&app, budget, hold, content_type, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
-        let outcome = store.sql(&query, budget, &mut Conforming::new(&mut writer));
+        let outcome = store.sql(&query, budget, &mut asked.typed(&mut writer));
         writer.finish(outcome)
     })
     .await

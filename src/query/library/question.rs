@@ -7,7 +7,8 @@ use super::params::{Kind, Param, SINCE, UNTIL};
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
 use crate::query::params::FilterParams;
-use crate::store::SqlQuery;
+use crate::query::wire::Conforming;
+use crate::store::{SqlQuery, SqlSink};
 
 /// A question of the library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +38,8 @@ pub struct Question {
 pub struct ResultColumn {
     pub name: String,
     pub doc: String,
+    /// Whether its texts are JSON documents, which the statement alone does not tell.
+    pub json: bool,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +59,15 @@ struct Header {
     required: Vec<String>,
     #[serde(default)]
     params: InOrder<OwnParam>,
-    columns: InOrder<String>,
+    columns: InOrder<OwnColumn>,
+}
+
+/// What a column means: `name = "..."`, or `name = { json = "..." }` where its texts are documents.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OwnColumn {
+    Doc(String),
+    Json { json: String },
 }
 
 /// A parameter that is no filter of `auditql query`, or a filter with a default of its own.
@@ -140,7 +151,13 @@ impl Question {
                 "the header's columns are empty; name each with what it means",
             ));
         }
-        let column = |(name, doc)| ResultColumn { name, doc };
+        let column = |(name, column)| {
+            let (doc, json) = match column {
+                OwnColumn::Doc(doc) => (doc, false),
+                OwnColumn::Json { json: doc } => (doc, true),
+            };
+            ResultColumn { name, doc, json }
+        };
         Ok(Question {
             name: name.to_owned(),
             title: header.title,
@@ -153,6 +170,12 @@ impl Question {
             columns: header.columns.0.into_iter().map(column).collect(),
             sql: sql.trim().to_owned(),
         })
+    }
+
+    /// `sink` with the answer's columns as the header declares them.
+    pub fn typed<'a>(&self, sink: &'a mut dyn SqlSink) -> Conforming<'a> {
+        let json = self.columns.iter().filter(|column| column.json);
+        Conforming::with_json(sink, json.map(|column| column.name.clone()).collect())
     }
 
     /// The statement with what was `given`; `now` is in microseconds. An unknown or repeated name

@@ -33,7 +33,7 @@ fn every_shipped_question_reads() {
 fn parameters_come_from_the_statement_and_its_header() {
     let text = file(
         &format!(
-            "{HEADER}since = \"7d\"\n[params]\nat_least = {{ type = \"int\", default = 5, help = \"H\" }}\n[columns]\nn = \"N\"\na = \"A\"\n"
+            "{HEADER}since = \"7d\"\n[params]\nat_least = {{ type = \"int\", default = 5, help = \"H\" }}\n[columns]\nn = \"N\"\na = {{ json = \"A\" }}\n"
         ),
         "select 1 as n, ':no' -- :no either\n as a /* :nor */ where user match :user and n > :at_least and time >= :since",
     );
@@ -47,9 +47,9 @@ fn parameters_come_from_the_statement_and_its_header() {
     let columns: Vec<_> = question
         .columns
         .iter()
-        .map(|column| column.name.as_str())
+        .map(|column| (column.name.as_str(), column.doc.as_str(), column.json))
         .collect();
-    assert_eq!(columns, ["n", "a"]);
+    assert_eq!(columns, [("n", "N", false), ("a", "A", true)]);
 
     let now = 1_000_000_000_000_000;
     let query = question.query(&[], 9, false, now).unwrap();

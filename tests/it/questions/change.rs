@@ -90,7 +90,7 @@ fn rbac_grants() {
         }
         let rules = event["requestObject"]["rules"].to_string();
         if cell(row, "outcome") == "success" && row["verb"] == "create" {
-            let sensitive = cell(row, "sensitive");
+            let sensitive = row["sensitive"].to_string();
             assert_eq!(
                 sensitive.contains("\"*\""),
                 rules.contains("\"*\""),

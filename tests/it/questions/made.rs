@@ -36,11 +36,7 @@ pub(super) fn store_of(events: &[Value]) -> Both {
     Both::with_events(&lines)
 }
 
-/// A column of rows as JSON, which those cells hold that are no NULL.
+/// A column of rows.
 pub(super) fn column(rows: &[Row], name: &str) -> Vec<Value> {
-    let cell = |row: &Row| match &row[name] {
-        Value::String(text) if text.starts_with(['[', '{']) => serde_json::from_str(text).unwrap(),
-        other => other.clone(),
-    };
-    rows.iter().map(cell).collect()
+    rows.iter().map(|row| row[name].clone()).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, text};
+use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, list, text};
 use crate::both::{Both, unpacked};
 use crate::support::{event, event_at};
 
@@ -99,14 +99,14 @@ fn duplicate_audit_ids() {
         .iter()
         .find(|row| cell(row, "audit_id") == hidden)
         .unwrap();
-    let uris: BTreeSet<String> = serde_json::from_str(cell(row, "request_uris")).unwrap();
+    let uris = BTreeSet::from_iter(list(row, "request_uris"));
     assert_eq!(
         uris,
         BTreeSet::from(["/version", "/api/v1/namespaces/kube-system/secrets"].map(str::to_owned))
     );
     assert_eq!(
-        cell(row, "users"),
-        r#"["system:serviceaccount:payments:builder"]"#
+        list(row, "users"),
+        ["system:serviceaccount:payments:builder"]
     );
 
     // The same ID in two clusters is two requests that have nothing to do with each other, and

@@ -5,7 +5,7 @@ mod seen;
 
 use serde_json::Value;
 
-use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, text};
+use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, list, text};
 use crate::both::{Both, recorded, unpacked};
 
 pub(super) const TESTED: &[&str] = &[
@@ -188,7 +188,7 @@ fn each_question_names_the_actor_of_the_storyline() {
         &[thief.as_slice(), &["--resource", "nodes", "--since", "all"]].concat(),
     );
     let listed = rows.iter().find(|row| row["verb"] == "list").unwrap();
-    let outcomes: Vec<String> = serde_json::from_str(cell(listed, "outcomes")).unwrap();
+    let outcomes = list(listed, "outcomes");
     assert!(outcomes.contains(&"denied_authz".to_owned()));
     assert!(outcomes.contains(&"success".to_owned()));
 }

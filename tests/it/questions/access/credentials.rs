@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::super::{EVENTS, ask, ask_of, audit_ids, cell, recorded_ids, text};
-use super::{ALL, THIEF, call, list, made, newest_first};
+use super::super::{EVENTS, ask, ask_of, audit_ids, cell, list, recorded_ids, text};
+use super::{ALL, THIEF, call, made, newest_first};
 use crate::both::{Both, recorded, unpacked};
 
 /// Tokens and a certificate from their request to their use.
