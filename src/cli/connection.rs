@@ -1,5 +1,6 @@
 //! `--data` and `--server`: where a command finds its store.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +29,15 @@ pub(super) struct Connection {
 pub(super) enum Place {
     Data(PathBuf),
     Server(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Data(dir) => write!(out, "data directory {}", dir.display()),
+            Place::Server(url) => write!(out, "server {url}"),
+        }
+    }
 }
 
 impl Connection {

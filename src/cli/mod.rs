@@ -17,6 +17,7 @@ mod quarantine;
 mod query;
 mod seal;
 pub mod serve;
+mod shell;
 mod show;
 mod sql;
 mod stats;
@@ -24,6 +25,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod top;
+mod values;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ pub mod library;
 pub mod listing;
 pub mod output;
 pub mod params;
+pub mod schema;
 pub mod source;
 pub mod wire;
 

@@ -8,6 +8,8 @@ pub use local::Local;
 pub use remote::{Remote, server_url};
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::query::params::EventParams;
@@ -15,7 +17,7 @@ use crate::query::wire::PruneRequest;
 use crate::store::{Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats};
 
 /// What can be asked of a store, wherever it is. A `timeout` of `None` is without limit.
-pub trait Source {
+pub trait Source: Send + Sync {
     /// Lists events as [`crate::query::listing::run`] does.
     fn events(
         &self,
@@ -40,6 +42,19 @@ pub trait Source {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;
+
+    /// Runs one statement until `cancelled` is set. A server's answer is cancelled between rows:
+    /// before the first one its own time limit ends it.
+    fn sql_until(
+        &self,
+        query: &SqlQuery,
+        timeout: Option<Duration>,
+        cancelled: &Arc<AtomicBool>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        let _ = cancelled;
+        self.sql(query, timeout, sink)
+    }
 
     fn stats(&self) -> Result<Stats>;
 

@@ -1,11 +1,10 @@
 //! What is for people alone: terminals, hints after an empty answer, zones.
 
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::Stdio;
 
 use crate::both::Both;
+use crate::pty;
 use crate::support::{command, event_at, local};
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
@@ -19,27 +18,7 @@ fn of(n: u64, user: &str, stage: &str) -> String {
 
 /// What a command writes to a terminal this wide, stdout and stderr together.
 fn on_terminal(columns: u16, args: &[&str], env: &[(&str, &str)]) -> String {
-    let (mut ours, mut theirs) = (-1, -1);
-    let size = libc::winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let no_name = std::ptr::null_mut();
-    // SAFETY: openpty writes two descriptors, and reads the size; there is no name to fill.
-    let opened = unsafe {
-        libc::openpty(
-            &raw mut ours,
-            &raw mut theirs,
-            no_name,
-            std::ptr::null(),
-            &size,
-        )
-    };
-    assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: both were just opened, and nothing else owns them.
-    let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+    let (mut ours, theirs) = pty::open(columns);
     let mut child = command(args)
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
