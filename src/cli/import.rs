@@ -48,16 +48,16 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let cluster = args.cluster.as_str();
     match args.connection.place()? {
-        Place::Server(_) if args.segment_events != SEGMENT_EVENTS => {
+        Place::Server { .. } if args.segment_events != SEGMENT_EVENTS => {
             bail!("--segment-events is for a data directory; give it to auditql serve")
         }
-        Place::Server(_) if !args.trusted_proxies.is_empty() => {
+        Place::Server { .. } if !args.trusted_proxies.is_empty() => {
             bail!("--trusted-proxies is for a data directory; give it to auditql serve")
         }
-        Place::Server(url) => {
+        Place::Server { url, token } => {
             let url = server_url(&url).map_err(anyhow::Error::msg)?;
-            let imported = import(&args.paths, &RemoteSink::new(&url, cluster)?);
-            report(imported)
+            let sink = RemoteSink::new(&url, cluster)?.with_token(token);
+            report(import(&args.paths, &sink))
         }
         Place::Data(dir) => {
             let options = OpenOptions {

@@ -5,6 +5,7 @@
 
 mod ask;
 mod bench;
+mod config;
 mod connection;
 mod demo;
 mod empty;

@@ -18,6 +18,7 @@ mod support;
 mod badinput;
 mod bench;
 mod both;
+mod config;
 mod corpus;
 mod corruption;
 mod dedup;

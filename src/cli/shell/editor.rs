@@ -16,6 +16,7 @@ use rustyline::{Behavior, CompletionType, Config, Context, Helper};
 
 use super::complete;
 use super::split::Lines;
+use crate::cli::config::absolute;
 use crate::cli::connection::Connection;
 use crate::cli::print::say;
 use crate::cli::values;
@@ -82,11 +83,8 @@ fn as_io(error: ReadlineError) -> io::Error {
 
 /// Where the history is: the XDG state directory, see the XDG Base Directory Specification 0.8.
 fn history_path() -> Option<PathBuf> {
-    let set = |name: &str| {
-        let value = std::env::var_os(name).map(PathBuf::from);
-        value.filter(|path| path.is_absolute())
-    };
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    let usual = || Some(absolute("HOME")?.join(".local/state"));
+    let state = absolute("XDG_STATE_HOME").or_else(usual)?;
     Some(state.join("auditql/history"))
 }
 
