@@ -50,9 +50,9 @@ impl fmt::Display for Place {
 /// Set once the config file's warning is not to be said any more.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
-/// Says nothing about the config file from now on.
-pub(super) fn do_not_warn() {
-    WARNED.store(true, Ordering::Relaxed);
+/// Says nothing about the config file from now on, if so.
+pub(super) fn do_not_warn_if(quiet: bool) {
+    WARNED.store(quiet, Ordering::Relaxed);
 }
 
 impl Connection {

@@ -63,6 +63,11 @@ fn fixed(column: &str) -> Vec<&'static str> {
     }
 }
 
+/// Whether there is anything to tell of a column's values.
+pub(super) fn are_known(column: &str) -> bool {
+    browse(column).is_some() || !fixed(column).is_empty()
+}
+
 /// Values of `column` that begin with `prefix`, the frequent ones first. Those of the store come
 /// from what `open` opens, if that takes no longer than `patience`; whatever goes wrong, there are
 /// none of them.
