@@ -26,6 +26,7 @@ mod dedup;
 mod demo;
 mod docs;
 mod durability;
+mod explain;
 mod full_disk;
 mod licences;
 mod man;

@@ -46,12 +46,12 @@ fn a_table_fits_the_terminal_by_what_counts() {
     let args = ["query", "--data", data];
     assert_eq!(
         on_terminal(80, &args, &[]),
-        "11-20 UTC  USER                 VERB    RESOURCE  NAMESPACE  NAME   OUTCOME\n\
+        "\u{1b}[1m11-20 UTC  USER                 VERB    RESOURCE  NAMESPACE  NAME   OUTCOME\u{1b}[0m\n\
          12:00:04   al                   patch   pods      ns4        pod-4  success\n\
          12:00:02   …-garbage-collector  create  pods      ns2        pod-2  \u{1b}[31mdenied_other\u{1b}[0m\n"
     );
     let wide = on_terminal(200, &args, &[]);
-    assert!(wide.starts_with("TIME (UTC)  "), "{wide}");
+    assert!(wide.starts_with("\u{1b}[1mTIME (UTC)  "), "{wide}");
     for shown in ["2026-11-20 12:00:04.000000  ", SERVICE_ACCOUNT, "10.0.0.2"] {
         assert!(wide.contains(shown), "{shown}: {wide}");
     }
@@ -60,7 +60,7 @@ fn a_table_fits_the_terminal_by_what_counts() {
         assert!(!plain.contains('\u{1b}'), "{plain:?}");
     }
     let told = on_terminal(200, &args, &[("COLUMNS", "80")]);
-    assert!(told.starts_with("11-20 UTC  "), "{told}");
+    assert!(told.starts_with("\u{1b}[1m11-20 UTC  "), "{told}");
     // What was asked for is never left out, and files get everything whole.
     let asked = [&args[..], &["--columns", "time,user,source_ip"]].concat();
     let asked = on_terminal(40, &asked, &[]);
