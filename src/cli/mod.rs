@@ -16,6 +16,7 @@ mod events_table;
 mod generate;
 mod import;
 mod man;
+mod object;
 mod print;
 mod prune;
 mod quarantine;

@@ -244,7 +244,7 @@ fn is_one_of(word: &str, words: &[&str]) -> bool {
 }
 
 /// The tables that a statement names; `events` when it names none yet.
-fn named(statement: &str) -> Vec<&'static Table> {
+pub(super) fn named(statement: &str) -> Vec<&'static Table> {
     let mut tables: Vec<&Table> = Vec::new();
     for pair in tokens(statement).windows(2) {
         if let [Token::Word(keyword), Token::Word(name)] = pair
@@ -259,7 +259,7 @@ fn named(statement: &str) -> Vec<&'static Table> {
     tables
 }
 
-fn columns(tables: &[&Table]) -> Vec<&'static str> {
+pub(super) fn columns(tables: &[&Table]) -> Vec<&'static str> {
     tables
         .iter()
         .flat_map(|table| table.columns())

@@ -2,7 +2,10 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use super::complete;
+use crate::model::suggest::nearest;
 use crate::query::output::visible;
+use crate::query::schema::TABLES;
 use crate::store::StoreError;
 
 /// Cells of a statement's line that are shown before and after the place.
@@ -11,12 +14,28 @@ const AROUND: usize = 60;
 /// The error with the line of the statement that it names, and a caret under the place.
 pub(in crate::cli) fn pointed(error: StoreError, sql: &str) -> StoreError {
     match error {
-        StoreError::BadRequest(message) => match caret(&message, sql) {
-            Some(shown) => StoreError::BadRequest(format!("{message}\n{shown}")),
-            None => StoreError::BadRequest(message),
-        },
+        StoreError::BadRequest(message) => {
+            let hint = meant(&message, sql).map(|name| format!("; did you mean {name}?"));
+            let shown = caret(&message, sql).map(|shown| format!("\n{shown}"));
+            let (hint, shown) = (hint.unwrap_or_default(), shown.unwrap_or_default());
+            StoreError::BadRequest(format!("{message}{hint}{shown}"))
+        }
         other => other,
     }
+}
+
+/// The table or column that a statement's unknown one is near to.
+fn meant(message: &str, sql: &str) -> Option<&'static str> {
+    let unknown = |kind: &str| {
+        let rest = message.strip_prefix(kind)?;
+        let name = rest.split(" (").next().unwrap_or(rest);
+        Some(name.rsplit('.').next().unwrap_or(name).to_owned())
+    };
+    if let Some(name) = unknown("no such table: ") {
+        return nearest(&name, TABLES.iter().map(|table| table.name));
+    }
+    let name = unknown("no such column: ")?;
+    nearest(&name, complete::columns(&complete::named(sql)))
 }
 
 /// The two lines that point at the place which the message ends with, if it does.
@@ -45,6 +64,38 @@ fn caret(message: &str, sql: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn near_names_are_proposed() {
+        for (message, sql, expected) in [
+            (
+                "no such table: evnts",
+                "select 1 from evnts",
+                Some("events"),
+            ),
+            (
+                "no such column: nme (column 8)",
+                "select nme from events",
+                Some("name"),
+            ),
+            (
+                "no such column: e.usr (column 8)",
+                "select e.usr from events e",
+                Some("user"),
+            ),
+            // Only of the tables that the statement names.
+            (
+                "no such column: first_sen",
+                "select 1 from users",
+                Some("first_seen"),
+            ),
+            ("no such column: first_sen", "select 1 from events", None),
+            ("no such column: zzzzzz", "select 1 from events", None),
+            ("near \"x\": syntax error (column 1)", "x", None),
+        ] {
+            assert_eq!(meant(message, sql), expected, "{message}");
+        }
+    }
 
     #[test]
     fn the_caret_stands_under_the_place() {
