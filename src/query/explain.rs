@@ -106,6 +106,9 @@ mod tests {
                 "since" | "until" => "2026-11-20",
                 "code" => "2xx",
                 "outcome" => "success",
+                "stage" => "Panic",
+                "level" => "Metadata",
+                "source_ip" => "10.0.0.1",
                 _ => "x",
             };
             let params = EventParams {
