@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::both::Both;
 use crate::pty::Terminal;
-use crate::support::{cli_with, command, event, temp_dir, wait_until};
+use crate::support::{Server, cli_with, command, event, local, sample_path, temp_dir, wait_until};
 
 const TAB: &str = "\t";
 const CTRL_C: &str = "\u{3}";
@@ -120,10 +120,18 @@ fn tab_completes_words_and_values() {
 
 #[test]
 fn ctrl_c_ends_the_statement_and_not_the_shell() {
-    let both = store();
+    let [data, empty] = [temp_dir(), temp_dir()];
+    local(data.path(), "import", &[sample_path().to_str().unwrap()]).expect(0);
+    // With room for one query, which the cancelled one must leave.
+    let limits = ["--queries-max", "1", "--query-wait", "1h"];
+    let server = Server::start(empty.path(), &limits);
+    let url = server.url();
     let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) \
                    select count(*) from n;\r";
-    for [flag, place] in &places(&both) {
+    for [flag, place] in [
+        ["--data", data.path().to_str().unwrap()],
+        ["--server", &url],
+    ] {
         let home = temp_dir();
         let args = ["--timeout", "0"];
         let mut terminal = Terminal::start(&mut shell([flag, place], home.path(), &args), 200);

@@ -162,7 +162,7 @@ impl Session {
         let started = Instant::now();
         // A store that was opened for reading shows what it held then: each statement is to see
         // what has come since.
-        let source = settings.connection.open_read()?;
+        let source = settings.connection.open_read()?.into();
         let timeout = (!settings.timeout.is_zero()).then_some(settings.timeout);
         let rows = statement::run(source, query, timeout, settings.output.printer())?;
         if rows > 0 {

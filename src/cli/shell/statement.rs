@@ -80,7 +80,7 @@ impl SqlSink for Sender {
 
 /// Runs a statement, prints its answer and gives the number of its rows.
 pub(super) fn run(
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     query: SqlQuery,
     timeout: Option<Duration>,
     mut printer: Printer<'_>,
@@ -88,17 +88,19 @@ pub(super) fn run(
     let sql = query.sql.clone();
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
+    let asked = Arc::clone(&source);
     let (send, receive) = sync_channel(ROWS_AHEAD);
     // The statement has a thread of its own, so that one that does not answer can be left behind.
     thread::spawn(move || {
         let mut sink = Sender(send);
-        let answer = source.sql_until(&query, timeout, &flag, &mut sink);
+        let answer = asked.sql_until(&query, timeout, &flag, &mut sink);
         let _ = sink.send(Part::End(answer));
     });
     let mut rows = 0;
     let answer = loop {
         if INTERRUPTED.load(Ordering::Relaxed) {
             cancelled.store(true, Ordering::Relaxed);
+            source.hang_up();
             return Err(anyhow!("cancelled"));
         }
         match receive.recv_timeout(GLANCE) {

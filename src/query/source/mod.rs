@@ -43,8 +43,7 @@ pub trait Source: Send + Sync {
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;
 
-    /// Runs one statement until `cancelled` is set. A server's answer is cancelled between rows:
-    /// before the first one its own time limit ends it.
+    /// Runs one statement until `cancelled` is set. For a server [`Source::hang_up`] is needed too.
     fn sql_until(
         &self,
         query: &SqlQuery,
@@ -55,6 +54,10 @@ pub trait Source: Send + Sync {
         let _ = cancelled;
         self.sql(query, timeout, sink)
     }
+
+    /// Closes the connections to a server, so that it stops working for them. Nothing can be asked
+    /// of this source any more.
+    fn hang_up(&self) {}
 
     fn stats(&self) -> Result<Stats>;
 

@@ -210,6 +210,10 @@ impl Source for Remote {
         self.read_rows(response, sink)
     }
 
+    fn hang_up(&self) {
+        self.agent.clone().shutdown();
+    }
+
     fn stats(&self) -> Result<Stats> {
         self.read_json(self.get("/api/v1/stats", &[])?)
     }
