@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use anyhow::anyhow;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
-use super::Exit;
 use super::connection::Connection;
 use super::print::Output;
+use super::{Exit, early};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
 use crate::query::clock;
@@ -57,19 +57,9 @@ fn loaded() -> &'static Loaded {
 }
 
 fn directory(arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {
-    let mut found = None;
-    let mut next_is_value = false;
-    for argument in arguments {
-        let text = argument.to_string_lossy();
-        if next_is_value {
-            found = Some(PathBuf::from(&argument));
-        } else if let Some(value) = text.strip_prefix("--queries=") {
-            found = Some(PathBuf::from(value));
-        }
-        next_is_value = !next_is_value && text == "--queries";
-    }
     let from_environment = || std::env::var_os(DIRECTORY_ENV).filter(|value| !value.is_empty());
-    found.or_else(|| from_environment().map(PathBuf::from))
+    let named = early::flag(arguments, "--queries").or_else(from_environment);
+    named.map(PathBuf::from)
 }
 
 impl clap::Args for Args {
@@ -277,22 +267,4 @@ fn list(library: &Library, output: Output) -> anyhow::Result<Exit> {
     }
     printer.end(Ok(()))?;
     Ok(Exit::Found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_directory_is_found_before_flags_are_read() {
-        let found = |words: &str| {
-            directory(words.split(' ').map(OsString::from)).map(|path| path.display().to_string())
-        };
-        assert_eq!(found("ask --queries a who").as_deref(), Some("a"));
-        assert_eq!(found("ask who --queries=a/b").as_deref(), Some("a/b"));
-        assert_eq!(
-            found("ask --queries --queries").as_deref(),
-            Some("--queries")
-        );
-    }
 }

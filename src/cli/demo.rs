@@ -217,6 +217,7 @@ fn command(program: PathBuf, question: &Question) -> Command {
     command
         .args(&question.arguments)
         .env_remove("AUDITQL_DATA")
-        .env_remove("AUDITQL_SERVER");
+        .env_remove("AUDITQL_SERVER")
+        .env_remove("AUDITQL_TOKEN");
     command
 }

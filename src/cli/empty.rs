@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::print::{count, say};
+use super::values::VERBS;
 use crate::model::time::Zone;
 use crate::model::value::Value;
 use crate::query::clock;
@@ -16,18 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Most values of a column that are compared with a misspelt one.
 const VALUES: u64 = 2000;
-
-/// Verbs of the API, which may be meant though no event has them.
-const VERBS: [&str; 8] = [
-    "get",
-    "list",
-    "watch",
-    "create",
-    "update",
-    "patch",
-    "delete",
-    "deletecollection",
-];
 
 /// Says on stderr that there is `nothing` (`no events match`), what there is instead, and with a
 /// filter what of it may be the reason. Best effort: what cannot be found out is not said.

@@ -8,6 +8,7 @@ use anyhow::bail;
 
 use super::Exit;
 use super::connection::{Connection, Place};
+use super::object::ObjectOutput;
 use super::print::{self, count};
 use super::stats::grouped;
 use crate::intake::files;
@@ -42,22 +43,24 @@ pub(super) struct Args {
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
     trusted_proxies: Vec<String>,
     #[command(flatten)]
+    output: ObjectOutput,
+    #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let cluster = args.cluster.as_str();
     match args.connection.place()? {
-        Place::Server(_) if args.segment_events != SEGMENT_EVENTS => {
+        Place::Server { .. } if args.segment_events != SEGMENT_EVENTS => {
             bail!("--segment-events is for a data directory; give it to auditql serve")
         }
-        Place::Server(_) if !args.trusted_proxies.is_empty() => {
+        Place::Server { .. } if !args.trusted_proxies.is_empty() => {
             bail!("--trusted-proxies is for a data directory; give it to auditql serve")
         }
-        Place::Server(url) => {
+        Place::Server { url, token } => {
             let url = server_url(&url).map_err(anyhow::Error::msg)?;
-            let imported = import(&args.paths, &RemoteSink::new(&url, cluster)?);
-            report(imported)
+            let sink = RemoteSink::new(&url, cluster)?.with_token(token);
+            report(import(&args.paths, &sink), args.output)
         }
         Place::Data(dir) => {
             let options = OpenOptions {
@@ -69,7 +72,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
             // What an import brought is sealed and indexed when it ends, also one cut short.
             let sealed = store.seal(false);
             let closed = store.close();
-            let exit = report(imported)?;
+            let exit = report(imported, args.output)?;
             sealed?;
             closed?;
             Ok(exit)
@@ -88,7 +91,7 @@ fn import(paths: &[PathBuf], sink: &dyn Sink) -> Result<Summary, Stopped> {
 }
 
 /// Says what became of the files; an error when one could not be read, or not all was taken.
-fn report(imported: Result<Summary, Stopped>) -> anyhow::Result<Exit> {
+fn report(imported: Result<Summary, Stopped>, output: ObjectOutput) -> anyhow::Result<Exit> {
     let (summary, stopped) = match imported {
         Ok(summary) => (summary, None),
         Err(stopped) => (*stopped.summary, Some(stopped.error)),
@@ -116,6 +119,15 @@ fn report(imported: Result<Summary, Stopped>) -> anyhow::Result<Exit> {
     for error in &summary.errors {
         print::say(&format!("error: {error}"));
     }
+    let counts = serde_json::json!({
+        "inputs": summary.inputs,
+        "read": summary.read,
+        "stored": summary.stored,
+        "duplicates": summary.duplicates,
+        "quarantined": summary.quarantined,
+        "bad": summary.bad,
+    });
+    output.write(&counts, |_| String::new())?;
     match (stopped, summary.errors.len()) {
         (Some(error), _) => {
             Err(anyhow::Error::new(error).context("the import stopped; run it again to go on"))

@@ -5,13 +5,19 @@
 
 mod ask;
 mod bench;
+mod complete;
+mod completions;
+mod config;
 mod connection;
 mod count;
 mod demo;
+mod early;
 mod empty;
 mod events_table;
 mod generate;
 mod import;
+mod man;
+mod object;
 mod print;
 mod prune;
 mod quarantine;
@@ -19,16 +25,20 @@ mod query;
 mod reseal;
 mod seal;
 pub mod serve;
+mod shell;
 mod show;
 mod sql;
 mod stats;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod values;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// What a command found; with 2 for errors these are the exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +94,8 @@ enum Command {
     Generate(generate::Args),
     Demo(demo::Args),
     Bench(bench::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -107,13 +119,32 @@ impl Command {
             Command::Generate(args) => generate::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Bench(args) => bench::run(args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
+    }
+}
+
+/// The program as it was called: kubectl starts `kubectl-auditql` for `kubectl auditql`.
+fn program() -> clap::Command {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let program = Cli::command();
+    match Path::new(&called).file_stem() == Some(OsStr::new("kubectl-auditql")) {
+        true => program.bin_name("kubectl auditql"),
+        false => program,
     }
 }
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
+    let mut program = program();
+    let matches = program.clone().get_matches();
+    let cli = Cli::from_arg_matches(&matches);
+    let cli = cli.unwrap_or_else(|error| error.format(&mut program).exit());
+    match cli.command.run() {
         Ok(Exit::Found) => ExitCode::SUCCESS,
         Ok(Exit::Nothing) => ExitCode::from(1),
         Err(error) if print::is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use super::Exit;
 use super::connection::Connection;
+use super::object::ObjectOutput;
 use super::print::{self, count};
 use super::stats::grouped;
 use crate::query::wire::PruneRequest;
@@ -25,6 +26,8 @@ pub(super) struct Args {
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    output: ObjectOutput,
     #[command(flatten)]
     connection: Connection,
 }
@@ -51,5 +54,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         count(pruned.segments_removed, "segment"),
         grouped(pruned.segments_rewritten),
     ));
+    args.output.write(&pruned, |_| String::new())?;
     Ok(Exit::Found)
 }

@@ -1,12 +1,15 @@
 //! `auditql query`.
 
-use super::connection::Connection;
+use super::connection::{Connection, Place};
 use super::events_table::{self, Folding};
-use super::print::{self, Output, Printer, Timeout};
+use super::print::{self, Output, Printer, Timeout, count};
+use super::stats::grouped;
 use super::{Exit, empty};
 use crate::query::output::Format;
 use crate::query::params::EventParams;
-use crate::query::source::Source;
+use crate::query::source::{Source, server_url};
+use crate::query::{clock, explain};
+use crate::store::Work;
 
 /// List events, newest first
 ///
@@ -25,10 +28,14 @@ use crate::query::source::Source;
     auditql query --verb delete -n payments --since 2h\n  \
     auditql query --user 'system:serviceaccount:*' --resource secrets --verb get,list\n  \
     auditql query --outcome 'denied_*' --source-ip '!10.0.0.0/8' -o wide\n  \
-    auditql query --contains AKIA --limit 0 -o raw > evidence.jsonl")]
+    auditql query --contains AKIA --limit 0 -o raw > evidence.jsonl\n  \
+    auditql query --verb delete --explain")]
 pub(super) struct Args {
     #[command(flatten)]
     params: EventParams,
+    /// Say on stderr which SQL statement and API call give the same rows, and what work it took
+    #[arg(long, help_heading = "Answer")]
+    explain: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -43,7 +50,22 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
     let usual = args.params.columns.is_none();
     let (format, filter) = (args.output.format, args.params.filter.clone());
     let printer = args.output.printer_of(usual);
-    let exit = list(&*source, args.params, format, args.timeout, printer)?;
+    if args.explain {
+        let mut params = args.params.clone();
+        settle_columns(&mut params, format);
+        say_otherwise(&params, &args.connection.place()?)?;
+    }
+    let (exit, work) = list(&*source, args.params, format, args.timeout, printer)?;
+    if args.explain {
+        print::say(&format!(
+            "work: {} opened, {} pruned, {} visited, {} read, {} ms",
+            count(work.segments_opened, "segment"),
+            grouped(work.segments_pruned),
+            count(work.rows_visited, "row"),
+            count(work.blocks_read, "block"),
+            work.elapsed_us / 1000
+        ));
+    }
     if exit == Exit::Nothing {
         let zone = args.output.clock.zone();
         empty::explain(&*source, "no events match", Some(&filter), zone);
@@ -51,18 +73,37 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Lists events of `source` in `format` through `printer`.
+/// Says the SQL statement and the API call of a listing.
+fn say_otherwise(params: &EventParams, place: &Place) -> anyhow::Result<()> {
+    match explain::sql(params, clock::now()) {
+        Ok(sql) => print::say(&format!("sql: {sql}")),
+        Err(why) => print::say(&format!("sql: none: {why}")),
+    }
+    let server = match place {
+        Place::Server { url, .. } => server_url(url).map_err(anyhow::Error::msg)?,
+        Place::Data(_) => String::new(),
+    };
+    print::say(&format!("api: GET {server}{}", explain::api(params)));
+    Ok(())
+}
+
+/// The columns of a format, unless others were chosen.
+fn settle_columns(params: &mut EventParams, format: Format) {
+    if params.columns.is_none() || format == Format::Raw {
+        params.columns = events_table::columns(format).map(str::to_owned);
+    }
+}
+
+/// Lists events of `source` in `format` through `printer`; also gives the work it took.
 pub(super) fn list(
     source: &dyn Source,
     mut params: EventParams,
     format: Format,
     timeout: Timeout,
     mut printer: Printer<'_>,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<(Exit, Work)> {
     let chosen = params.columns.is_some();
-    if !chosen || format == Format::Raw {
-        params.columns = events_table::columns(format).map(str::to_owned);
-    }
+    settle_columns(&mut params, format);
     let folds = !chosen && matches!(format, Format::Table | Format::Wide);
     let mut folding = Folding::new(format, &mut printer);
     let answer = if folds {
@@ -70,10 +111,12 @@ pub(super) fn list(
     } else {
         source.events(&params, timeout.timeout, folding.sink())
     };
+    let work = answer.as_ref().map(|answer| answer.stats);
+    let work = work.unwrap_or_default();
     let stages = folding.earlier_stages && !params.r#final && params.filter.stage.is_none();
     let exit = printer.finish(answer, "more events match")?;
     if stages && params.filter.audit_id.is_none() {
         print::say("note: a request has a row per stage; --final shows one per request");
     }
-    Ok(exit)
+    Ok((exit, work))
 }

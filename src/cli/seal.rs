@@ -2,6 +2,7 @@
 
 use super::Exit;
 use super::connection::Connection;
+use super::object::ObjectOutput;
 use super::print::{self, count};
 
 /// Seal the active segment now, and merge what is worth merging
@@ -11,6 +12,8 @@ use super::print::{self, count};
     Examples:\n  auditql seal\n  auditql seal --server http://127.0.0.1:9770"
 )]
 pub(super) struct Args {
+    #[command(flatten)]
+    output: ObjectOutput,
     #[command(flatten)]
     connection: Connection,
 }
@@ -22,5 +25,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         count(sealed.events, "event"),
         count(sealed.segments, "segment")
     ));
+    args.output.write(&sealed, |_| String::new())?;
     Ok(Exit::Found)
 }

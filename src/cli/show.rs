@@ -57,7 +57,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let timeout = Timeout { timeout: None };
     let printer = output.printer_of(true);
-    let exit = query::list(&*source, params, args.format, timeout, printer)?;
+    let (exit, _) = query::list(&*source, params, args.format, timeout, printer)?;
     if exit == Exit::Nothing {
         let nothing = format!("no event has the audit ID {}", args.audit_id);
         empty::explain(&*source, &nothing, None, args.clock.zone());

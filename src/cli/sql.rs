@@ -7,22 +7,30 @@ use anyhow::{Context, bail};
 
 use super::connection::Connection;
 use super::print::{self, Output};
-use super::{Exit, empty};
+use super::{Exit, empty, shell};
 use crate::limits::{QUERY_TIME, SQL_ROWS_DEFAULT};
 use crate::model::value::Value;
 use crate::store::SqlQuery;
 
-/// Run one read-only SQL statement over events, requests and the store's other tables
+/// Run read-only SQL over events, requests and the store's other tables
+///
+/// With a statement, or - for one from stdin, it runs that one. Without, it is a shell on a
+/// terminal: statements end with ;, TAB completes keywords, tables, columns and values, Ctrl-C ends
+/// the statement that runs, .help shows the commands. What was typed is kept in auditql/history of
+/// XDG_STATE_HOME (~/.local/state), but for lines that begin with a space. Without a terminal the
+/// same statements and commands are read from stdin, until the first error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 rows, 1 no rows, 2 error.\n\n\
     Examples:\n  \
     auditql sql 'select verb, count(*) from events group by verb'\n  \
     auditql sql 'select time, name from events where user = :who' --param who=alice -o csv\n  \
-    auditql sql - --timeout 1m < report.sql")]
+    auditql sql - --timeout 1m < report.sql\n  \
+    auditql sql\n  \
+    auditql sql -o csv < several.sql")]
 pub(super) struct Args {
-    /// The statement; - reads it from stdin
+    /// The statement; - reads it from stdin; without it a shell
     #[arg(value_name = "SQL", allow_hyphen_values = false)]
-    sql: String,
+    sql: Option<String>,
     /// Value of a parameter (:NAME); a whole number is passed as one; repeat for more
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     params: Vec<(String, Value)>,
@@ -35,6 +43,9 @@ pub(super) struct Args {
     /// Answer without damaged segments instead of failing
     #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
+    /// Keep nothing of what is typed into the shell
+    #[arg(long)]
+    no_history: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -42,19 +53,29 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    let mut sql = args.sql;
-    if sql == "-" {
-        sql.clear();
-        std::io::stdin()
-            .read_to_string(&mut sql)
-            .context("reading SQL from stdin")?;
-    }
     for (at, (name, _)) in args.params.iter().enumerate() {
         if args.params[..at].iter().any(|(other, _)| other == name) {
             bail!("--param {name} is given twice; remove one");
         }
     }
     let timeout = args.timeout.unwrap_or(QUERY_TIME);
+    let Some(mut sql) = args.sql else {
+        return shell::run(shell::Settings {
+            connection: args.connection,
+            output: args.output,
+            params: args.params,
+            limit: args.limit,
+            timeout,
+            skip_damaged: args.skip_damaged,
+            history: !args.no_history,
+        });
+    };
+    if sql == "-" {
+        sql.clear();
+        std::io::stdin()
+            .read_to_string(&mut sql)
+            .context("reading SQL from stdin")?;
+    }
     let query = SqlQuery {
         sql,
         params: args.params,
@@ -66,6 +87,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut printer = args.output.printer();
     let timeout = (!timeout.is_zero()).then_some(timeout);
     let answer = source.sql(&query, timeout, &mut printer);
+    let answer = answer.map_err(|error| shell::pointed(error, &query.sql));
     let exit = printer.finish(answer, "there are more rows")?;
     if exit == Exit::Nothing {
         empty::explain(&*source, "no rows", None, zone);
@@ -82,7 +104,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 
 /// `NAME=VALUE`. A value spelled exactly as a whole number is one, so that `limit :n` works; SQLite
 /// compares it with text columns as text all the same.
-fn param(text: &str) -> Result<(String, Value), String> {
+pub(super) fn param(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| "has no '='; use NAME=VALUE".to_owned())?;

@@ -1,12 +1,8 @@
 //! `auditql stats`.
 
-use std::io::Write;
-
-use anyhow::Context;
-
 use super::Exit;
 use super::connection::Connection;
-use super::print;
+use super::object::ObjectOutput;
 use crate::query::output::visible;
 use crate::store::Stats;
 
@@ -17,38 +13,15 @@ use crate::store::Stats;
     auditql stats\n  \
     auditql stats --server http://127.0.0.1:9770 -o json")]
 pub(super) struct Args {
-    /// How the answer is written
-    #[arg(
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "table",
-        help_heading = "Answer"
-    )]
-    format: Format,
+    #[command(flatten)]
+    output: ObjectOutput,
     #[command(flatten)]
     connection: Connection,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Format {
-    /// Lines for people
-    Table,
-    /// One JSON object
-    Json,
-}
-
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let stats = args.connection.open_read()?.stats()?;
-    let text = match args.format {
-        Format::Table => lines(&stats),
-        Format::Json => serde_json::to_string_pretty(&stats)? + "\n",
-    };
-    let mut out = print::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("writing the answer")?;
+    args.output.write(&stats, lines)?;
     Ok(Exit::of_rows(stats.events))
 }
 

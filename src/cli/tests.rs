@@ -201,7 +201,8 @@ fn list(format: Format, pairs: &[(&str, &str)]) -> (anyhow::Result<Exit>, String
     let exit = {
         let printer = Printer::new(format.renderer(&mut out, Look::default()));
         let timeout = Timeout { timeout: None };
-        query::list(&Local(Arc::new(Fake)), params, format, timeout, printer)
+        let listed = query::list(&Local(Arc::new(Fake)), params, format, timeout, printer);
+        listed.map(|(exit, _)| exit)
     };
     (exit, String::from_utf8(out).unwrap())
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use ureq::{Agent, SendBody};
 
 use super::import::{Part, Sink, SinkError, Taken};
+use crate::model::token::Token;
 use crate::store::Receipt;
 
 /// Attempts for one batch, and the pause after the first one; it doubles each time.
@@ -23,6 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub struct RemoteSink {
     agent: Agent,
     url: String,
+    token: Option<Token>,
     pause: Duration,
 }
 
@@ -61,8 +63,14 @@ impl RemoteSink {
                 server.trim_end_matches('/'),
                 encode(cluster)
             ),
+            token: None,
             pause: PAUSE,
         })
+    }
+
+    /// This server, told a token with every batch.
+    pub fn with_token(self, token: Option<Token>) -> RemoteSink {
+        RemoteSink { token, ..self }
     }
 
     /// Posts until the server takes it. Safe to repeat: the server knows what it has.
@@ -108,10 +116,13 @@ impl RemoteSink {
     }
 
     fn attempt(&self, payload: &Payload<'_>) -> Result<(u16, String), ureq::Error> {
-        let request = self
+        let mut request = self
             .agent
             .post(&self.url)
             .header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.authorization());
+        }
         let mut response = match payload {
             Payload::Memory(bytes) => request.send(*bytes)?,
             Payload::File(file, bytes) => {

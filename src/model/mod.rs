@@ -12,4 +12,5 @@ pub mod outcome;
 pub mod resources;
 pub mod suggest;
 pub mod time;
+pub mod token;
 pub mod value;

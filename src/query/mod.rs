@@ -3,10 +3,12 @@
 
 mod base64;
 pub mod count;
+pub mod explain;
 pub mod library;
 pub mod listing;
 pub mod output;
 pub mod params;
+pub mod schema;
 pub mod source;
 pub mod wire;
 

@@ -24,6 +24,14 @@ impl Budget {
         }
     }
 
+    /// This budget, cancelled by another flag from now on.
+    pub fn cancelled_by(self, cancelled: &Arc<AtomicBool>) -> Budget {
+        Budget {
+            cancelled: Arc::clone(cancelled),
+            ..self
+        }
+    }
+
     /// The flag that cancels the query when set.
     pub fn cancel_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cancelled)

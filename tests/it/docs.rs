@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use auditql::cli::Cli;
 use auditql::model::column::{Column, Kind};
@@ -14,7 +13,10 @@ use auditql::model::outcome::Outcome;
 use auditql::query;
 use auditql::query::library::{GROUPS, Library};
 use auditql::query::params::FilterParams;
+use auditql::query::schema::TABLES;
 use clap::CommandFactory;
+
+use crate::support::{local, sample_path};
 
 /// The top of the repository.
 pub(crate) fn top() -> &'static Path {
@@ -46,17 +48,21 @@ fn with_part(text: &str, name: &str, part: &str) -> String {
     format!("{}{part}{}", &text[..from], &text[until..])
 }
 
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Int => "integer",
+        Kind::Bool => "0 or 1",
+        Kind::Time => "time",
+        Kind::Text => "text",
+        Kind::Json => "JSON text",
+        Kind::Bytes => "blob",
+    }
+}
+
 fn columns_table() -> String {
     let mut table = String::from("| column | type | what |\n|---|---|---|\n");
     for column in Column::ALL {
-        let kind = match column.kind() {
-            Kind::Int => "integer",
-            Kind::Bool => "0 or 1",
-            Kind::Time => "time",
-            Kind::Text => "text",
-            Kind::Json => "JSON text",
-            Kind::Bytes => "blob",
-        };
+        let kind = kind_name(column.kind());
         let doc = column.doc().replace('|', "\\|");
         writeln!(table, "| `{}` | {kind} | {doc} |", column.name()).unwrap();
     }
@@ -78,73 +84,74 @@ fn columns_and_outcomes_are_documented() {
     fresh(path, &with_part(&text, "outcomes", &outcomes_table()));
 }
 
-/// The columns that a document names in the table under the heading of `table`.
-fn documented(text: &str, table: &str) -> Vec<String> {
-    let heading = format!("\n### `{table}`\n");
-    let section = text
-        .split_once(&heading)
-        .unwrap_or_else(|| panic!("docs/SQL.md has no section on {table}"))
-        .1;
-    let section = section.split("\n#").next().unwrap_or_default();
-    section
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(name, _)| name.to_owned())
-        .collect()
+/// The sections of every table but `events`.
+fn tables() -> String {
+    let mut text = String::new();
+    for table in TABLES.iter().filter(|table| table.name != "events") {
+        write!(text, "\n### `{}`\n\n{}\n\n", table.name, wrapped(table.doc)).unwrap();
+        text.push_str("| column | type | what |\n|---|---|---|\n");
+        for column in table.columns() {
+            let kind = kind_name(column.kind);
+            let doc = column.doc.replace('|', "\\|");
+            let row = format!("| `{}` | {kind} | {doc}", column.name);
+            writeln!(text, "{} |", row.trim_end()).unwrap();
+        }
+        if !table.note.is_empty() {
+            write!(text, "\n{}\n", wrapped(table.note)).unwrap();
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Lines of at most 100 letters.
+fn wrapped(text: &str) -> String {
+    let mut wrapped = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        if width > 0 && width + 1 + word.len() > 100 {
+            wrapped.push('\n');
+            width = 0;
+        } else if width > 0 {
+            wrapped.push(' ');
+            width += 1;
+        }
+        wrapped.push_str(word);
+        width += word.len();
+    }
+    wrapped
 }
 
 #[test]
-fn every_table_is_documented_with_its_columns() {
+fn every_table_is_documented_as_a_statement_sees_it() {
+    let path = "docs/SQL.md";
+    fresh(path, &with_part(&read(path), "tables", &tables()));
     let dir = tempfile::tempdir().unwrap();
-    let auditql = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_auditql"))
-            .args(arguments)
-            .env_remove("AUDITQL_SERVER")
-            .env("AUDITQL_DATA", dir.path().join("store"))
-            .output()
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() != Some(2), "{arguments:?}: {error}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    auditql(&[
-        "import",
-        top().join("tests/data/sample.jsonl").to_str().unwrap(),
-    ]);
-    let sql = |statement: &str| -> Vec<String> {
-        let answer = auditql(&["sql", statement, "-o", "csv"]);
-        answer.lines().skip(1).map(str::to_owned).collect()
-    };
-    let text = read("docs/SQL.md");
+    let data = dir.path().join("store");
+    local(&data, "import", &[sample_path().to_str().unwrap()]).expect(0);
     for table in TABLES {
-        let columns = sql(&format!("select name from pragma_table_info('{table}')"));
-        assert!(!columns.is_empty(), "{table}");
-        assert_eq!(documented(&text, table), columns, "{table}");
-    }
-    for name in text.split("\n### `").skip(1) {
-        let name = name.split('`').next().unwrap_or_default();
-        assert!(
-            TABLES.contains(&name),
-            "docs/SQL.md describes {name}, which is no table"
-        );
+        let asked = format!("select name, type from pragma_table_info('{}')", table.name);
+        let run = local(&data, "sql", &[&asked, "-o", "csv"]).expect(0);
+        let seen: Vec<_> = run.text().lines().skip(1).collect();
+        let told: Vec<_> = table
+            .columns()
+            .iter()
+            .map(|column| {
+                let kind = match column.kind {
+                    Kind::Int => "INTEGER",
+                    Kind::Bool => "BOOLEAN INTEGER",
+                    Kind::Time => "TIME TEXT",
+                    Kind::Text => "TEXT",
+                    Kind::Json => "JSON TEXT",
+                    Kind::Bytes => "BLOB",
+                };
+                let name = column.name;
+                format!("{name},{kind}")
+            })
+            .collect();
+        assert_eq!(told, seen, "{}", table.name);
     }
 }
-
-/// The tables of the sandbox; SQLite lists none of them before it is used.
-const TABLES: [&str; 12] = [
-    "events",
-    "requests",
-    "users",
-    "verbs",
-    "resources",
-    "namespaces",
-    "user_agents",
-    "source_ips",
-    "sources",
-    "quarantine",
-    "ingest_log",
-    "segments",
-];
 
 #[test]
 fn every_endpoint_is_documented() {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::both::{Both, recorded};
-use crate::support::{Run, command, event, event_at, local, temp_dir};
+use crate::support::{Run, cli, command, event, event_at, local, sample, sample_path, temp_dir};
 
 /// An event of this user, `n` seconds after noon.
 fn of(n: u64, user: &str) -> String {
@@ -443,4 +443,48 @@ fn a_directory_that_is_no_store_is_an_error() {
     .expect(2);
     assert!(held.stderr.contains("error: "), "{}", held.stderr);
     assert_eq!(both.count(&[]), 1);
+}
+
+#[test]
+fn every_answer_comes_as_json_lines() {
+    let both = Both::imported(&[&sample_path()]);
+    let commands: [&[&str]; 8] = [
+        &["query", "--limit", "2"],
+        &["show", "00000000-0000-4000-8000-000000000000"],
+        &["top", "user"],
+        &["ask"],
+        &["ask", "who-deleted"],
+        &["sql", "select 1 as n"],
+        &["stats"],
+        &["quarantine", "list"],
+    ];
+    for args in commands {
+        for place in [
+            ["--data", both.data().to_str().unwrap()],
+            ["--server", &both.server.url()],
+        ] {
+            let run = cli(&[args, &place, &["-o", "jsonl"]].concat());
+            assert_ne!(run.code, Some(2), "{args:?}: {}", run.stderr);
+            for line in run.text().lines() {
+                let object: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(object.is_object(), "{args:?}: {line}");
+            }
+        }
+    }
+    // What changes the store says so too.
+    let dir = temp_dir();
+    let path = sample_path();
+    let change = |command: &str, args: &[&str]| {
+        let run = local(dir.path(), command, &[args, &["-o", "jsonl"]].concat()).expect(0);
+        serde_json::from_str::<serde_json::Value>(run.text()).unwrap()
+    };
+    let imported = change("import", &[path.to_str().unwrap()]);
+    assert_eq!(imported["stored"], sample().len());
+    assert_eq!(imported["duplicates"], 0);
+    assert_eq!(change("seal", &[])["events"], 0);
+    let pruned = change("prune", &["--before", "2000-01-01", "--dry-run"]);
+    assert_eq!(
+        (&pruned["events"], &pruned["dry_run"]),
+        (&0.into(), &true.into())
+    );
 }

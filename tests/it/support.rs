@@ -123,6 +123,9 @@ fn clean(command: &mut Command) -> &mut Command {
     command
         .env_remove("AUDITQL_DATA")
         .env_remove("AUDITQL_SERVER")
+        .env_remove("AUDITQL_PROFILE")
+        .env_remove("AUDITQL_TOKEN")
+        .env("AUDITQL_CONFIG", "/dev/null")
         .env_remove("AUDITQL_LISTEN")
         .env_remove("RUST_LOG")
         .env("RUST_BACKTRACE", "1")

@@ -92,6 +92,7 @@ fn command(arguments: &[&str]) -> anyhow::Result<Command> {
         .args(arguments)
         .env_remove("AUDITQL_DATA")
         .env_remove("AUDITQL_SERVER")
+        .env_remove("AUDITQL_TOKEN")
         .env_remove("AUDITQL_LISTEN")
         .stdin(Stdio::null());
     Ok(command)

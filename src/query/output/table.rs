@@ -97,7 +97,12 @@ impl<W: Write> Table<W> {
                 let title = shown.title.clone();
                 (shown, title, shown.right, None)
             });
-            write_line(&mut self.out, titles.collect())?;
+            let mut header = Vec::new();
+            write_line(&mut header, titles.collect())?;
+            if self.look.colour {
+                header = [b"\x1b[1m", header.trim_ascii_end(), b"\x1b[0m\n"].concat();
+            }
+            self.out.write_all(&header)?;
         }
         for row in &rows {
             self.write_row(&layout, row)?;

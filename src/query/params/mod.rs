@@ -137,15 +137,22 @@ fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), Str
             filter.until = Some(clock::parse_human(value, now, Zone::UTC)?);
             return Ok(());
         }
-        "group" => Column::UserGroups,
-        "image" => Column::Images,
-        "source_ip" => Column::SourceIps,
-        "uri" => Column::RequestUri,
-        "contains" => Column::Raw,
-        other => Column::by_name(other)
-            .expect("every other filter has its column's name; a test goes through them"),
+        other => filter_column(other).expect("every filter has a column; a test goes through them"),
     };
     filter.push_words(column, value)
+}
+
+/// The column whose words a filter takes; `None` for those of time.
+pub fn filter_column(name: &str) -> Option<Column> {
+    match name {
+        "group" => Some(Column::UserGroups),
+        "image" => Some(Column::Images),
+        "source_ip" => Some(Column::SourceIps),
+        "uri" => Some(Column::RequestUri),
+        "contains" => Some(Column::Raw),
+        "since" | "until" => None,
+        other => Column::by_name(other),
+    }
 }
 
 /// A listing of events.

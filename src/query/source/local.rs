@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::Source;
@@ -50,8 +51,19 @@ impl Source for Local {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
+        self.sql_until(query, timeout, &Arc::default(), sink)
+    }
+
+    fn sql_until(
+        &self,
+        query: &SqlQuery,
+        timeout: Option<Duration>,
+        cancelled: &Arc<AtomicBool>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
         let mut sink = Conforming::new(sink);
-        self.0.sql(query, &Budget::new(timeout), &mut sink)
+        let budget = Budget::new(timeout).cancelled_by(cancelled);
+        self.0.sql(query, &budget, &mut sink)
     }
 
     fn stats(&self) -> Result<Stats> {

@@ -8,6 +8,8 @@ pub use local::Local;
 pub use remote::{Remote, server_url};
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::query::count::CountParams;
@@ -18,7 +20,7 @@ use crate::store::{
 };
 
 /// What can be asked of a store, wherever it is. A `timeout` of `None` is without limit.
-pub trait Source {
+pub trait Source: Send + Sync {
     /// Lists events as [`crate::query::listing::run`] does.
     fn events(
         &self,
@@ -42,6 +44,22 @@ pub trait Source {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;
+
+    /// Runs one statement until `cancelled` is set. For a server [`Source::hang_up`] is needed too.
+    fn sql_until(
+        &self,
+        query: &SqlQuery,
+        timeout: Option<Duration>,
+        cancelled: &Arc<AtomicBool>,
+        sink: &mut dyn SqlSink,
+    ) -> Result<Answer> {
+        let _ = cancelled;
+        self.sql(query, timeout, sink)
+    }
+
+    /// Closes the connections to a server, so that it stops working for them. Nothing can be asked
+    /// of this source any more.
+    fn hang_up(&self) {}
 
     fn stats(&self) -> Result<Stats>;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::Source;
+use crate::model::token::Token;
 use crate::model::value::Value;
 use crate::query::count::CountParams;
 use crate::query::params::EventParams;
@@ -27,6 +28,7 @@ const PROBLEM_BYTES_MAX: u64 = 64 << 10;
 pub struct Remote {
     agent: Agent,
     base: String,
+    token: Option<Token>,
 }
 
 /// A server's URL as people type it, with its scheme and without a slash at the end.
@@ -63,11 +65,27 @@ impl Remote {
             .timeout_connect(Some(Duration::from_secs(10)))
             .build()
             .new_agent();
-        Ok(Remote { agent, base })
+        Ok(Remote {
+            agent,
+            base,
+            token: None,
+        })
+    }
+
+    /// This server, told a token with every question.
+    pub fn with_token(self, token: Option<Token>) -> Remote {
+        Remote { token, ..self }
+    }
+
+    fn authorized<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
+        match &self.token {
+            Some(token) => request.header("authorization", token.authorization()),
+            None => request,
+        }
     }
 
     fn get(&self, path: &str, pairs: &[(&str, String)]) -> Result<Response<Body>> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
+        let mut request = self.authorized(self.agent.get(format!("{}{path}", self.base)));
         for (name, value) in pairs {
             request = request.query(name, value);
         }
@@ -76,8 +94,7 @@ impl Remote {
 
     fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<Response<Body>> {
         let body = serde_json::to_vec(body).map_err(|error| StoreError::Io(error.to_string()))?;
-        self.agent
-            .post(format!("{}{path}", self.base))
+        self.authorized(self.agent.post(format!("{}{path}", self.base)))
             .content_type("application/json")
             .send(&body[..])
             .map_err(|error| self.unreachable(&error))
@@ -191,6 +208,10 @@ impl Source for Remote {
         };
         let response = self.post("/api/v1/sql", &request)?;
         self.read_rows(response, sink)
+    }
+
+    fn hang_up(&self) {
+        self.agent.clone().shutdown();
     }
 
     fn stats(&self) -> Result<Stats> {

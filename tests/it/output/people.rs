@@ -1,11 +1,10 @@
 //! What is for people alone: terminals, hints after an empty answer, zones.
 
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::Stdio;
 
 use crate::both::Both;
+use crate::pty;
 use crate::support::{command, event_at, local};
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
@@ -19,27 +18,7 @@ fn of(n: u64, user: &str, stage: &str) -> String {
 
 /// What a command writes to a terminal this wide, stdout and stderr together.
 fn on_terminal(columns: u16, args: &[&str], env: &[(&str, &str)]) -> String {
-    let (mut ours, mut theirs) = (-1, -1);
-    let size = libc::winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let no_name = std::ptr::null_mut();
-    // SAFETY: openpty writes two descriptors, and reads the size; there is no name to fill.
-    let opened = unsafe {
-        libc::openpty(
-            &raw mut ours,
-            &raw mut theirs,
-            no_name,
-            std::ptr::null(),
-            &size,
-        )
-    };
-    assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: both were just opened, and nothing else owns them.
-    let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+    let (mut ours, theirs) = pty::open(columns);
     let mut child = command(args)
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
@@ -67,12 +46,12 @@ fn a_table_fits_the_terminal_by_what_counts() {
     let args = ["query", "--data", data];
     assert_eq!(
         on_terminal(80, &args, &[]),
-        "11-20 UTC  USER                 VERB    RESOURCE  NAMESPACE  NAME   OUTCOME\n\
+        "\u{1b}[1m11-20 UTC  USER                 VERB    RESOURCE  NAMESPACE  NAME   OUTCOME\u{1b}[0m\n\
          12:00:04   al                   patch   pods      ns4        pod-4  success\n\
          12:00:02   …-garbage-collector  create  pods      ns2        pod-2  \u{1b}[31mdenied_other\u{1b}[0m\n"
     );
     let wide = on_terminal(200, &args, &[]);
-    assert!(wide.starts_with("TIME (UTC)  "), "{wide}");
+    assert!(wide.starts_with("\u{1b}[1mTIME (UTC)  "), "{wide}");
     for shown in ["2026-11-20 12:00:04.000000  ", SERVICE_ACCOUNT, "10.0.0.2"] {
         assert!(wide.contains(shown), "{shown}: {wide}");
     }
@@ -81,7 +60,7 @@ fn a_table_fits_the_terminal_by_what_counts() {
         assert!(!plain.contains('\u{1b}'), "{plain:?}");
     }
     let told = on_terminal(200, &args, &[("COLUMNS", "80")]);
-    assert!(told.starts_with("11-20 UTC  "), "{told}");
+    assert!(told.starts_with("\u{1b}[1m11-20 UTC  "), "{told}");
     // What was asked for is never left out, and files get everything whole.
     let asked = [&args[..], &["--columns", "time,user,source_ip"]].concat();
     let asked = on_terminal(40, &asked, &[]);

@@ -1,0 +1,245 @@
+//! What the tables of SQL are and what their columns mean, for documents, `.schema` and completion.
+//! A test compares them with what a statement sees.
+
+use crate::model::column::{Column, Kind};
+
+/// A table of SQL.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    pub name: &'static str,
+    pub doc: &'static str,
+    columns: &'static [(&'static str, Kind, &'static str)],
+    /// What there is to know about asking it.
+    pub note: &'static str,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableColumn {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Empty where the name says it, or `events` does.
+    pub doc: &'static str,
+}
+
+impl Table {
+    /// The table of this name.
+    pub fn by_name(name: &str) -> Option<&'static Table> {
+        TABLES.iter().find(|table| table.name == name)
+    }
+
+    /// The columns in their order; those of `events` are every [`Column`].
+    pub fn columns(&self) -> Vec<TableColumn> {
+        let own = self
+            .columns
+            .iter()
+            .map(|&(name, kind, doc)| TableColumn { name, kind, doc });
+        let of_events = Column::ALL.iter().filter(|_| self.name == "events");
+        let of_events = of_events.map(|column| TableColumn {
+            name: column.name(),
+            kind: column.kind(),
+            doc: column.doc(),
+        });
+        own.chain(of_events).collect()
+    }
+}
+
+/// Every table, in the order of the documents.
+pub const TABLES: &[Table] = &[
+    Table {
+        name: "events",
+        doc: "One row per event: one stage of one request. `user`, `name` and the like are as recorded; what the apiserver did not record is NULL.",
+        columns: &[],
+        note: "",
+    },
+    Table {
+        name: "requests",
+        doc: "One row per API call: its stages put together. Stages belong together when cluster, audit ID, user, URI and received time are all equal and none is NULL, because clients may choose the audit ID. The columns not explained here have their meaning from `events`, as of the last stage.",
+        columns: &[
+            ("cluster", Kind::Text, ""),
+            ("audit_id", Kind::Text, ""),
+            ("first_time", Kind::Time, "time of the first stage"),
+            ("time", Kind::Time, "time of the last stage"),
+            ("received_time", Kind::Time, ""),
+            (
+                "stages",
+                Kind::Json,
+                "the stages seen, in order, a JSON array",
+            ),
+            (
+                "open",
+                Kind::Bool,
+                "1 for a long-running call (watch, exec, ...) that has started and not ended",
+            ),
+            (
+                "ambiguous",
+                Kind::Bool,
+                "1 when a stage repeats, so that calls cannot be told apart: then every event is a row",
+            ),
+            ("last_event_id", Kind::Int, "`events.id` of the last stage"),
+            ("verb", Kind::Text, ""),
+            ("user", Kind::Text, ""),
+            ("impersonated_user", Kind::Text, ""),
+            ("effective_user", Kind::Text, ""),
+            ("source_ip", Kind::Text, ""),
+            ("user_agent", Kind::Text, ""),
+            ("request_uri", Kind::Text, ""),
+            ("api_group", Kind::Text, ""),
+            ("resource", Kind::Text, ""),
+            ("subresource", Kind::Text, ""),
+            ("namespace", Kind::Text, ""),
+            ("name", Kind::Text, "from the last stage that has it"),
+            ("code", Kind::Int, ""),
+            ("reason", Kind::Text, ""),
+            (
+                "outcome",
+                Kind::Text,
+                "`pending` when no response was recorded",
+            ),
+            ("decision", Kind::Text, ""),
+            ("decision_reason", Kind::Text, ""),
+            ("dry_run", Kind::Bool, ""),
+            ("latency_us", Kind::Int, "from received to the last stage"),
+        ],
+        note: "Conditions on `cluster`, `audit_id`, `user`, `request_uri`, `received_time`, `verb`, `api_group`, `resource`, `subresource`, `namespace` and `source_ip` narrow what is read; a condition on `time` or `outcome` is tested on finished rows. Give `received_time` a range on large stores.",
+    },
+    Table {
+        name: "users",
+        doc: "The distinct values of `events.user`, and when they were seen.",
+        columns: &[
+            ("user", Kind::Text, ""),
+            ("first_seen", Kind::Time, "time of the first event"),
+            ("last_seen", Kind::Time, "time of the last event"),
+            ("events", Kind::Int, "how many"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "verbs",
+        doc: "The distinct values of `events.verb`.",
+        columns: &[
+            ("verb", Kind::Text, ""),
+            ("first_seen", Kind::Time, ""),
+            ("last_seen", Kind::Time, ""),
+            ("events", Kind::Int, ""),
+        ],
+        note: "",
+    },
+    Table {
+        name: "resources",
+        doc: "The distinct values of `events.resource`.",
+        columns: &[
+            ("resource", Kind::Text, ""),
+            ("first_seen", Kind::Time, ""),
+            ("last_seen", Kind::Time, ""),
+            ("events", Kind::Int, ""),
+        ],
+        note: "",
+    },
+    Table {
+        name: "namespaces",
+        doc: "The distinct values of `events.namespace`.",
+        columns: &[
+            ("namespace", Kind::Text, ""),
+            ("first_seen", Kind::Time, ""),
+            ("last_seen", Kind::Time, ""),
+            ("events", Kind::Int, ""),
+        ],
+        note: "",
+    },
+    Table {
+        name: "user_agents",
+        doc: "The distinct values of `events.user_agent`.",
+        columns: &[
+            ("user_agent", Kind::Text, ""),
+            ("first_seen", Kind::Time, ""),
+            ("last_seen", Kind::Time, ""),
+            ("events", Kind::Int, ""),
+        ],
+        note: "",
+    },
+    Table {
+        name: "source_ips",
+        doc: "Every recorded address counts, claimed hops included.",
+        columns: &[
+            ("source_ip", Kind::Text, ""),
+            ("first_seen", Kind::Time, ""),
+            ("last_seen", Kind::Time, ""),
+            ("events", Kind::Int, "events that recorded the address"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "sources",
+        doc: "What came in, per cluster and way.",
+        columns: &[
+            ("cluster", Kind::Text, ""),
+            ("source", Kind::Text, "`webhook`, `file`"),
+            ("events", Kind::Int, "stored"),
+            ("duplicates", Kind::Int, "events that were there already"),
+            (
+                "quarantined",
+                Kind::Int,
+                "items that could not be understood",
+            ),
+            (
+                "first_seen",
+                Kind::Time,
+                "when the first batch was committed",
+            ),
+            ("last_seen", Kind::Time, "when the last one was"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "ingest_log",
+        doc: "Batches as they were committed; older than the active segment, summed per minute.",
+        columns: &[
+            ("stored_time", Kind::Time, "the commit, or the minute"),
+            ("cluster", Kind::Text, ""),
+            ("source", Kind::Text, ""),
+            ("events", Kind::Int, ""),
+            ("duplicates", Kind::Int, ""),
+            ("quarantined", Kind::Int, ""),
+        ],
+        note: "",
+    },
+    Table {
+        name: "quarantine",
+        doc: "Items that could not be understood, with their bytes.",
+        columns: &[
+            ("id", Kind::Int, "from the same sequence as event ids"),
+            ("stored_time", Kind::Time, ""),
+            ("cluster", Kind::Text, ""),
+            ("source", Kind::Text, ""),
+            ("origin", Kind::Text, "file and line, or the request"),
+            ("reason", Kind::Text, "why it could not be understood"),
+            ("bytes", Kind::Int, "its length"),
+            (
+                "duplicates",
+                Kind::Int,
+                "how often the same bytes came again",
+            ),
+            ("raw", Kind::Bytes, "the bytes"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "segments",
+        doc: "The files that hold the events.",
+        columns: &[
+            ("segment", Kind::Text, "file name in the data directory"),
+            ("state", Kind::Text, "`active` or `sealed`"),
+            ("events", Kind::Int, ""),
+            ("oldest", Kind::Time, "oldest event time"),
+            ("newest", Kind::Time, "newest event time"),
+            ("raw_bytes", Kind::Int, "bytes of the events as received"),
+            (
+                "stored_bytes",
+                Kind::Int,
+                "bytes of the file; NULL while active",
+            ),
+        ],
+        note: "",
+    },
+];
