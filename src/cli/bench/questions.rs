@@ -141,6 +141,20 @@ fn questions<'a>(targets: &'a Targets, truth: &'a Truth) -> Vec<Question<'a>> {
             check: most(&truth.denied, 20),
         },
         Question {
+            name: "hourly histogram of writes",
+            request: Request::Get(
+                "/api/v1/histogram?step=1h&stage=ResponseComplete&timeout_ms=0\
+                 &verb=create,update,patch,delete,deletecollection"
+                    .to_owned(),
+            ),
+            check: hours(&truth.writes_by_hour),
+        },
+        Question {
+            name: "the verbs as facets",
+            request: Request::Get("/api/v1/facets?field=verb&limit=0&timeout_ms=0".to_owned()),
+            check: facet("verb", &truth.by_verb),
+        },
+        Question {
             name: "hourly histogram of writes, in SQL",
             request: sql(
                 "select substr(time, 1, 13), count(*) from events \
@@ -206,19 +220,9 @@ struct Table {
     truncated: bool,
 }
 
-#[derive(Deserialize)]
-struct Stats {
-    stats: Work,
-}
-
-#[derive(Deserialize)]
-struct Work {
-    segments_opened: u64,
-}
-
 fn segments_opened(answer: &[u8]) -> Option<u64> {
-    let stats: Stats = serde_json::from_slice(answer).ok()?;
-    Some(stats.stats.segments_opened)
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    answer.pointer("/stats/segments_opened")?.as_u64()
 }
 
 fn rows(answer: &[u8]) -> anyhow::Result<Vec<Vec<Value>>> {
@@ -272,6 +276,34 @@ fn ids(expected: &Vec<String>) -> Check<'_> {
 fn counts(expected: &BTreeMap<String, u64>) -> Check<'_> {
     Box::new(move |answer| {
         let found = pairs(answer)?;
+        same(&found, expected)?;
+        Ok(found.len() as u64)
+    })
+}
+
+/// Counts by hour; those without events may have a row too.
+fn hours(expected: &BTreeMap<String, u64>) -> Check<'_> {
+    Box::new(move |answer| {
+        let found = pairs(answer)?.into_iter().filter(|(_, count)| *count > 0);
+        let found = found
+            .map(|(time, count)| (time.chars().take(13).collect(), count))
+            .collect();
+        same(&found, expected)?;
+        Ok(found.len() as u64)
+    })
+}
+
+/// Rows of field, value and count.
+fn facet<'a>(field: &'a str, expected: &'a BTreeMap<String, u64>) -> Check<'a> {
+    Box::new(move |answer| {
+        let found = rows(answer)?
+            .iter()
+            .map(|row| {
+                let count = row.get(2).and_then(Value::as_u64).context("no count")?;
+                same(&text(row, 0).as_str(), &field)?;
+                Ok((text(row, 1), count))
+            })
+            .collect::<anyhow::Result<_>>()?;
         same(&found, expected)?;
         Ok(found.len() as u64)
     })
