@@ -112,6 +112,18 @@ impl Store for Fake {
         Box::new(Never)
     }
 
+    fn identity(&self) -> String {
+        "fake".to_owned()
+    }
+
+    fn last_id(&self) -> i64 {
+        0
+    }
+
+    fn wait_for_events(&self, _: i64, _: std::time::Duration) -> i64 {
+        0
+    }
+
     fn events(&self, query: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let mut answer = Answer::default();
         let found = (0..2).filter(|&event| Fake::matches(event, &query.filter));

@@ -2,6 +2,7 @@
 //! and the HTTP API, so that both ask and answer alike.
 
 mod base64;
+pub mod cursor;
 pub mod library;
 pub mod listing;
 pub mod output;

@@ -169,7 +169,14 @@ pub struct EventQuery {
     pub columns: Vec<Column>,
     /// Answer without damaged segments instead of failing.
     pub skip_damaged: bool,
+    /// Only rows that come after this place in the order of the listing.
+    pub after: Option<Place>,
+    /// Only events up to this id, as if nothing had arrived since ([`Store::last_id`]).
+    pub as_of: Option<i64>,
 }
+
+/// A row's place in a listing: its time (microseconds), then its id. Sealing and merging keep it.
+pub type Place = (i64, i64);
 
 /// What an answer saw and what it could not see.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -207,6 +214,9 @@ pub struct Work {
 pub struct Answer {
     /// There were more rows than the limit.
     pub truncated: bool,
+    /// The place of a listing's last row.
+    #[serde(skip)]
+    pub last: Option<Place>,
     pub coverage: Coverage,
     pub stats: Work,
 }
@@ -333,6 +343,17 @@ pub fn open_read(directory: &std::path::Path) -> Result<Arc<dyn Store>> {
 pub trait Store: Send + Sync {
     /// Starts a batch of events from `cluster` that came in by `source`.
     fn batch(&self, cluster: &str, source: &str) -> Box<dyn Batch>;
+
+    /// A word that tells this store from any other; empty in one that was never opened for writing
+    /// since its catalog was lost.
+    fn identity(&self) -> String;
+
+    /// The highest id of the events that a question would see now. Ids are given in the order of
+    /// commits: whatever is committed later has a higher one.
+    fn last_id(&self) -> i64;
+
+    /// Waits until [`Store::last_id`] is above `id`, or until `wait` is over; gives the last id.
+    fn wait_for_events(&self, id: i64, wait: Duration) -> i64;
 
     /// Lists events.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;

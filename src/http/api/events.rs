@@ -99,9 +99,8 @@ async fn by_id(
         filter,
         order: Order::NewestFirst,
         limit: 1,
-        last_stage_only: false,
         columns,
-        skip_damaged: false,
+        ..EventQuery::default()
     };
     let store = app.0.store.clone();
     let budget = question::budget(app, None);

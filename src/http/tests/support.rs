@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ pub(super) struct Switches {
     pub(super) query_ended: Notify,
     pub(super) pruned: Notify,
     pub(super) rows: AtomicU64,
+    pub(super) last_id: AtomicI64,
     pub(super) closed: AtomicBool,
 }
 
@@ -132,6 +133,19 @@ impl Store for FakeStore {
             receipt: Receipt::default(),
             bytes: 0,
         })
+    }
+
+    fn identity(&self) -> String {
+        "fake".to_owned()
+    }
+
+    fn last_id(&self) -> i64 {
+        self.0.last_id.load(Ordering::Relaxed)
+    }
+
+    fn wait_for_events(&self, _: i64, wait: Duration) -> i64 {
+        std::thread::park_timeout(wait.min(Duration::from_millis(10)));
+        self.last_id()
     }
 
     /// As many rows as the limit says, without end when it is 0; none matches a filter, but raw

@@ -264,6 +264,7 @@ impl EventParams {
             last_stage_only: self.r#final,
             columns,
             skip_damaged: self.skip_damaged,
+            ..EventQuery::default()
         })
     }
 

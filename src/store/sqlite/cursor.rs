@@ -16,7 +16,7 @@ use super::sealed::split;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::Filter;
-use crate::store::{Budget, Result, StoreError, Work};
+use crate::store::{Budget, Place, Result, StoreError, Work};
 
 /// A cell of the current row, borrowed until the cursor moves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +45,8 @@ pub struct Cursor {
     /// The stream whose row is the current one.
     current: Option<usize>,
     groups: Option<Groups>,
+    /// Rows up to this place of an ordered scan are passed over.
+    after: Option<Place>,
     /// What the last call of `cell` lent out.
     scratch: Value,
 }
@@ -58,6 +60,7 @@ pub(crate) struct Stream {
     /// Batches that were looked up ahead of their turn, for their bodies.
     ahead: VecDeque<Batch>,
     ended: bool,
+    after: Option<Place>,
     buffer: Vec<i64>,
     /// Per column, the chunk that was looked into last.
     columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
@@ -72,6 +75,21 @@ struct Batch {
     rows: Vec<u32>,
     times: Vec<i64>,
     ids: Vec<i64>,
+}
+
+impl Batch {
+    /// Leaves out the rows up to a place.
+    fn pass_over(&mut self, after: Place, direction: Direction) {
+        let passed = (self.times.iter().zip(&self.ids))
+            .take_while(|&(&time, &id)| match direction {
+                Direction::Descending => (time, id) >= after,
+                Direction::Ascending => (time, id) <= after,
+            })
+            .count();
+        self.rows.drain(..passed);
+        self.times.drain(..passed);
+        self.ids.drain(..passed);
+    }
 }
 
 impl Cursor {
@@ -109,6 +127,7 @@ impl Cursor {
             streams: Vec::new(),
             current: None,
             groups: None,
+            after: None,
             scratch: Value::Null,
         };
         if matches!(order, ScanOrder::GroupedBy(_) | ScanOrder::ByReceivedTime) {
@@ -169,6 +188,16 @@ impl Cursor {
         }
     }
 
+    /// Passes over the rows up to a place. Call it before the first row of an ordered scan.
+    pub(super) fn begin_after(&mut self, after: Option<Place>) {
+        self.after = after;
+    }
+
+    /// The place of the current row of an ordered scan.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.current.map(|current| self.streams[current].head())
+    }
+
     /// Opens a part; `None` when it has no matching row.
     fn begin(&mut self, part: &PartAt) -> Result<Option<Stream>> {
         let direction = match self.order {
@@ -179,7 +208,7 @@ impl Cursor {
             .open(&self.snapshot.shared, &mut self.work)
             .and_then(|part| PartScan::new(part, &self.filter, direction, &self.snapshot.deriver));
         match opened {
-            Ok(scan) => Ok(scan.map(Stream::new)),
+            Ok(scan) => Ok(scan.map(|scan| Stream::new(scan, self.after))),
             Err(error) => self.tolerate(Err(error)).map(|()| None),
         }
     }
@@ -416,13 +445,14 @@ const RAW_AHEAD_ROWS_MIN: usize = 16;
 const RAW_AHEAD_ROWS_MAX: usize = 16_384;
 
 impl Stream {
-    fn new(scan: PartScan) -> Stream {
+    fn new(scan: PartScan, after: Option<Place>) -> Stream {
         Stream {
             scan,
             batch: Batch::default(),
             position: 0,
             ahead: VecDeque::new(),
             ended: false,
+            after,
             buffer: Vec::new(),
             columns: vec![None; layout::AUDIT_COLUMN as usize],
             uri: String::new(),
@@ -466,6 +496,9 @@ impl Stream {
                 &mut self.buffer,
                 &mut batch.ids,
             )?;
+            if let Some(after) = self.after {
+                batch.pass_over(after, self.scan.direction());
+            }
         }
         if !batch.rows.is_empty() {
             self.ahead.push_back(batch);

@@ -20,6 +20,14 @@ pub(crate) enum Part {
 }
 
 impl Part {
+    /// Bounds of the ids of the rows, inclusive.
+    pub(crate) fn ids_between(&self) -> (i64, i64) {
+        match self {
+            Part::Block(block, _) => block.ids_between(),
+            Part::Sealed(sealed) => (1, sealed.header.last_id),
+        }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         match self {
             Part::Block(block, _) => block.rows,

@@ -105,6 +105,10 @@ impl PartScan {
         }))
     }
 
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// The next matching rows, in the scan's direction; false at the end. May give none and go on.
     pub(crate) fn next_rows(
         &mut self,
