@@ -90,6 +90,9 @@ pub const MERGED_ZSTD_LEVEL: i32 = 6;
 /// Rows that a listing returns unless told otherwise.
 pub const ROWS_DEFAULT: u64 = 100;
 
+/// Answers of at most this many rows are complete before their headers are sent.
+pub const PAGE_ROWS_MAX: u64 = 10_000;
+
 /// Rows that one SQL statement may return through the API unless told otherwise.
 pub const SQL_ROWS_DEFAULT: u64 = 1000;
 

@@ -310,7 +310,7 @@ fn wire_rows(params: &EventParams) -> String {
     let mut lines = Lines(Vec::new());
     let query = params.clone().into_query(0).unwrap();
     let answer = listing::run(&Fake, &query, &Budget::new(None), &mut lines).unwrap();
-    wire::write_end_line(&mut lines.0, &answer);
+    wire::write_end_line(&mut lines.0, &(&answer).into());
     String::from_utf8(lines.0).unwrap()
 }
 

@@ -15,6 +15,7 @@ mod connection;
 mod frame;
 mod guard;
 mod health;
+mod negotiate;
 mod problem;
 mod retention;
 mod router;

@@ -262,10 +262,33 @@ pub fn write_row_line(out: &mut Vec<u8>, row: &[Value]) {
     out.push(b'\n');
 }
 
+/// What stands after the rows of an answer.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Ending<'a> {
+    #[serde(flatten)]
+    pub answer: &'a Answer,
+    /// The `cursor` of the next page, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<&'a str>,
+    /// How it was found, with `explain=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<&'a serde_json::Value>,
+}
+
+impl<'a> From<&'a Answer> for Ending<'a> {
+    fn from(answer: &'a Answer) -> Ending<'a> {
+        Ending {
+            answer,
+            next: None,
+            explain: None,
+        }
+    }
+}
+
 /// Appends the last line of `rows`, with its newline.
-pub fn write_end_line(out: &mut Vec<u8>, answer: &Answer) {
+pub fn write_end_line(out: &mut Vec<u8>, ending: &Ending<'_>) {
     out.extend_from_slice(b"{\"end\":");
-    write_json(out, answer);
+    write_json(out, ending);
     out.extend_from_slice(b"}\n");
 }
 

@@ -285,7 +285,8 @@ impl EventParams {
     }
 }
 
-fn switch(name: &str, value: &str) -> Result<bool, String> {
+/// A truth value of a query string; a name without a value is true.
+pub fn switch(name: &str, value: &str) -> Result<bool, String> {
     match value {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
