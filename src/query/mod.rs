@@ -3,6 +3,7 @@
 
 mod base64;
 pub mod cursor;
+pub mod equivalent;
 pub mod library;
 pub mod listing;
 pub mod output;

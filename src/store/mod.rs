@@ -208,6 +208,9 @@ pub struct Work {
     pub segments_opened: u64,
     /// Segments left out by their time range or statistics.
     pub segments_pruned: u64,
+    /// Segments and blocks of the active one whose rows came from lists of rows (an index).
+    #[serde(default)]
+    pub parts_indexed: u64,
     /// Rows whose columns were looked at.
     pub rows_visited: u64,
     /// Blocks of bodies decompressed.

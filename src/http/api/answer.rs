@@ -114,6 +114,24 @@ pub(super) struct Extra {
     pub(super) explain: Option<serde_json::Value>,
 }
 
+/// How an answer was found: its work and the statement that asks the same.
+pub(super) fn explanation(answer: &Answer, sql: Option<&str>) -> serde_json::Value {
+    let mut explained = serde_json::to_value(answer.stats).expect("plain data");
+    explained["sql"] = sql.into();
+    explained
+}
+
+/// Refuses `explain` where the answer has no place for it.
+pub(super) fn explainable(explain: bool, format: Format) -> Result<bool, Problem> {
+    if explain && !matches!(format, Format::Json | Format::Rows) {
+        return Err(Problem::bad_request(format!(
+            "explain has no place in the format {}; use json or rows",
+            format.name()
+        )));
+    }
+    Ok(explain)
+}
+
 impl Extra {
     /// For clients of the forms that have no place for it: whether rows are missing, what the
     /// answer could not see, where it goes on.

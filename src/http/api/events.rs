@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 
-use super::answer::{Extra, Format, Writer};
+use super::answer::{Extra, Format, Writer, explainable, explanation};
 use super::question::{self, Question};
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -17,7 +17,7 @@ use crate::model::value::Value;
 use crate::query::cursor::Cursor;
 use crate::query::output::json::write_object;
 use crate::query::params::EventParams;
-use crate::query::{clock, listing};
+use crate::query::{clock, equivalent, listing};
 use crate::store::filter::{Filter, Test};
 use crate::store::{Answer, EventQuery, Order};
 
@@ -37,6 +37,7 @@ pub(in crate::http) async fn list(
     let format = question.format(&FORMATS)?;
     let budget = question.budget(&app);
     let word = question.take("cursor")?;
+    let explain = explainable(question.switch("explain")?, format)?;
     let coding = question.coding();
     let params = EventParams::from_pairs(question.pairs).map_err(Problem::bad_request)?;
     let store = app.0.store.clone();
@@ -72,7 +73,10 @@ pub(in crate::http) async fn list(
             Extra {
                 link: next.as_deref().map(|word| link(&uri, word)),
                 next,
-                explain: None,
+                explain: explain.then(|| {
+                    let sql = equivalent::listing_sql(&params, &query, now);
+                    explanation(answer, sql.as_deref())
+                }),
             }
         })
     })

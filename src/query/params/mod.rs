@@ -126,22 +126,23 @@ impl FilterParams {
 }
 
 fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), String> {
-    let column = match name {
-        "since" => {
-            filter.since = Some(clock::parse_human(value, now, Zone::UTC)?);
-            return Ok(());
-        }
-        "until" => {
-            filter.until = Some(clock::parse_human(value, now, Zone::UTC)?);
-            return Ok(());
-        }
+    match name {
+        "since" => filter.since = Some(clock::parse_human(value, now, Zone::UTC)?),
+        "until" => filter.until = Some(clock::parse_human(value, now, Zone::UTC)?),
+        _ => filter.push_words(filtered_column(name), value)?,
+    }
+    Ok(())
+}
+
+/// The column that a filter of [`FilterParams`] other than `since` and `until` is on.
+pub(super) fn filtered_column(name: &str) -> Column {
+    match name {
         "source_ip" => Column::SourceIps,
         "uri" => Column::RequestUri,
         "contains" => Column::Raw,
         other => Column::by_name(other)
             .expect("every other filter has its column's name; a test goes through them"),
-    };
-    filter.push_words(column, value)
+    }
 }
 
 /// A listing of events.

@@ -208,7 +208,11 @@ impl Cursor {
             .open(&self.snapshot.shared, &mut self.work)
             .and_then(|part| PartScan::new(part, &self.filter, direction, &self.snapshot.deriver));
         match opened {
-            Ok(scan) => Ok(scan.map(|scan| Stream::new(scan, self.after))),
+            Ok(scan) => {
+                let indexed = scan.as_ref().is_some_and(PartScan::indexed);
+                self.work.parts_indexed += u64::from(indexed);
+                Ok(scan.map(|scan| Stream::new(scan, self.after)))
+            }
             Err(error) => self.tolerate(Err(error)).map(|()| None),
         }
     }

@@ -363,6 +363,7 @@ fn filtered_counts(
     else {
         return Ok(counts);
     };
+    work.parts_indexed += u64::from(scan.indexed());
     let (mut rows, mut ids) = (Vec::new(), Vec::new());
     while scan.next_rows(&mut rows, budget, work)? {
         let Some(&first) = rows.first() else { continue };

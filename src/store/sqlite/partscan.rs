@@ -105,6 +105,11 @@ impl PartScan {
         }))
     }
 
+    /// Whether rows come from lists of rows.
+    pub(crate) fn indexed(&self) -> bool {
+        self.candidates.is_some()
+    }
+
     pub(crate) fn direction(&self) -> Direction {
         self.direction
     }

@@ -1,0 +1,68 @@
+//! The SQL that answers what a listing or a count of values does, for `explain=true`.
+
+use super::clock::{self, Zone};
+use super::listing;
+use super::params::{EventParams, filtered_column};
+use crate::store::{EventQuery, Order};
+
+/// The statement of a listing; `query` is what `params` became. `None` with `final`, for which SQL
+/// has the table `requests` with rows of its own.
+pub fn listing_sql(params: &EventParams, query: &EventQuery, now: i64) -> Option<String> {
+    if params.r#final {
+        return None;
+    }
+    let columns: Vec<&str> = query.columns.iter().map(|column| column.name()).collect();
+    let order = match query.order {
+        Order::NewestFirst => "time desc, id desc",
+        Order::OldestFirst => "time, id",
+    };
+    Some(format!(
+        "select {} from events{} order by {order}{}",
+        columns.join(", "),
+        conditions(params, now),
+        limit(params.limit)
+    ))
+}
+
+/// The statement of a count of the values of `field`; `None` with `final`.
+pub fn top_sql(field: &str, params: &EventParams, now: i64) -> Option<String> {
+    if params.r#final {
+        return None;
+    }
+    Some(format!(
+        "select {field}, count(*) as {} from events{} group by {field} \
+         order by count(*) desc, {field}{}",
+        listing::COUNT,
+        conditions(params, now),
+        limit(params.limit)
+    ))
+}
+
+fn limit(rows: u64) -> String {
+    match rows {
+        0 => String::new(),
+        rows => format!(" limit {rows}"),
+    }
+}
+
+fn conditions(params: &EventParams, now: i64) -> String {
+    let mut conditions = Vec::new();
+    for (name, words) in params.filter.pairs() {
+        let instant = || clock::parse_human(words, now, Zone::UTC).map(clock::to_text);
+        conditions.push(match name {
+            "since" | "until" => {
+                let operator = if name == "since" { ">=" } else { "<" };
+                format!("time {operator} {}", text(&instant().unwrap_or_default()))
+            }
+            _ => format!("{} match {}", filtered_column(name).name(), text(words)),
+        });
+    }
+    match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" where {}", conditions.join(" and ")),
+    }
+}
+
+fn text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,3 @@
+//! The HTTP API beyond what the command line uses of it.
+
+mod pages;
