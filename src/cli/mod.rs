@@ -20,6 +20,7 @@ pub mod serve;
 mod show;
 mod sql;
 mod stats;
+mod tail;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Query(query::Args),
+    Tail(tail::Args),
     Show(show::Args),
     Top(top::Args),
     Ask(ask::Args),
@@ -87,6 +89,7 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Import(args) => import::run(args),
             Command::Query(args) => query::run(args),
+            Command::Tail(args) => tail::run(args),
             Command::Show(args) => show::run(args),
             Command::Top(args) => top::run(args),
             Command::Ask(args) => ask::run(args),

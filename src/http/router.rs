@@ -7,7 +7,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{self, MethodRouter};
 
-use super::api::{events, quarantine, queries, sql, stats, top, upkeep};
+use super::api::{events, live, quarantine, queries, sql, stats, top, upkeep};
 use super::problem::Problem;
 use super::{App, frame, guard, health, webhook};
 
@@ -20,6 +20,7 @@ pub(super) fn build(app: &App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events/stream", get(live::listen))
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/events/{id}/raw", get(events::raw))
         .route("/api/v1/top/{field}", get(top::top))
@@ -53,7 +54,7 @@ async fn not_found(request: Request) -> Result<Response, Problem> {
         "kube-apiserver needs /webhook or /webhook/CLUSTER in its kubeconfig's server URL"
     } else {
         "there are /webhook, /webhook/CLUSTER, /healthz, /readyz and, under /api/v1, events, \
-         events/ID, events/ID/raw, top/FIELD, queries, queries/NAME, stats, quarantine, \
+         events/stream, events/ID, events/ID/raw, top/FIELD, queries, queries/NAME, stats, quarantine, \
          quarantine/ID/raw, prune, seal, sql"
     };
     let shown: String = path.chars().take(200).collect();

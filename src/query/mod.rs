@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod equivalent;
 pub mod library;
 pub mod listing;
+pub mod live;
 pub mod output;
 pub mod params;
 pub mod source;

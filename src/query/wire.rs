@@ -48,6 +48,9 @@ use crate::store::{Answer, SqlColumn, StoreError};
 /// Content type of `rows`, `jsonl` and the quarantine list.
 pub const NDJSON: &str = "application/x-ndjson";
 
+/// Content type of a stream of arriving events.
+pub const EVENT_STREAM: &str = "text/event-stream";
+
 /// Content type of errors (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -260,6 +263,38 @@ pub fn write_columns_line(out: &mut Vec<u8>, columns: &[SqlColumn]) {
 pub fn write_row_line(out: &mut Vec<u8>, row: &[Value]) {
     write_row(out, row);
     out.push(b'\n');
+}
+
+/// A place in the stream of arriving events, as the `id` of its events and `Last-Event-ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// [`Store::identity`](crate::store::Store::identity).
+    pub store: String,
+    /// The id of the last event that was seen.
+    pub id: i64,
+    /// How many events retention had removed by then, where that is known.
+    pub pruned_events: Option<u64>,
+}
+
+impl Mark {
+    pub fn to_word(&self) -> String {
+        let pruned = self.pruned_events.map(|pruned| pruned.to_string());
+        format!("{}-{}-{}", self.store, self.id, pruned.unwrap_or_default())
+    }
+
+    /// Reads what [`Mark::to_word`] wrote.
+    pub fn from_word(word: &str) -> Option<Mark> {
+        let mut parts = word.split('-');
+        let mark = Mark {
+            store: parts.next()?.to_owned(),
+            id: parts.next()?.parse().ok()?,
+            pruned_events: match parts.next()? {
+                "" => None,
+                pruned => Some(pruned.parse().ok()?),
+            },
+        };
+        parts.next().is_none().then_some(mark)
+    }
 }
 
 /// What stands after the rows of an answer.

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(super) mod events;
+pub(super) mod live;
 pub(super) mod quarantine;
 pub(super) mod queries;
 mod question;

@@ -20,7 +20,7 @@ use crate::store::Budget;
 pub(super) struct Question {
     pub(super) pairs: Vec<(String, String)>,
     format: Option<String>,
-    timeout_ms: Option<u64>,
+    pub(super) timeout_ms: Option<u64>,
     headers: HeaderMap,
 }
 
@@ -65,6 +65,11 @@ impl Question {
         value.map_or(Ok(false), |value| {
             params::switch(name, &value).map_err(Problem::bad_request)
         })
+    }
+
+    /// What `format` names.
+    pub(super) fn named_format(&self) -> Option<&str> {
+        self.format.as_deref()
     }
 
     /// What `format` names, or else what the client accepts.
