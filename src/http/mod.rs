@@ -17,9 +17,11 @@ mod guard;
 mod health;
 mod listeners;
 mod negotiate;
+mod openapi;
 mod problem;
 mod retention;
 mod router;
+mod routes;
 mod settings;
 mod stream;
 mod webhook;
@@ -36,6 +38,7 @@ use tokio::sync::watch;
 
 use crate::store::{Store, StoreError};
 pub use guard::Hosts;
+pub use openapi::document as openapi;
 pub use settings::{Limits, Settings};
 
 /// How long listeners may take to leave once their connections are closed.

@@ -58,7 +58,14 @@ pub(in crate::http) async fn listen(
         }
     };
     let timed = question.timeout_ms.is_some();
-    for name in ["limit", "reverse", "final", "cursor", "explain", "timeout_ms"] {
+    for name in [
+        "limit",
+        "reverse",
+        "final",
+        "cursor",
+        "explain",
+        "timeout_ms",
+    ] {
         if question.take(name)?.is_some() || (timed && name == "timeout_ms") {
             return Err(Problem::bad_request(format!(
                 "{name} has no meaning for a stream of arriving events; leave it out"

@@ -1,6 +1,7 @@
 //! `/api/v1`: the answers, in the shapes of [`crate::query::wire`].
 
 mod answer;
+pub(super) mod description;
 pub(super) mod events;
 pub(super) mod live;
 pub(super) mod quarantine;
