@@ -110,10 +110,9 @@ fn infer(default: &Value, filled: &Value) -> Value {
         Value::Array(items) => {
             let first = items.first();
             return match first {
-                // A pair.
+                // A pair. Its places' own types (`prefixItems`) are more than common tools read.
                 Some(Value::String(_)) if items.len() == 2 && items[1].is_number() => json!({
-                    "type": "array",
-                    "prefixItems": [{"type": "string"}, {"type": "integer"}],
+                    "type": "array", "items": {"type": ["string", "integer"]},
                     "minItems": 2, "maxItems": 2,
                 }),
                 Some(item) => json!({"type": "array", "items": infer(item, item)}),

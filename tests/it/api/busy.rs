@@ -47,7 +47,7 @@ fn many_slow_questions_leave_ingest_alone() {
             other => panic!("{other}: {problem}"),
         }
     }
-    assert!(refused >= 800 && ran >= 4, "{refused} refused, {ran} ran");
+    assert!(refused > ran && ran >= 4, "{refused} refused, {ran} ran");
     assert_eq!(
         both.server.get("/api/v1/stats").expect(200).json()["events"],
         50
