@@ -204,11 +204,11 @@ fn follow_server(remote: &Remote, params: &EventParams, shown: &mut Shown) -> an
     };
     let mut arriving = remote.listen(&filters, None)?;
     // Its place comes first; what stands before it is listed, the rest arrives.
-    arriving.next()?;
+    arriving.take()?;
     newest(remote, params, arriving.seen().unwrap_or(i64::MAX), shown)?;
     let mut mark = arriving.mark().map(str::to_owned);
     loop {
-        while let Some(item) = arriving.next()? {
+        while let Some(item) = arriving.take()? {
             match item {
                 Item::Columns(columns) => shown.begin(&columns)?,
                 Item::Row(row) => {
@@ -222,7 +222,7 @@ fn follow_server(remote: &Remote, params: &EventParams, shown: &mut Shown) -> an
         }
         print::say("note: the server ended the connection; trying again");
         arriving = loop {
-            std::thread::sleep(AGAIN);
+            std::thread::park_timeout(AGAIN);
             match remote.listen(&filters, mark.as_deref()) {
                 Err(StoreError::Unavailable(_)) => {}
                 opened => break opened?,
@@ -248,7 +248,7 @@ fn follow_directory(
     let mut looked_at = changes(&dir);
     newest(&Local(store), params, i64::MAX, shown)?;
     loop {
-        std::thread::sleep(POLL);
+        std::thread::park_timeout(POLL);
         let now = changes(&dir);
         if now == looked_at {
             continue;

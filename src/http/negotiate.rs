@@ -213,7 +213,7 @@ mod tests {
             let mut sent = Vec::new();
             for (piece, last) in [("first ", false), ("second ", false), ("third", true)] {
                 sent.extend(compressor.push(piece.into(), last).unwrap());
-                let mut text = vec![0; 64];
+                let mut text = [0; 64];
                 let sent = sent.as_slice();
                 let mut reader: Box<dyn Read> = match coding {
                     Coding::Gzip => Box::new(flate2::read::GzDecoder::new(sent)),

@@ -1,14 +1,14 @@
-//! The SQL that answers what a listing or a count of values does, for `explain=true`.
+//! The SQL that answers what a listing or a count of values does, for `explain=true`. There is none
+//! with `final`, for which SQL has the table `requests` with rows of its own, and for CEL.
 
 use super::clock::{self, Zone};
 use super::listing;
 use super::params::{EventParams, filtered_column};
 use crate::store::{EventQuery, Order};
 
-/// The statement of a listing; `query` is what `params` became. `None` with `final`, for which SQL
-/// has the table `requests` with rows of its own.
+/// The statement of a listing; `query` is what `params` became.
 pub fn listing_sql(params: &EventParams, query: &EventQuery, now: i64) -> Option<String> {
-    if params.r#final {
+    if params.r#final || params.filter.filter.is_some() {
         return None;
     }
     let columns: Vec<&str> = query.columns.iter().map(|column| column.name()).collect();
@@ -24,9 +24,9 @@ pub fn listing_sql(params: &EventParams, query: &EventQuery, now: i64) -> Option
     ))
 }
 
-/// The statement of a count of the values of `field`; `None` with `final`.
+/// The statement of a count of the values of `field`.
 pub fn top_sql(field: &str, params: &EventParams, now: i64) -> Option<String> {
-    if params.r#final {
+    if params.r#final || params.filter.filter.is_some() {
         return None;
     }
     Some(format!(

@@ -120,3 +120,35 @@ impl SqlSink for Taking {
         ControlFlow::Continue(())
     }
 }
+
+/// A place in the stream of arriving events, as the `id` of its events and `Last-Event-ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// [`Store::identity`](crate::store::Store::identity).
+    pub store: String,
+    /// The id of the last event that was seen.
+    pub id: i64,
+    /// How many events retention had removed by then, where that is known.
+    pub pruned_events: Option<u64>,
+}
+
+impl Mark {
+    pub fn to_word(&self) -> String {
+        let pruned = self.pruned_events.map(|pruned| pruned.to_string());
+        format!("{}-{}-{}", self.store, self.id, pruned.unwrap_or_default())
+    }
+
+    /// Reads what [`Mark::to_word`] wrote.
+    pub fn from_word(word: &str) -> Option<Mark> {
+        let mut parts = word.split('-');
+        let mark = Mark {
+            store: parts.next()?.to_owned(),
+            id: parts.next()?.parse().ok()?,
+            pruned_events: match parts.next()? {
+                "" => None,
+                pruned => Some(pruned.parse().ok()?),
+            },
+        };
+        parts.next().is_none().then_some(mark)
+    }
+}

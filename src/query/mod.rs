@@ -2,6 +2,7 @@
 //! and the HTTP API, so that both ask and answer alike.
 
 mod base64;
+mod cel;
 pub mod cursor;
 pub mod equivalent;
 pub mod library;

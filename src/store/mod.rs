@@ -3,6 +3,7 @@
 //! Invariant: nothing outside `store/` names an engine's types or its SQL crates; callers hold
 //! `Arc<dyn Store>`.
 
+mod budget;
 #[cfg(test)]
 mod conformance;
 pub mod filter;
@@ -10,12 +11,12 @@ pub mod sqlite;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
+pub use budget::Budget;
 use filter::Filter;
 
 /// Why an operation of the store failed. Messages name the value and the fix.
@@ -51,51 +52,6 @@ pub enum StoreError {
 
 /// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
-
-/// Stops a running query from outside: at a deadline or when its client went away.
-#[derive(Debug, Clone)]
-pub struct Budget {
-    started: Instant,
-    limit: Option<Duration>,
-    cancelled: Arc<AtomicBool>,
-}
-
-impl Budget {
-    /// A budget of `limit` from now; `None` is without limit.
-    pub fn new(limit: Option<Duration>) -> Budget {
-        Budget {
-            started: Instant::now(),
-            limit,
-            cancelled: Arc::default(),
-        }
-    }
-
-    /// The flag that cancels the query when set.
-    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancelled)
-    }
-
-    /// Fails once the time is over or the query is cancelled. Cheap: call it per chunk of rows.
-    pub fn check(&self) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(StoreError::Cancelled);
-        }
-        match self.limit {
-            Some(limit) if self.started.elapsed() > limit => Err(StoreError::TimedOut { limit }),
-            _ => Ok(()),
-        }
-    }
-
-    /// The time limit; `None` is without.
-    pub fn limit(&self) -> Option<Duration> {
-        self.limit
-    }
-
-    /// Time since the query began.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-}
 
 /// Collects the events of one request or file part and commits them at once.
 ///

@@ -25,11 +25,11 @@ use crate::http::problem::Problem;
 use crate::http::stream::CancelOnDrop;
 use crate::limits::{LISTENER_BEHIND_MAX, LISTENER_HEARTBEAT, LISTENER_PAUSE};
 use crate::query::clock;
-use crate::query::live::{Arrived, Follower};
+use crate::query::live::{Arrived, Follower, Mark};
 use crate::query::output::json::write_object;
 use crate::query::output::unique_names;
 use crate::query::params::EventParams;
-use crate::query::wire::{self, Mark};
+use crate::query::wire;
 use crate::store::{Budget, EventQuery, StoreError};
 
 /// Pieces that wait for a client; each is what one step of reading gave.

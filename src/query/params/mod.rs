@@ -17,8 +17,8 @@ use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
 use crate::model::suggest::suggest;
 use crate::model::time::Zone;
-use crate::query::clock;
 use crate::query::listing::DEFAULT_COLUMNS;
+use crate::query::{cel, clock};
 use crate::store::filter::Filter;
 use crate::store::{EventQuery, Order};
 
@@ -88,6 +88,7 @@ filters! {
     audit_id "LIST" "Audit ID",
     uri "LIST" "Request URI, path and query as sent: '/api/v1/secrets*'",
     contains "TEXT" "Text in the raw bytes of the event, as it is or escaped as in JSON",
+    filter "CEL" "Expression: 'verb == \"delete\" && user.startsWith(\"system:\")'; see docs/API.md",
     since "TIME" "Not before: 2h, 7d (ago), 14:00 (the last one), today, yesterday, 2026-11-20, '2026-11-20 14:00', 2026-11-20T14:00:00Z",
     until "TIME" "Before: the same forms",
 }
@@ -129,12 +130,13 @@ fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), Str
     match name {
         "since" => filter.since = Some(clock::parse_human(value, now, Zone::UTC)?),
         "until" => filter.until = Some(clock::parse_human(value, now, Zone::UTC)?),
+        "filter" => cel::push(filter, value)?,
         _ => filter.push_words(filtered_column(name), value)?,
     }
     Ok(())
 }
 
-/// The column that a filter of [`FilterParams`] other than `since` and `until` is on.
+/// The column that a filter of [`FilterParams`] other than `filter`, `since` and `until` is on.
 pub(super) fn filtered_column(name: &str) -> Column {
     match name {
         "source_ip" => Column::SourceIps,

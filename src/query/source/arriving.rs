@@ -4,8 +4,9 @@ use std::io::BufRead;
 
 use super::Remote;
 use crate::model::value::Value;
+use crate::query::live::Mark;
 use crate::query::params::EventParams;
-use crate::query::wire::{self, Line, Mark, Problem};
+use crate::query::wire::{self, Line, Problem};
 use crate::store::{Result, SqlColumn, StoreError};
 
 /// What comes from a stream.
@@ -53,7 +54,7 @@ impl Arriving {
     }
 
     /// The next item; `None` when the server or the connection ended.
-    pub fn next(&mut self) -> Result<Option<Item>> {
+    pub fn take(&mut self) -> Result<Option<Item>> {
         let (mut name, mut data) = (String::new(), String::new());
         let mut line = String::new();
         loop {

@@ -11,6 +11,7 @@ use super::layout::{self, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
 use super::partscan::{self, Direction, PartScan, UriColumns};
 use super::predicate;
+use super::rowbatch::Batch;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
 use super::sealed::split;
 use crate::model::column::{Column, Kind};
@@ -46,7 +47,7 @@ pub struct Cursor {
     current: Option<usize>,
     groups: Option<Groups>,
     /// Rows up to this place of an ordered scan are passed over.
-    after: Option<Place>,
+    pub(super) after: Option<Place>,
     /// What the last call of `cell` lent out.
     scratch: Value,
 }
@@ -67,29 +68,6 @@ pub(crate) struct Stream {
     uri: String,
     raw: HashMap<u32, Vec<u8>>,
     raw_rows: usize,
-}
-
-/// Matching rows of one chunk, in the order of the scan.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<u32>,
-    times: Vec<i64>,
-    ids: Vec<i64>,
-}
-
-impl Batch {
-    /// Leaves out the rows up to a place.
-    fn pass_over(&mut self, after: Place, direction: Direction) {
-        let passed = (self.times.iter().zip(&self.ids))
-            .take_while(|&(&time, &id)| match direction {
-                Direction::Descending => (time, id) >= after,
-                Direction::Ascending => (time, id) <= after,
-            })
-            .count();
-        self.rows.drain(..passed);
-        self.times.drain(..passed);
-        self.ids.drain(..passed);
-    }
 }
 
 impl Cursor {
@@ -188,11 +166,6 @@ impl Cursor {
         }
     }
 
-    /// Passes over the rows up to a place. Call it before the first row of an ordered scan.
-    pub(super) fn begin_after(&mut self, after: Option<Place>) {
-        self.after = after;
-    }
-
     /// The place of the current row of an ordered scan.
     pub(super) fn place(&self) -> Option<Place> {
         self.current.map(|current| self.streams[current].head())
@@ -208,11 +181,10 @@ impl Cursor {
             .open(&self.snapshot.shared, &mut self.work)
             .and_then(|part| PartScan::new(part, &self.filter, direction, &self.snapshot.deriver));
         match opened {
-            Ok(scan) => {
-                let indexed = scan.as_ref().is_some_and(PartScan::indexed);
-                self.work.parts_indexed += u64::from(indexed);
-                Ok(scan.map(|scan| Stream::new(scan, self.after)))
-            }
+            Ok(scan) => Ok(scan.map(|scan| {
+                self.work.parts_indexed += u64::from(scan.indexed());
+                Stream::new(scan, self.after)
+            })),
             Err(error) => self.tolerate(Err(error)).map(|()| None),
         }
     }

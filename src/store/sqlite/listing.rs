@@ -32,7 +32,7 @@ pub(crate) fn events(
     };
     let filter = remaining(query);
     let mut cursor = snapshot.cursor(&filter, order, query.skip_damaged, budget.clone())?;
-    cursor.begin_after(query.after);
+    cursor.after = query.after;
     let mut stages = query
         .last_stage_only
         .then(|| LastStages::new(Arc::clone(snapshot), query.as_of, budget.clone()));

@@ -40,6 +40,7 @@ mod predicate;
 mod quarantine;
 mod rebuild;
 mod report;
+mod rowbatch;
 mod rowlists;
 pub mod scan;
 mod seal;

@@ -116,9 +116,8 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
     let options = remember_proxies(&catalog, options, &listing.trusted_proxies)?;
     let identity = remember_identity(&catalog, listing.identity)?;
     let readers = Some(readers_file(directory, true)?);
-    let shared = Shared::new(
+    let mut shared = Shared::new(
         directory,
-        identity,
         options,
         catalog,
         ledger,
@@ -126,6 +125,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
         next_number,
         readers,
     )?;
+    shared.identity = identity;
     Ok(Opened {
         shared: Arc::new(shared),
         active,
@@ -316,9 +316,10 @@ pub(crate) fn open_read(directory: &Path) -> Result<Shared> {
                     ..OpenOptions::default()
                 };
                 let readers = readers.take();
-                return Shared::new(
-                    directory, identity, options, catalog, ledger, state, 1, readers,
-                );
+                let mut shared =
+                    Shared::new(directory, options, catalog, ledger, state, 1, readers)?;
+                shared.identity = identity;
+                return Ok(shared);
             }
             Ok(_) => {}
             Err(error) => {

@@ -166,7 +166,7 @@ pub(crate) fn addresses(json: &str) -> Vec<String> {
 pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result<Compiled> {
     let mut predicates = Vec::new();
     for term in &filter.terms {
-        if holds_for_all(term, part) {
+        if part.has_only(term) {
             continue;
         }
         let predicate = compile_term(term, part, deriver)?;
@@ -178,20 +178,6 @@ pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result
         predicates.push(predicate);
     }
     Ok(Compiled::All(predicates))
-}
-
-/// Whether a term on ids holds for every row, so that a listing as of some id costs nothing where
-/// nothing has arrived since.
-fn holds_for_all(term: &Term, part: &Part) -> bool {
-    let Test::Number {
-        column: Column::Id,
-        any,
-    } = &term.test
-    else {
-        return false;
-    };
-    let (first, last) = part.ids_between();
-    !term.negate && any.iter().any(|&(low, high)| low <= first && last <= high)
 }
 
 fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate> {

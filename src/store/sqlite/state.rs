@@ -79,7 +79,7 @@ pub(crate) struct Facts {
 /// Shared by all threads of the engine.
 pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
-    /// Tells this store from any other.
+    /// Tells this store from any other; set when it is opened.
     pub(crate) identity: String,
     pub(crate) options: OpenOptions,
     pub(crate) deriver: Deriver,
@@ -145,7 +145,6 @@ const ROOM_CHECK_USES: u64 = 256;
 impl Shared {
     pub(crate) fn new(
         directory: &Path,
-        identity: String,
         options: OpenOptions,
         catalog: Catalog,
         ledger: Ledger,
@@ -157,7 +156,7 @@ impl Shared {
             .map_err(|error| StoreError::BadRequest(format!("--trusted-proxies: {error}")))?;
         let shared = Shared {
             directory: directory.to_owned(),
-            identity,
+            identity: String::new(),
             options,
             deriver,
             catalog,

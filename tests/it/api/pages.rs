@@ -184,3 +184,64 @@ fn explain_gives_the_work_and_sql_that_answers_alike() {
         .expect(200);
     assert!(requests.json()["explain"]["sql"].is_null());
 }
+
+#[test]
+fn cel_finds_what_sql_finds() {
+    let both = Both::imported(&[&crate::support::sample_path()]);
+    for (cel, sql) in [
+        (
+            "verb == 'delete' && user.endsWith('.example')",
+            "verb = 'delete' and user glob '*.example'",
+        ),
+        ("name != 'web'", "name is not 'web'"),
+        (
+            "!(name.startsWith('web'))",
+            "name is null or name not glob 'web*'",
+        ),
+        ("code >= 400 && code < 500", "code between 400 and 499"),
+        ("!(code < 400)", "code >= 400 or code is null"),
+        (
+            "event.namespace == null && resource != null",
+            "namespace is null and resource is not null",
+        ),
+        (
+            "time > timestamp('2026-11-21T03:41:00Z')",
+            "time > '2026-11-21T03:41:00Z'",
+        ),
+        (
+            "received_time <= '2026-11-21T03:45:00Z'",
+            "received_time <= '2026-11-21T03:45:00Z'",
+        ),
+        (
+            "verb in ['create', 'patch'] || verb == 'update'",
+            "verb in ('create', 'patch', 'update')",
+        ),
+        (
+            "outcome > 'e' && outcome <= 'not_found'",
+            "outcome > 'e' and outcome <= 'not_found'",
+        ),
+        (
+            "request_uri.contains('/secrets/')",
+            "instr(request_uri, '/secrets/')",
+        ),
+        ("latency_us > 100000", "latency_us > 100000"),
+    ] {
+        let run = both.ask(
+            "query",
+            &["--filter", cel, "--columns", "id", "-l", "0", "-o", "csv"],
+        );
+        let statement = format!("select id from events where {sql} order by time desc, id desc");
+        let same = both.ask("sql", &[&statement, "-o", "csv"]);
+        assert_eq!(run.text(), same.text(), "{cel}");
+        assert!(run.text().lines().count() > 1, "{cel}");
+    }
+    let refused = both
+        .server
+        .get("/api/v1/events?filter=user.matches(%22a%22)")
+        .expect(400);
+    assert!(
+        refused.text().contains("matches is not supported"),
+        "{}",
+        refused.text()
+    );
+}
