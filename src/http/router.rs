@@ -30,12 +30,20 @@ async fn not_found(request: Request) -> Result<Response, Problem> {
         "kube-apiserver needs /webhook or /webhook/CLUSTER in its kubeconfig's server URL"
             .to_owned()
     } else {
-        let known: Vec<String> = ROUTES
-            .iter()
-            .map(|route| route.path.replace('*', ""))
-            .collect();
+        let known: Vec<String> = ROUTES.iter().map(|route| shown(route.path)).collect();
         format!("there are {}", known.join(", "))
     };
-    let shown: String = path.chars().take(200).collect();
-    Err(Problem::not_found(format!("nothing at {shown:?}; {hint}")))
+    let asked: String = path.chars().take(200).collect();
+    Err(Problem::not_found(format!("nothing at {asked:?}; {hint}")))
+}
+
+/// A route's path with its parameters as `/webhook/CLUSTER` has them.
+fn shown(path: &str) -> String {
+    let mut parts = path.split(['{', '}']);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    while let Some(name) = parts.next() {
+        shown.push_str(&name.trim_start_matches('*').to_uppercase());
+        shown.push_str(parts.next().unwrap_or_default());
+    }
+    shown
 }

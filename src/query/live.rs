@@ -124,7 +124,7 @@ impl SqlSink for Taking {
 /// A place in the stream of arriving events, as the `id` of its events and `Last-Event-ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// [`Store::identity`](crate::store::Store::identity).
+    /// [`Store::identity`].
     pub store: String,
     /// The id of the last event that was seen.
     pub id: i64,
