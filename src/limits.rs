@@ -75,6 +75,10 @@ pub const MERGE_FANIN: usize = 8;
 /// of 4,000 bytes fills a page of 4,096, and two of half of that do.
 pub const CHUNK_ROWS: usize = 4000;
 
+/// Combinations of cluster, stage, code and outcome that a segment's rollups tell apart; one with more
+/// gets no rollups, and counts scan it.
+pub const ROLLUP_CELLS_MAX: usize = 65_536;
+
 /// Bytes of bodies after which an appended block is closed, so that a large batch is never whole in
 /// memory uncompressed.
 pub const BLOCK_BYTES: usize = 4 << 20;
@@ -109,6 +113,13 @@ pub const PAGE_ROWS_MAX: u64 = 10_000;
 /// Rows that one SQL statement may return through the API unless told otherwise.
 pub const SQL_ROWS_DEFAULT: u64 = 1000;
 
+/// Buckets that an automatic histogram stays below, and the most that any may have.
+pub const BUCKETS_AUTO: i64 = 60;
+pub const BUCKETS_MAX: i64 = 10_000;
+
+/// Columns that one count tells groups apart by.
+pub const COUNT_COLUMNS_MAX: usize = 4;
+
 /// How long one SQL statement or one listing may run.
 pub const QUERY_TIME: Duration = Duration::from_secs(10);
 
@@ -140,6 +151,14 @@ pub const QUERY_WAIT: Duration = Duration::from_secs(5);
 
 /// Nesting beyond which a body cannot be read as JSON by SQL (SQLite's own limit is 1,000).
 pub const BODY_DEPTH_MAX: usize = 1000;
+
+/// Of what is read from inside an event's bodies into columns: the longest single text, and the
+/// longest list as JSON. What is cut ends in `...`, a list in the element `...`.
+pub const FACT_TEXT_BYTES_MAX: usize = 1024;
+pub const FACT_LIST_BYTES_MAX: usize = 64 << 10;
+
+/// Elements of one kind that are gathered from one body at most, before equal ones become one.
+pub const FACT_ELEMENTS_MAX: usize = 8192;
 
 /// The longest cluster name, in bytes.
 pub const CLUSTER_BYTES_MAX: usize = 128;

@@ -6,6 +6,7 @@ use super::print::{count, say};
 use crate::model::time::Zone;
 use crate::model::value::Value;
 use crate::query::clock;
+use crate::query::count::CountParams;
 use crate::query::listing::Collected;
 use crate::query::params::{EventParams, FilterParams, literal, nearest};
 use crate::query::source::Source;
@@ -103,14 +104,13 @@ fn unknown(source: &dyn Source, filter: &FilterParams) -> Vec<String> {
 fn meant(source: &dyn Source, name: &str, value: &str) -> Option<String> {
     let has_values = ["cluster", "user", "verb", "resource", "namespace", "name"].contains(&name);
     let word = literal(value).filter(|_| has_values || name == "subresource")?;
-    let params = EventParams {
-        limit: VALUES,
-        ..EventParams::default()
+    let params = CountParams {
+        by: Some(name.to_owned()),
+        limit: Some(VALUES),
+        ..CountParams::default()
     };
     let mut values = Collected::default();
-    source
-        .top(name, &params, Some(PATIENCE), &mut values)
-        .ok()?;
+    source.count(&params, Some(PATIENCE), &mut values).ok()?;
     let known = values.rows.iter().filter_map(|row| match row.first() {
         Some(Value::Text(text)) => Some(&**text),
         _ => None,

@@ -6,6 +6,7 @@
 mod ask;
 mod bench;
 mod connection;
+mod count;
 mod demo;
 mod empty;
 mod events_table;
@@ -15,6 +16,7 @@ mod print;
 mod prune;
 mod quarantine;
 mod query;
+mod reseal;
 mod seal;
 pub mod serve;
 mod show;
@@ -24,7 +26,6 @@ mod tail;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod top;
 
 use std::process::ExitCode;
 
@@ -71,12 +72,16 @@ enum Command {
     Query(query::Args),
     Tail(tail::Args),
     Show(show::Args),
-    Top(top::Args),
+    Top(count::Top),
+    Count(count::Count),
+    Histogram(count::Histogram),
+    Facets(count::Facets),
     Ask(ask::Args),
     Sql(sql::Args),
     Stats(stats::Args),
     Quarantine(quarantine::Args),
     Seal(seal::Args),
+    Reseal(reseal::Args),
     Prune(prune::Args),
     Generate(generate::Args),
     Demo(demo::Args),
@@ -91,12 +96,16 @@ impl Command {
             Command::Query(args) => query::run(args),
             Command::Tail(args) => tail::run(args),
             Command::Show(args) => show::run(args),
-            Command::Top(args) => top::run(args),
+            Command::Top(args) => count::top(args),
+            Command::Count(args) => count::count(args),
+            Command::Histogram(args) => count::histogram(args),
+            Command::Facets(args) => count::facets(args),
             Command::Ask(args) => ask::run(args),
             Command::Sql(args) => sql::run(args),
             Command::Stats(args) => stats::run(args),
             Command::Quarantine(args) => quarantine::run(args),
             Command::Seal(args) => seal::run(args),
+            Command::Reseal(args) => reseal::run(args),
             Command::Prune(args) => prune::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Demo(args) => demo::run(args),

@@ -67,6 +67,13 @@ fn lines(stats: &Stats) -> String {
         row(&format!("  {name}"), sized(*bytes, stats.events));
     }
     row("segments", grouped(stats.segments));
+    if stats.outdated > 0 {
+        let advice = "auditql reseal makes their new columns fast";
+        row(
+            "  outdated",
+            format!("{}; {advice}", grouped(stats.outdated)),
+        );
+    }
     row("clusters", grouped(stats.clusters.len() as u64));
     for (name, events) in &stats.clusters {
         row(&format!("  {name}"), grouped(*events));
@@ -136,6 +143,7 @@ mod tests {
             stored_bytes: 300_500,
             components: vec![("bodies".to_owned(), 200_000)],
             clusters: vec![("prod".to_owned(), 1000)],
+            outdated: 2,
             damaged: vec!["x.seg".to_owned()],
             ..Stats::default()
         };
@@ -146,6 +154,7 @@ mod tests {
             "stored bytes      300,500 (300.5 per event)\n",
             "  bodies          200,000 (200.0 per event)\n",
             "  prod            1,000\n",
+            "  outdated        2; auditql reseal makes their new columns fast\n",
             "oldest            -\n",
             "damaged segments  1\n                  x.seg\n",
         ] {

@@ -10,14 +10,15 @@ use crate::cli::print::{Printer, Timeout};
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
+use crate::query::count::CountParams;
 use crate::query::output::{Format, Look};
 use crate::query::params::EventParams;
 use crate::query::source::{Local, Remote, Source};
 use crate::query::{listing, wire};
 use crate::store::filter::{Filter, Test};
 use crate::store::{
-    Answer, Batch, Budget, EventQuery, Pruned, Quarantined, Result, RowSink, Sealed, SqlColumn,
-    SqlQuery, SqlSink, Stats, Store, StoreError,
+    Answer, Batch, Budget, CountQuery, EventQuery, Pruned, Quarantined, Result, RowSink, Sealed,
+    SqlColumn, SqlQuery, SqlSink, Stats, Store, StoreError,
 };
 
 #[test]
@@ -144,8 +145,8 @@ impl Store for Fake {
         Ok(answer)
     }
 
-    fn top(&self, column: Column, _: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
-        let _ = sink(&[Fake::cell(0, column), Value::Int(3)]);
+    fn count(&self, query: &CountQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
+        let _ = sink(&[Fake::cell(0, query.by[0]), Value::Int(3)]);
         Ok(Answer::default())
     }
 
@@ -184,6 +185,10 @@ impl Store for Fake {
 
     fn seal(&self, _merge: bool) -> Result<Sealed> {
         Ok(Sealed::default())
+    }
+
+    fn reseal(&self) -> Result<crate::store::Resealed> {
+        Ok(crate::store::Resealed::default())
     }
 
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {
@@ -417,9 +422,11 @@ fn sql_answers_have_the_kinds_of_their_columns() {
 fn counts_name_their_column() {
     let mut rows = listing::Collected::default();
     let local = Local(Arc::new(Fake));
-    local
-        .top("user", &EventParams::default(), None, &mut rows)
-        .unwrap();
+    let by = |column: &str| CountParams {
+        by: Some(column.to_owned()),
+        ..CountParams::default()
+    };
+    local.count(&by("user"), None, &mut rows).unwrap();
     let names: Vec<_> = rows
         .columns
         .iter()
@@ -427,6 +434,6 @@ fn counts_name_their_column() {
         .collect();
     assert_eq!(names, ["user", "count"]);
     assert_eq!(rows.rows, [[Value::text("user0"), Value::Int(3)]]);
-    let error = local.top("raw", &EventParams::default(), None, &mut rows);
+    let error = local.count(&by("raw"), None, &mut rows);
     assert!(matches!(error, Err(StoreError::BadRequest(_))));
 }

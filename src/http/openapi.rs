@@ -6,8 +6,9 @@ mod schemas;
 use serde_json::{Map, Value, json};
 
 use super::routes::{Answer, Kind, Method, Param, ROUTES, Route};
+use crate::query::live::EVENT_STREAM;
 use crate::query::params::FilterParams;
-use crate::query::wire::{EVENT_STREAM, NDJSON, PROBLEM_JSON};
+use crate::query::wire::{NDJSON, PROBLEM_JSON};
 
 /// The description.
 pub fn document() -> Value {

@@ -4,7 +4,7 @@
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
-use super::api::{description, events, live, quarantine, queries, sql, stats, top, upkeep};
+use super::api::{count, description, events, live, quarantine, queries, sql, stats, upkeep};
 use super::problem::Problem;
 use super::{App, health, webhook};
 
@@ -107,6 +107,24 @@ const LISTING: &[Param] = &[
         "form of the answer; it goes before the Accept header",
     ),
 ];
+
+const STEP: &[Param] = &[param(
+    "step",
+    Kind::Text,
+    "length of a bucket of time: 5m, 1h, 1d, or auto",
+)];
+
+const BY: &[Param] = &[param(
+    "by",
+    Kind::Text,
+    "columns to count by, such as user,outcome",
+)];
+
+const FACETS: &[Param] = &[param(
+    "field",
+    Kind::Text,
+    "columns whose values are counted",
+)];
 
 const STREAM: &[Param] = &[
     param(
@@ -220,11 +238,44 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route {
         filters: true,
-        params: &[ROWS, EXPLAINED, FORMAT],
+        params: &[ROWS, EXPLAINED, FORMAT, STEP, BY],
+        ..plain(
+            Method::Get,
+            "/api/v1/count",
+            || get(count::count),
+            "How many events, all together or by the values of columns",
+            Answer::Rows,
+        )
+    },
+    Route {
+        filters: true,
+        params: &[ROWS, EXPLAINED, FORMAT, STEP, BY],
+        ..plain(
+            Method::Get,
+            "/api/v1/histogram",
+            || get(count::histogram),
+            "How many events over time",
+            Answer::Rows,
+        )
+    },
+    Route {
+        filters: true,
+        params: &[ROWS, EXPLAINED, FORMAT, FACETS],
+        ..plain(
+            Method::Get,
+            "/api/v1/facets",
+            || get(count::facets),
+            "The values of several columns, each counted for itself",
+            Answer::Rows,
+        )
+    },
+    Route {
+        filters: true,
+        params: &[ROWS, EXPLAINED, FORMAT, STEP],
         ..plain(
             Method::Get,
             "/api/v1/top/{field}",
-            || get(top::top),
+            || get(count::top),
             "The values of a column with their counts, most frequent first",
             Answer::Rows,
         )
@@ -283,6 +334,13 @@ pub(super) const ROUTES: &[Route] = &[
         || post(upkeep::seal),
         "Seal the active segment and merge small ones",
         Answer::Json("Sealed"),
+    ),
+    plain(
+        Method::Post,
+        "/api/v1/reseal",
+        || post(upkeep::reseal),
+        "Rewrite the segments that do not hold the present columns",
+        Answer::Json("Resealed"),
     ),
     Route {
         body: Some("Sql"),

@@ -88,6 +88,16 @@ columns! {
     FieldManager "field_manager" Text "fieldManager of the request's query",
     LatencyUs "latency_us" Int "microseconds from request received to this stage",
     Annotations "annotations" Json "the event's annotations, a JSON object",
+    Images "images" Json "container images that the request submits in a pod or pod template, a sorted JSON array",
+    PodSecurity "pod_security" Json "what the submitted pod or pod template may do beyond its sandbox: privileged, hostNetwork, hostPath:/, capability:SYS_ADMIN, ...; a sorted JSON array",
+    RoleRef "role_ref" Text "role of a role binding, as ClusterRole/cluster-admin",
+    Subjects "subjects" Json "subjects of a role binding, as User:alice, Group:system:masters, ServiceAccount:ns/name; a sorted JSON array",
+    Owner "owner" Text "controlling owner of the object, as ReplicaSet/web-7d4f9, from the bodies of writes",
+    CredentialId "credential_id" Text "id of the credential that the request was made with, as JTI=...",
+    IssuedCredentialId "issued_credential_id" Text "id of the credential that the request was given, as JTI=...",
+    Command "command" Json "command of an exec with its arguments, a JSON array",
+    Deprecated "deprecated" Bool "1 when the API that was used is deprecated",
+    RawBytes "raw_bytes" Int "length of raw in bytes",
     RequestObject "request_object" Json "the request body, if recorded",
     ResponseObject "response_object" Json "the response body, if recorded",
     BodyQuality "body_quality" Text "NULL, or why a body cannot be read as JSON",
@@ -97,6 +107,20 @@ columns! {
 }
 
 impl Column {
+    /// Whether it holds a JSON array of strings, of which a filter matches any.
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Column::UserGroups
+                | Column::ImpersonatedGroups
+                | Column::SourceIps
+                | Column::Images
+                | Column::PodSecurity
+                | Column::Subjects
+                | Column::Command
+        )
+    }
+
     /// The column with this name.
     pub fn by_name(name: &str) -> Option<Column> {
         Column::ALL

@@ -56,6 +56,19 @@ pub struct Event<'a> {
     pub dry_run: bool,
     pub field_manager: Option<Text<'a>>,
     pub annotations: Option<Text<'a>>,
+    /// Container images, a JSON array.
+    pub images: Option<Text<'a>>,
+    /// What a pod may do beyond its sandbox, a JSON array.
+    pub pod_security: Option<Text<'a>>,
+    /// `Kind/name` of a role binding's role.
+    pub role_ref: Option<Text<'a>>,
+    /// Subjects of a role binding, a JSON array.
+    pub subjects: Option<Text<'a>>,
+    /// `Kind/name` of the controlling owner.
+    pub owner: Option<Text<'a>>,
+    pub credential_id: Option<Text<'a>>,
+    pub issued_credential_id: Option<Text<'a>>,
+    pub deprecated: bool,
     /// Where the request body stands in the bytes.
     pub request_object: Option<Range<usize>>,
     /// Where the response body stands in the bytes.

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::limits::BODY_DEPTH_MAX;
 
-pub use self::literal::{quoted_end, string_end, unescape};
+pub use self::literal::{quoted_end, string_end, texts, unescape};
 
 /// Where and why text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +46,14 @@ pub struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// A cursor at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Scanner<'a> {
+        Scanner::starting_at(bytes, 0)
+    }
+
+    /// A cursor at an offset of `bytes`.
+    pub fn starting_at(bytes: &'a [u8], at: usize) -> Scanner<'a> {
         Scanner {
             bytes,
-            at: 0,
+            at,
             spaced: false,
         }
     }

@@ -12,8 +12,10 @@
 //! - Unknown members are kept in the bytes and otherwise ignored.
 
 mod body;
+mod facts;
 mod fields;
 mod reject;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -27,6 +29,7 @@ use super::event::{Event, Spans, Text, TimeQuality};
 use super::outcome::{Facts, outcome};
 
 pub use self::reject::Reject;
+pub use self::uri::command;
 
 /// Normalises one item, and gives the identity of its content within `cluster`: 128 bits of the
 /// SHA-256 over the cluster's name and the item's bytes minus the top-level `kind` and
@@ -74,6 +77,8 @@ pub fn normalise<'a>(cluster: &str, raw: &'a [u8]) -> Result<(Event<'a>, [u8; 16
         message: fields.status.message.as_deref(),
         disruption_budget: names_disruption_budget(raw, &fields.status),
     });
+    let facts = facts::of_bodies(raw, &verb, &fields);
+    let credential_id = fields.user.extra.as_deref().and_then(facts::credential_id);
     let received = fields.received.take();
     let event = Event {
         time,
@@ -108,6 +113,14 @@ pub fn normalise<'a>(cluster: &str, raw: &'a [u8]) -> Result<(Event<'a>, [u8; 16
         dry_run,
         field_manager: query.field_manager,
         annotations: fields.annotations,
+        images: facts.images,
+        pod_security: facts.pod_security,
+        role_ref: facts.role_ref,
+        subjects: facts.subjects,
+        owner: facts.owner,
+        credential_id,
+        issued_credential_id: fields.issued_credential_id.map(facts::bounded),
+        deprecated: fields.deprecated,
         body_quality: fields.request_problem.or(fields.response_problem),
         request_object: fields.request_object,
         response_object: fields.response_object,

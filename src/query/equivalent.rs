@@ -2,13 +2,14 @@
 //! with `final`, for which SQL has the table `requests` with rows of its own, and for CEL.
 
 use super::clock::{self, Zone};
-use super::listing;
+use super::count::{CountParams, Shape};
 use super::params::{EventParams, filtered_column};
+use crate::limits::ROWS_DEFAULT;
 use crate::store::{EventQuery, Order};
 
 /// The statement of a listing; `query` is what `params` became.
 pub fn listing_sql(params: &EventParams, query: &EventQuery, now: i64) -> Option<String> {
-    if params.r#final || params.filter.filter.is_some() {
+    if !has_sql(params) {
         return None;
     }
     let columns: Vec<&str> = query.columns.iter().map(|column| column.name()).collect();
@@ -24,18 +25,29 @@ pub fn listing_sql(params: &EventParams, query: &EventQuery, now: i64) -> Option
     ))
 }
 
-/// The statement of a count of the values of `field`.
-pub fn top_sql(field: &str, params: &EventParams, now: i64) -> Option<String> {
-    if params.r#final || params.filter.filter.is_some() {
+/// The statement of a count; none for facets and buckets of time.
+pub fn count_sql(params: &CountParams, now: i64) -> Option<String> {
+    let listed = EventParams {
+        filter: params.filter.clone(),
+        r#final: params.r#final,
+        ..EventParams::default()
+    };
+    if params.shape != Shape::Count || params.step.is_some() || !has_sql(&listed) {
         return None;
     }
+    let conditions = conditions(&listed, now);
+    let Some(by) = &params.by else {
+        return Some(format!("select count(*) as count from events{conditions}"));
+    };
     Some(format!(
-        "select {field}, count(*) as {} from events{} group by {field} \
-         order by count(*) desc, {field}{}",
-        listing::COUNT,
-        conditions(params, now),
-        limit(params.limit)
+        "select {by}, count(*) as count from events{conditions} group by {by} \
+         order by count(*) desc, {by}{}",
+        limit(params.limit.unwrap_or(ROWS_DEFAULT))
     ))
+}
+
+fn has_sql(params: &EventParams) -> bool {
+    !params.r#final && params.filter.filter.is_none()
 }
 
 fn limit(rows: u64) -> String {

@@ -101,25 +101,6 @@ pub fn run(
     })
 }
 
-/// Counts the values of `column` over the events of the query's filter, or over its requests with
-/// `last_stage_only`; most frequent first.
-pub fn top(
-    store: &dyn Store,
-    column: Column,
-    query: &EventQuery,
-    budget: &Budget,
-    sink: &mut dyn SqlSink,
-) -> Result<Answer> {
-    sink.columns(&[
-        describe(column),
-        SqlColumn {
-            name: COUNT.to_owned(),
-            kind: type_name(Kind::Int).to_owned(),
-        },
-    ]);
-    store.top(column, query, budget, &mut |row| sink.row(row))
-}
-
 /// A column of `events` as an answer declares it.
 pub fn describe(column: Column) -> SqlColumn {
     SqlColumn {

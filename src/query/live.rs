@@ -8,6 +8,9 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::{Budget, EventQuery, Order, Result, SqlColumn, SqlSink, Store};
 
+/// Content type of a stream of arriving events.
+pub const EVENT_STREAM: &str = "text/event-stream";
+
 /// Ids that one step looks at, at first. It looks at more while few of them match.
 const WINDOW: i64 = 4096;
 

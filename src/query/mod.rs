@@ -3,6 +3,7 @@
 
 mod base64;
 mod cel;
+pub mod count;
 pub mod cursor;
 pub mod equivalent;
 pub mod library;

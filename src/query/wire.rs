@@ -11,6 +11,7 @@
 //! | `GET /api/v1/quarantine/{id}/raw` | the exact bytes |
 //! | `POST /api/v1/prune`, [`PruneRequest`] | [`Pruned`](crate::store::Pruned) |
 //! | `POST /api/v1/seal` | [`Sealed`](crate::store::Sealed) |
+//! | `POST /api/v1/reseal` | [`Resealed`](crate::store::Resealed) |
 //! | `POST /api/v1/sql`, [`SqlRequest`] | a result, `format` `json` or `rows` |
 //!
 //! FILTERS are the names of [`super::params::EventParams`]. `timeout_ms=0` is without limit; absent
@@ -31,9 +32,13 @@
 //!
 //! Errors are `application/problem+json` ([`Problem`]).
 
+mod ending;
 #[cfg(test)]
 mod tests;
 
+pub use ending::Ending;
+
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -43,13 +48,10 @@ use super::base64;
 use super::clock;
 use crate::model::column::Kind;
 use crate::model::value::Value;
-use crate::store::{Answer, SqlColumn, StoreError};
+use crate::store::{Answer, SqlColumn, SqlSink, StoreError};
 
 /// Content type of `rows`, `jsonl` and the quarantine list.
 pub const NDJSON: &str = "application/x-ndjson";
-
-/// Content type of a stream of arriving events.
-pub const EVENT_STREAM: &str = "text/event-stream";
 
 /// Content type of errors (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -221,6 +223,38 @@ pub fn conform(kind: &str, value: Value) -> Value {
     }
 }
 
+/// Gives values the kinds that their columns declare: see [`conform`].
+pub struct Conforming<'a> {
+    kinds: Vec<String>,
+    sink: &'a mut dyn SqlSink,
+}
+
+impl<'a> Conforming<'a> {
+    pub fn new(sink: &'a mut dyn SqlSink) -> Conforming<'a> {
+        Conforming {
+            kinds: Vec::new(),
+            sink,
+        }
+    }
+}
+
+impl SqlSink for Conforming<'_> {
+    fn columns(&mut self, columns: &[SqlColumn]) {
+        self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
+        self.sink.columns(columns);
+    }
+
+    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
+        let row: Vec<Value> = self
+            .kinds
+            .iter()
+            .zip(row)
+            .map(|(kind, value)| conform(kind, value.clone()))
+            .collect();
+        self.sink.row(&row)
+    }
+}
+
 /// Appends one cell.
 pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     match value {
@@ -263,29 +297,6 @@ pub fn write_columns_line(out: &mut Vec<u8>, columns: &[SqlColumn]) {
 pub fn write_row_line(out: &mut Vec<u8>, row: &[Value]) {
     write_row(out, row);
     out.push(b'\n');
-}
-
-/// What stands after the rows of an answer.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Ending<'a> {
-    #[serde(flatten)]
-    pub answer: &'a Answer,
-    /// The `cursor` of the next page, when there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<&'a str>,
-    /// How it was found, with `explain=true`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explain: Option<&'a serde_json::Value>,
-}
-
-impl<'a> From<&'a Answer> for Ending<'a> {
-    fn from(answer: &'a Answer) -> Ending<'a> {
-        Ending {
-            answer,
-            next: None,
-            explain: None,
-        }
-    }
 }
 
 /// Appends the last line of `rows`, with its newline.

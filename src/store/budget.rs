@@ -1,4 +1,4 @@
-//! What a query may take.
+//! How long a query may run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,7 @@
 //! What every storage engine must do, as tests over the [`Store`] trait. An engine is stamped with
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
+mod counting;
 mod filters;
 mod keeping;
 mod naive;
@@ -124,10 +125,15 @@ fn is(column: Column, text: &str) -> Filter {
     filter
 }
 
-/// Recorded events.
+/// Recorded events of many kinds, among them those whose bodies hold facts.
 fn sample() -> Vec<&'static [u8]> {
-    include_str!("../../tests/data/sample.jsonl")
-        .lines()
+    let recorded = [
+        include_str!("../../tests/data/sample.jsonl"),
+        include_str!("../../tests/data/facts.jsonl"),
+    ];
+    recorded
+        .into_iter()
+        .flat_map(str::lines)
         .map(str::as_bytes)
         .collect()
 }
@@ -188,7 +194,9 @@ macro_rules! conformance {
             keeping: prunes_within_a_segment_of_many_blocks,
             keeping: counts_add_up,
             questions: filters_like_a_plain_loop,
-            questions: counts_like_a_plain_loop,
+            counting: counts_like_a_plain_loop,
+            counting: counts_from_rollups_like_from_rows,
+            counting: counts_without_visiting_rows,
             questions: orders_by_time_then_id,
             questions: finds_bytes_across_borders,
             questions: shows_last_stages_only,

@@ -32,7 +32,8 @@ pub struct Term {
 /// A condition on one event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    /// The column's text matches any of the patterns. On `source_ips`, any recorded address does.
+    /// The column's text matches any of the patterns. Of a list ([`Column::is_list`]) any element
+    /// does.
     Text { column: Column, any: Vec<Pattern> },
     /// Resource and, where given, API group match any of the pairs.
     Resource {

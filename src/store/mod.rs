@@ -13,10 +13,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::Budget;
+
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
-pub use budget::Budget;
 use filter::Filter;
 
 /// Why an operation of the store failed. Messages name the value and the fix.
@@ -139,6 +140,23 @@ pub struct EventQuery {
 /// A row's place in a listing: its time (microseconds), then its id. Sealing and merging keep it.
 pub type Place = (i64, i64);
 
+/// A count of events. The default is the number of all of them.
+#[derive(Debug, Clone, Default)]
+pub struct CountQuery {
+    pub filter: Filter,
+    /// What tells groups apart, at most [`crate::limits::COUNT_COLUMNS_MAX`] columns.
+    pub by: Vec<Column>,
+    /// The length of a bucket of event time (microseconds, above 0); they begin at its multiples
+    /// since 1970. Without it there is one bucket.
+    pub step: Option<i64>,
+    /// Count requests, each by its last stage only.
+    pub last_stage_only: bool,
+    /// Most groups; 0 is all.
+    pub limit: u64,
+    /// Answer without damaged segments instead of failing.
+    pub skip_damaged: bool,
+}
+
 /// What an answer saw and what it could not see.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Coverage {
@@ -171,6 +189,21 @@ pub struct Work {
     pub rows_visited: u64,
     /// Blocks of bodies decompressed.
     pub blocks_read: u64,
+    /// Entries of rollups that were added up instead of visiting rows.
+    pub rollup_entries: u64,
+}
+
+impl Work {
+    /// Adds the work of another part of the answer.
+    pub fn add(&mut self, other: Work) {
+        self.elapsed_us += other.elapsed_us;
+        self.segments_opened += other.segments_opened;
+        self.segments_pruned += other.segments_pruned;
+        self.parts_indexed += other.parts_indexed;
+        self.rows_visited += other.rows_visited;
+        self.blocks_read += other.blocks_read;
+        self.rollup_entries += other.rollup_entries;
+    }
 }
 
 /// The end of an answer.
@@ -225,6 +258,9 @@ pub struct Stats {
     /// Bytes per component (bodies, columns, dictionaries, indexes, ...), largest first.
     pub components: Vec<(String, u64)>,
     pub segments: u64,
+    /// Sealed segments that do not hold the present columns; see [`Store::reseal`].
+    #[serde(default)]
+    pub outdated: u64,
     pub sealed_events: u64,
     pub active_events: u64,
     pub oldest: Option<String>,
@@ -271,6 +307,13 @@ pub struct Sealed {
     pub segments: u64,
 }
 
+/// What bringing older segments up to date did.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Resealed {
+    pub events: u64,
+    pub segments: u64,
+}
+
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -308,8 +351,7 @@ pub trait Store: Send + Sync {
     /// Starts a batch of events from `cluster` that came in by `source`.
     fn batch(&self, cluster: &str, source: &str) -> Box<dyn Batch>;
 
-    /// A word that tells this store from any other; empty in one that was never opened for writing
-    /// since its catalog was lost.
+    /// A word that tells this store from any other; empty until it is first opened for writing.
     fn identity(&self) -> String;
 
     /// The highest id of the events that a question would see now. Ids are given in the order of
@@ -322,15 +364,10 @@ pub trait Store: Send + Sync {
     /// Lists events.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
-    /// Values of a column with their counts, most frequent first, ties by value; NULL counts too.
-    /// The query's order and columns do not count.
-    fn top(
-        &self,
-        column: Column,
-        query: &EventQuery,
-        budget: &Budget,
-        sink: RowSink<'_>,
-    ) -> Result<Answer>;
+    /// Counts events. A row holds the beginning of the bucket if there is a step, the columns'
+    /// values, and the count. Buckets ascend; in one the most frequent group comes first, ties by
+    /// value. Groups without events have no row, except the one of a count by nothing.
+    fn count(&self, query: &CountQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
 
     /// Runs one read-only SQL statement in the sandbox.
     fn sql(&self, query: &SqlQuery, budget: &Budget, sink: &mut dyn SqlSink) -> Result<Answer>;
@@ -350,6 +387,10 @@ pub trait Store: Send + Sync {
 
     /// Seals the active segment now; with `merge`, also merges small segments into larger ones.
     fn seal(&self, merge: bool) -> Result<Sealed>;
+
+    /// Rewrites the sealed segments that do not hold the present columns, so that these need not
+    /// be derived from events' bytes for every question.
+    fn reseal(&self) -> Result<Resealed>;
 
     /// Removes events before `cutoff` (microseconds).
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned>;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use auditql::model::column::Column;
 use auditql::model::value::Value;
 use auditql::store::filter::{Filter, Pattern, Test};
-use auditql::store::{self, Budget, EventQuery, Order, SqlColumn, SqlQuery, SqlSink, Store};
+use auditql::store::{
+    self, Budget, CountQuery, EventQuery, Order, SqlColumn, SqlQuery, SqlSink, Store,
+};
 
 use crate::support::{self, Server};
 
@@ -127,14 +129,23 @@ fn answers(data: &Path) -> Vec<Result<String, String>> {
     ] {
         answers.push(list(store, filter, Order::OldestFirst, 20));
     }
-    for column in [
-        Column::Verb,
-        Column::User,
-        Column::Resource,
-        Column::SourceIp,
+    for (by, step) in [
+        (vec![Column::Verb], None),
+        (vec![Column::User], None),
+        (vec![Column::Resource], None),
+        (vec![Column::SourceIp], None),
+        // From rollups.
+        (vec![], Some(HOUR_US)),
+        (vec![Column::User, Column::Outcome], None),
+        (vec![Column::Resource, Column::Verb], Some(HOUR_US)),
     ] {
         let mut rows = String::new();
-        let top = store.top(column, &EventQuery::default(), &budget(), &mut |row| {
+        let query = CountQuery {
+            by,
+            step,
+            ..CountQuery::default()
+        };
+        let top = store.count(&query, &budget(), &mut |row| {
             rows.push_str(&format!("{row:?}\n"));
             ControlFlow::Continue(())
         });

@@ -25,7 +25,7 @@ use crate::http::problem::Problem;
 use crate::http::stream::CancelOnDrop;
 use crate::limits::{LISTENER_BEHIND_MAX, LISTENER_HEARTBEAT, LISTENER_PAUSE};
 use crate::query::clock;
-use crate::query::live::{Arrived, Follower, Mark};
+use crate::query::live::{Arrived, EVENT_STREAM, Follower, Mark};
 use crate::query::output::json::write_object;
 use crate::query::output::unique_names;
 use crate::query::params::EventParams;
@@ -97,7 +97,7 @@ pub(in crate::http) async fn listen(
         pieces,
         _cancel: cancel,
     }));
-    let content_type = HeaderValue::from_static(wire::EVENT_STREAM);
+    let content_type = HeaderValue::from_static(EVENT_STREAM);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! `/api/v1`: the answers, in the shapes of [`crate::query::wire`].
 
 mod answer;
+pub(super) mod count;
 pub(super) mod description;
 pub(super) mod events;
 pub(super) mod live;
@@ -9,7 +10,6 @@ pub(super) mod queries;
 mod question;
 pub(super) mod sql;
 pub(super) mod stats;
-pub(super) mod top;
 pub(super) mod upkeep;
 
 use axum::body::Body;

@@ -10,6 +10,7 @@ use crate::http::problem::Problem;
 use crate::http::stream::stream_as;
 use crate::limits::ROWS_DEFAULT;
 use crate::query::clock;
+use crate::query::wire::Conforming;
 
 /// `GET /api/v1/queries`: every question with its parameters and columns.
 pub(in crate::http) async fn list(
@@ -49,7 +50,7 @@ pub(in crate::http) async fn ask(
     let shape = format.shape(coding, limit);
     stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
-        let outcome = store.sql(&query, budget, &mut writer);
+        let outcome = store.sql(&query, budget, &mut Conforming::new(&mut writer));
         writer.finish(outcome)
     })
     .await

@@ -1,4 +1,4 @@
-//! `POST /api/v1/prune` and `/seal`: one at a time, and they end what they began even if the
+//! `POST /api/v1/prune`, `/seal` and `/reseal`: one at a time, and they end what they began even if the
 //! client goes away.
 
 use axum::extract::{Request, State};
@@ -30,6 +30,14 @@ pub(in crate::http) async fn seal(
     upkeep(&app, |store| store.seal(true)).await
 }
 
+pub(in crate::http) async fn reseal(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, Problem> {
+    Question::none(request.uri())?;
+    upkeep(&app, |store| store.reseal()).await
+}
+
 async fn upkeep<T, F>(app: &App, run: F) -> Result<Response, Problem>
 where
     T: Serialize + Send + 'static,
@@ -40,7 +48,7 @@ where
         .await
         .map_err(|_| {
             Problem::unavailable(format!(
-                "another prune or seal has not ended within {wait:?}; ask again later"
+                "another prune, seal or reseal has not ended within {wait:?}; ask again later"
             ))
         })?;
     let store = app.0.store.clone();
@@ -50,6 +58,6 @@ where
         done
     })
     .await
-    .map_err(|panic| Problem::internal(format!("a prune or seal failed: {panic}")))??;
+    .map_err(|panic| Problem::internal(format!("a prune, seal or reseal failed: {panic}")))??;
     Ok(super::json(serde_json::to_vec(&done).expect("plain data")))
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::reference;
 use crate::model::column::{Column, Kind};
+use crate::query::count::{CountParams, Shape};
 use crate::query::library::Library;
-use crate::query::params::EventParams;
-use crate::store::{Coverage, Pruned, Quarantined, Sealed, Stats, Work};
+use crate::store::{Coverage, Pruned, Quarantined, Resealed, Sealed, Stats, Work};
 
 pub(super) fn all() -> Value {
     let text = || "text".to_owned();
@@ -67,6 +67,7 @@ pub(super) fn all() -> Value {
         "Quarantined": of(&quarantined, &quarantined),
         "Pruned": of(&Pruned::default(), &Pruned::default()),
         "Sealed": of(&Sealed::default(), &Sealed::default()),
+        "Resealed": of(&Resealed::default(), &Resealed::default()),
         "Stored": object(&["stored", "duplicates", "quarantined"], &json!({"type": "integer"})),
         "Event": event(),
         "Events": {"description": "an EventList, one Event, or lines of either, of audit.k8s.io/v1"},
@@ -83,7 +84,11 @@ pub(super) fn all() -> Value {
 pub(super) fn counted_columns() -> Value {
     let counted = Column::ALL.iter().map(|column| column.name());
     let counted: Vec<&str> = counted
-        .filter(|name| EventParams::default().into_top(name, 0).is_ok())
+        .filter(|name| {
+            let by = vec![("by".to_owned(), (*name).to_owned())];
+            let counted = CountParams::from_pairs(Shape::Count, by);
+            counted.is_ok_and(|params| params.into_plan(0).is_ok())
+        })
         .collect();
     json!({"type": "string", "enum": counted})
 }

@@ -243,6 +243,8 @@ async fn upkeep_answers_what_it_did() {
     let server = Server::start().await;
     let sealed = server.post("/api/v1/seal", "").await.json();
     assert_eq!(sealed, json!({"events": 5, "segments": 1}));
+    let resealed = server.post("/api/v1/reseal", "").await.json();
+    assert_eq!(resealed, json!({"events": 7, "segments": 2}));
     let body = r#"{"before":"1970-01-02","dry_run":true}"#;
     let pruned = server.post("/api/v1/prune", body).await.json();
     assert_eq!(pruned["before"], "86400000000");

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::{Broken, Scanner};
 use memchr::{memchr, memchr2};
 
 /// The value of a string literal's text (between the quotes, escapes checked by
@@ -73,4 +74,29 @@ pub fn quoted_end(rest: &[u8]) -> Option<usize> {
         }
         at += 2;
     }
+}
+
+/// The strings of a JSON array; what is no string is passed over, and nothing follows what is
+/// no JSON.
+pub fn texts(array: &str) -> Vec<Cow<'_, str>> {
+    let mut texts = Vec::new();
+    // What cannot be read ends the list.
+    let _ = collect_texts(array, &mut texts);
+    texts
+}
+
+fn collect_texts<'a>(array: &'a str, texts: &mut Vec<Cow<'a, str>>) -> Result<(), Broken> {
+    let mut scanner = Scanner::new(array.as_bytes());
+    scanner.space();
+    scanner.enter_array()?;
+    let mut first = true;
+    while scanner.next_element(first)? {
+        first = false;
+        if scanner.peek() == Some(b'"') {
+            texts.push(unescape(&array[scanner.string()?.span]));
+        } else {
+            scanner.skip()?;
+        }
+    }
+    Ok(())
 }

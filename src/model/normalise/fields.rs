@@ -33,6 +33,8 @@ pub(super) struct Fields<'a> {
     pub decision: Option<Text<'a>>,
     pub decision_reason: Option<Text<'a>>,
     pub truncated: bool,
+    pub deprecated: bool,
+    pub issued_credential_id: Option<Text<'a>>,
     pub request_object: Option<Range<usize>>,
     pub request_problem: Option<&'static str>,
     pub response_object: Option<Range<usize>>,
@@ -430,6 +432,13 @@ impl<'a> Item<'a> {
                 }
                 "audit.k8s.io/truncated" => {
                     self.fields.truncated = self.reader.text(&value, "annotations")? == "true";
+                }
+                "k8s.io/deprecated" => {
+                    self.fields.deprecated = self.reader.text(&value, "annotations")? == "true";
+                }
+                "authentication.kubernetes.io/issued-credential-id" => {
+                    let id = self.reader.text(&value, "annotations")?;
+                    self.fields.issued_credential_id = Some(id).filter(|text| !text.is_empty());
                 }
                 _ => {}
             }

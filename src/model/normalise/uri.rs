@@ -39,6 +39,31 @@ pub(super) fn read(uri: &str) -> Query {
     query
 }
 
+/// The command of an exec with its arguments as a JSON array; `None` for any other request. The
+/// server has it from the `command` parameters only. A kubelet's own exec, reached through the
+/// proxy of a node, has it there too.
+pub fn command(uri: &str, subresource: Option<&str>) -> Option<String> {
+    let (path, pairs) = uri.split_once('?')?;
+    let is_exec = match subresource {
+        Some("exec") => true,
+        Some("proxy") => path.contains("/proxy/exec/"),
+        _ => false,
+    };
+    if !is_exec {
+        return None;
+    }
+    let arguments: Vec<Cow<'_, str>> = pairs
+        .split('&')
+        .filter(|pair| !pair.contains(';'))
+        .filter_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key)? == "command").then(|| decode(value)).flatten()
+        })
+        .collect();
+    (!arguments.is_empty())
+        .then(|| serde_json::to_string(&arguments).expect("texts are always JSON"))
+}
+
 /// Decodes percent escapes and plus signs; bytes that are no UTF-8 become U+FFFD.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
@@ -65,6 +90,36 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_of_an_exec_is_read_in_order() {
+        for (uri, subresource, expected) in [
+            (
+                "/api/v1/namespaces/n/pods/p/exec?command=sh&container=c&command=-c&command=cat+%2Fetc%2Fpasswd%20%22x%22&stdin=true",
+                Some("exec"),
+                Some(r#"["sh","-c","cat /etc/passwd \"x\""]"#),
+            ),
+            (
+                "/x/exec?c%6fmmand=id&command=&command",
+                Some("exec"),
+                Some(r#"["id","",""]"#),
+            ),
+            ("/x/exec?command=%zz&command=a;b", Some("exec"), None),
+            ("/x/exec?container=c", Some("exec"), None),
+            ("/x/exec", Some("exec"), None),
+            ("/x/attach?command=sh", Some("attach"), None),
+            ("/api/v1/pods?command=sh", None, None),
+            (
+                "/api/v1/nodes/n/proxy/exec/ns/p/c?command=id&error=1",
+                Some("proxy"),
+                Some(r#"["id"]"#),
+            ),
+            ("/api/v1/nodes/n/proxy/pods?command=id", Some("proxy"), None),
+            ("/x/exec?command=%ff", Some("exec"), Some("[\"\u{fffd}\"]")),
+        ] {
+            assert_eq!(command(uri, subresource).as_deref(), expected, "{uri}");
+        }
+    }
 
     #[test]
     fn the_query_is_read_as_the_server_reads_it() {

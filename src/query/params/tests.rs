@@ -305,28 +305,6 @@ fn listings() {
     }
 }
 
-#[test]
-fn counts() {
-    assert_eq!(top_column("user"), Ok(Column::User));
-    assert!(top_column("raw").unwrap_err().contains("cannot be counted"));
-    assert!(
-        top_column("usr")
-            .unwrap_err()
-            .contains("did you mean user?")
-    );
-    let given = EventParams {
-        reverse: true,
-        ..EventParams::default()
-    };
-    assert!(
-        given
-            .into_top("user", 0)
-            .unwrap_err()
-            .starts_with("reverse")
-    );
-    assert!(EventParams::default().into_top("user", 0).is_ok());
-}
-
 proptest! {
     #[test]
     fn pairs_round_trip(

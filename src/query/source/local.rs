@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Source;
-use crate::model::value::Value;
+use crate::query::count::{self, CountParams};
 use crate::query::params::EventParams;
-use crate::query::wire::{PruneRequest, conform};
+use crate::query::wire::{Conforming, PruneRequest};
 use crate::query::{clock, listing};
 use crate::store::{
-    Answer, Budget, Pruned, Quarantined, Result, Sealed, SqlColumn, SqlQuery, SqlSink, Stats,
-    Store, StoreError,
+    Answer, Budget, Pruned, Quarantined, Resealed, Result, Sealed, SqlQuery, SqlSink, Stats, Store,
+    StoreError,
 };
 
 /// A store that this process opened.
@@ -31,18 +31,17 @@ impl Source for Local {
         listing::run(&*self.0, &query, &Budget::new(timeout), sink)
     }
 
-    fn top(
+    fn count(
         &self,
-        field: &str,
-        params: &EventParams,
+        params: &CountParams,
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
-        let (column, query) = params
+        let plan = params
             .clone()
-            .into_top(field, clock::now())
+            .into_plan(clock::now())
             .map_err(StoreError::BadRequest)?;
-        listing::top(&*self.0, column, &query, &Budget::new(timeout), sink)
+        count::run(&*self.0, plan, &Budget::new(timeout), sink)
     }
 
     fn sql(
@@ -51,10 +50,7 @@ impl Source for Local {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
-        let mut sink = Conforming {
-            kinds: Vec::new(),
-            sink,
-        };
+        let mut sink = Conforming::new(sink);
         self.0.sql(query, &Budget::new(timeout), &mut sink)
     }
 
@@ -78,33 +74,14 @@ impl Source for Local {
         self.0.seal(true)
     }
 
+    fn reseal(&self) -> Result<Resealed> {
+        self.0.reseal()
+    }
+
     fn prune(&self, request: &PruneRequest) -> Result<Pruned> {
         let cutoff = request
             .cutoff(clock::now())
             .map_err(StoreError::BadRequest)?;
         self.0.prune(cutoff, request.dry_run)
-    }
-}
-
-/// Gives values the kinds that their columns declare, as the wire does.
-struct Conforming<'a> {
-    kinds: Vec<String>,
-    sink: &'a mut dyn SqlSink,
-}
-
-impl SqlSink for Conforming<'_> {
-    fn columns(&mut self, columns: &[SqlColumn]) {
-        self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
-        self.sink.columns(columns);
-    }
-
-    fn row(&mut self, row: &[Value]) -> ControlFlow<()> {
-        let row: Vec<Value> = self
-            .kinds
-            .iter()
-            .zip(row)
-            .map(|(kind, value)| conform(kind, value.clone()))
-            .collect();
-        self.sink.row(&row)
     }
 }

@@ -12,9 +12,12 @@ pub use remote::{Remote, server_url};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::query::count::CountParams;
 use crate::query::params::EventParams;
 use crate::query::wire::PruneRequest;
-use crate::store::{Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats};
+use crate::store::{
+    Answer, Pruned, Quarantined, Resealed, Result, Sealed, SqlQuery, SqlSink, Stats,
+};
 
 /// What can be asked of a store, wherever it is. A `timeout` of `None` is without limit.
 pub trait Source {
@@ -26,11 +29,10 @@ pub trait Source {
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;
 
-    /// Counts the values of the column `field` as [`crate::query::listing::top`] does.
-    fn top(
+    /// Counts events as [`crate::query::count::run`] does.
+    fn count(
         &self,
-        field: &str,
-        params: &EventParams,
+        params: &CountParams,
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer>;
@@ -56,6 +58,8 @@ pub trait Source {
     ) -> Result<bool>;
 
     fn seal(&self) -> Result<Sealed>;
+
+    fn reseal(&self) -> Result<Resealed>;
 
     fn prune(&self, request: &PruneRequest) -> Result<Pruned>;
 }

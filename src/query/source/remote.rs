@@ -11,11 +11,12 @@ use ureq::{Agent, Body};
 
 use super::Source;
 use crate::model::value::Value;
+use crate::query::count::CountParams;
 use crate::query::params::EventParams;
 use crate::query::wire::{self, Line, Problem, PruneRequest, SqlRequest};
 use crate::query::{base64, clock};
 use crate::store::{
-    Answer, Pruned, Quarantined, Result, Sealed, SqlQuery, SqlSink, Stats, StoreError,
+    Answer, Pruned, Quarantined, Resealed, Result, Sealed, SqlQuery, SqlSink, Stats, StoreError,
 };
 
 /// The longest error answer that is read.
@@ -169,23 +170,22 @@ impl Source for Remote {
             .clone()
             .into_query(clock::now())
             .map_err(StoreError::BadRequest)?;
-        let response = self.get("/api/v1/events", &listing_pairs(params, timeout))?;
+        let response = self.get("/api/v1/events", &rows_pairs(params.to_pairs(), timeout))?;
         self.read_rows(response, sink)
     }
 
-    fn top(
+    fn count(
         &self,
-        field: &str,
-        params: &EventParams,
+        params: &CountParams,
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
         params
             .clone()
-            .into_top(field, clock::now())
+            .into_plan(clock::now())
             .map_err(StoreError::BadRequest)?;
-        let path = format!("/api/v1/top/{field}");
-        let response = self.get(&path, &listing_pairs(params, timeout))?;
+        let path = format!("/api/v1/{}", params.shape.name());
+        let response = self.get(&path, &rows_pairs(params.to_pairs(), timeout))?;
         self.read_rows(response, sink)
     }
 
@@ -254,6 +254,10 @@ impl Source for Remote {
         self.read_json(self.post("/api/v1/seal", &serde_json::json!({}))?)
     }
 
+    fn reseal(&self) -> Result<Resealed> {
+        self.read_json(self.post("/api/v1/reseal", &serde_json::json!({}))?)
+    }
+
     fn prune(&self, request: &PruneRequest) -> Result<Pruned> {
         self.read_json(self.post("/api/v1/prune", request)?)
     }
@@ -276,8 +280,11 @@ fn accepted(response: Response<Body>) -> Result<Response<Body>> {
     Err(problem.into_store_error())
 }
 
-fn listing_pairs(params: &EventParams, timeout: Option<Duration>) -> Vec<(&'static str, String)> {
-    let mut pairs = params.to_pairs();
+/// The pairs of a question whose answer is to come row by row.
+fn rows_pairs(
+    mut pairs: Vec<(&'static str, String)>,
+    timeout: Option<Duration>,
+) -> Vec<(&'static str, String)> {
     pairs.push(("format", "rows".to_owned()));
     pairs.push(("timeout_ms", milliseconds(timeout).to_string()));
     pairs

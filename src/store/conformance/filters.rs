@@ -36,6 +36,15 @@ pub(super) const TEXTS: &[Column] = &[
     Column::Decision,
     Column::DecisionReason,
     Column::FieldManager,
+    Column::ImpersonatedGroups,
+    Column::Images,
+    Column::PodSecurity,
+    Column::RoleRef,
+    Column::Subjects,
+    Column::Owner,
+    Column::CredentialId,
+    Column::IssuedCredentialId,
+    Column::Command,
 ];
 
 pub(super) const NUMBERS: &[Column] = &[
@@ -45,13 +54,15 @@ pub(super) const NUMBERS: &[Column] = &[
     Column::LatencyUs,
     Column::DryRun,
     Column::Truncated,
+    Column::Deprecated,
+    Column::RawBytes,
 ];
 
 fn pattern(rng: &mut Rng, rows: &[Row], column: Column) -> Pattern {
     let value = rng.choice(rows).unwrap().text(column).unwrap_or("nothing");
-    // Of a list of addresses, a pattern is about one.
-    let addresses: Vec<String> = serde_json::from_str(value).unwrap_or_default();
-    let value = addresses.first().map_or(value, String::as_str);
+    // Of a list, a pattern is about one element.
+    let elements: Vec<String> = serde_json::from_str(value).unwrap_or_default();
+    let value = rng.choice(&elements).map_or(value, String::as_str);
     let mut cut = rng.usize(..=value.len());
     while !value.is_char_boundary(cut) {
         cut -= 1;

@@ -1,11 +1,11 @@
 //! A filter decided by a plain loop over normalised events: what an engine's answers are held
 //! against.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::column::Column;
 use crate::model::event::{Event, TimeQuality};
-use crate::model::normalise::normalise;
+use crate::model::normalise::{command, normalise};
 use crate::store::filter::{Filter, Pattern, Term, Test};
 
 /// An event's columns, without those that only a store knows.
@@ -21,9 +21,19 @@ impl Row {
         self.texts.get(&column).map(String::as_str)
     }
 
+    /// The elements of a list, each once.
+    pub(super) fn elements(&self, column: Column) -> BTreeSet<String> {
+        elements(self.text(column).unwrap_or("[]"))
+    }
+
     pub(super) fn number(&self, column: Column) -> Option<i64> {
         self.numbers.get(&column).copied()
     }
+}
+
+/// The elements of a list, each once.
+pub(super) fn elements(json: &str) -> BTreeSet<String> {
+    serde_json::from_str(json).unwrap()
 }
 
 /// The columns of an event.
@@ -48,6 +58,8 @@ pub(super) fn row(cluster: &str, raw: &[u8]) -> Row {
         ),
         (Column::DryRun, Some(i64::from(event.dry_run))),
         (Column::Truncated, Some(i64::from(event.truncated))),
+        (Column::Deprecated, Some(i64::from(event.deprecated))),
+        (Column::RawBytes, Some(raw.len() as i64)),
     ];
     Row {
         raw: raw.to_vec(),
@@ -71,6 +83,9 @@ fn columns(event: &Event<'_>) -> Vec<(Column, Option<String>)> {
     let path = uri
         .as_ref()
         .map(|uri| uri.split('?').next().unwrap().to_owned());
+    let command = uri
+        .as_ref()
+        .and_then(|uri| command(uri, event.subresource.as_deref()));
     let quality = match event.time_quality {
         TimeQuality::Stage => None,
         TimeQuality::Received => Some("received".to_owned()),
@@ -110,6 +125,17 @@ fn columns(event: &Event<'_>) -> Vec<(Column, Option<String>)> {
         (Column::Decision, text(&event.decision)),
         (Column::DecisionReason, text(&event.decision_reason)),
         (Column::FieldManager, text(&event.field_manager)),
+        (Column::Images, text(&event.images)),
+        (Column::PodSecurity, text(&event.pod_security)),
+        (Column::RoleRef, text(&event.role_ref)),
+        (Column::Subjects, text(&event.subjects)),
+        (Column::Owner, text(&event.owner)),
+        (Column::CredentialId, text(&event.credential_id)),
+        (
+            Column::IssuedCredentialId,
+            text(&event.issued_credential_id),
+        ),
+        (Column::Command, command),
     ]
 }
 
@@ -123,11 +149,10 @@ pub(super) fn matches(filter: &Filter, row: &Row) -> bool {
 fn holds(term: &Term, row: &Row) -> bool {
     let any_matches = |any: &[Pattern], text: &str| any.iter().any(|pattern| pattern.matches(text));
     let is = match &term.test {
-        Test::Text { column, any } if *column == Column::SourceIps => {
-            let hops = row.text(*column).unwrap_or("[]");
-            let hops: Vec<String> = serde_json::from_str(hops).unwrap();
-            hops.iter().any(|hop| any_matches(any, hop))
-        }
+        Test::Text { column, any } if column.is_list() => row
+            .elements(*column)
+            .iter()
+            .any(|element| any_matches(any, element)),
         Test::Text { column, any } => row.text(*column).is_some_and(|text| any_matches(any, text)),
         Test::Resource { any } => any.iter().any(|(resource, group)| {
             row.text(Column::Resource)

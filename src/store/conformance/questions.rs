@@ -1,20 +1,17 @@
 //! Answers: filters, counts, order, and the work that they take.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-
 use fastrand::Rng;
 
-use super::filters::{NUMBERS, TEXTS, filter};
+use super::filters::filter;
 use super::naive::{self, Row};
 use super::{Bench, Open, at_every_age, event, events, is, query, raw_of, sample};
 use crate::model::column::Column;
 use crate::model::value::Value;
+use crate::store::Order;
 use crate::store::filter::{Filter, Test};
-use crate::store::{Budget, Order};
 
 /// The sample and made-up events from two clusters, in several batches.
-fn filled(open: Open) -> (Bench, Vec<Row>) {
+pub(super) fn filled(open: Open) -> (Bench, Vec<Row>) {
     let bench = Bench::new(open);
     let made = events(0, 1500);
     let mut rows = Vec::new();
@@ -55,72 +52,6 @@ fn bytes(value: &Value) -> Vec<u8> {
     match value {
         Value::Bytes(bytes) => bytes.to_vec(),
         other => panic!("{other:?} is no bytes"),
-    }
-}
-
-pub(super) fn counts_like_a_plain_loop(open: Open) {
-    let (bench, rows) = filled(open);
-    at_every_age(bench, &|bench, age| {
-        let mut rng = Rng::with_seed(11);
-        for round in 0..60 {
-            let column = match rng.u8(..4) {
-                0 => *rng.choice(NUMBERS).unwrap(),
-                _ => *rng.choice(TEXTS).unwrap(),
-            };
-            let filter = match round % 3 {
-                0 => Filter::default(),
-                _ => filter(&mut rng, &rows),
-            };
-            let mut expected: BTreeMap<Option<String>, i64> = BTreeMap::new();
-            let mut asked = query(filter.clone(), &[column]);
-            asked.last_stage_only = round % 5 == 0;
-            if asked.last_stage_only {
-                // Which rows these are is what listings are tested for.
-                for row in bench.list(&asked).0 {
-                    *expected.entry(text(&row[0])).or_default() += 1;
-                }
-            } else {
-                for row in rows.iter().filter(|row| naive::matches(&filter, row)) {
-                    let number = row.number(column).map(|number| match column {
-                        Column::Time | Column::ReceivedTime => crate::model::time::to_text(number),
-                        _ => number.to_string(),
-                    });
-                    let value = row.text(column).map(str::to_owned).or(number);
-                    *expected.entry(value).or_default() += 1;
-                }
-            }
-            let mut found = Vec::new();
-            let mut sink = |row: &[Value]| {
-                let value = text(&row[0]);
-                let Value::Int(count) = row[1] else {
-                    panic!("{:?} is no count", row[1])
-                };
-                found.push((value, count));
-                ControlFlow::Continue(())
-            };
-            let budget = Budget::new(None);
-            let top = bench.store.top(column, &asked, &budget, &mut sink);
-            assert!(!top.unwrap().truncated);
-            assert!(
-                found.windows(2).all(|pair| pair[0].1 >= pair[1].1),
-                "{age}: most frequent first"
-            );
-            let found: BTreeMap<_, _> = found.into_iter().collect();
-            assert_eq!(
-                found, expected,
-                "{age}, round {round}: {column:?} {filter:?}"
-            );
-        }
-    });
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::Int(number) => Some(number.to_string()),
-        Value::Time(time) => Some(crate::model::time::to_text(*time)),
-        Value::Text(text) | Value::Json(text) => Some(text.to_string()),
-        other => panic!("{other:?}"),
     }
 }
 

@@ -3,23 +3,28 @@
 //! The same bytes are committed to the active segment, kept in memory for queries until the
 //! segment is sealed, and read again after a restart. Rows stand in order of (time, arrival).
 
-use hashbrown::HashTable;
+mod builder;
+mod older;
+
+pub(crate) use builder::BlockBuilder;
+
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 
-use super::codec::{ChunkRef, Reader, chunk_bytes, damaged, encode_chunk, put_varint};
+use super::codec::{ChunkRef, Reader, chunk_bytes, damaged};
+use super::facts::{self, Derived};
 use super::layout::{self, IntColumn, TEXT_COLUMNS, TextColumn};
-use super::lean;
-use super::uri;
 use crate::limits;
-use crate::model::event::{Event, TimeQuality};
 use crate::store::Result;
 
 /// Bodies are compressed in this many groups, so that sealing, which orders bodies by resource and
 /// verb, need not decompress everything for each part of its output.
 pub(crate) const BODY_CLASSES: usize = 8;
 
-const FORMAT_VERSION: u8 = 2;
+const FORMAT_VERSION: u8 = 3;
+
+/// The version before facts had columns; they are derived when such a block is loaded.
+const PLAIN_VERSION: u8 = 2;
 
 /// An encoded block, not yet committed.
 pub(crate) struct EncodedBlock {
@@ -33,323 +38,16 @@ pub(crate) struct EncodedBlock {
     pub(crate) bodies: Vec<u8>,
 }
 
-/// Strings of one column, numbered from 1 in order of first appearance.
-#[derive(Default)]
-struct Interner {
-    table: HashTable<u32>,
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-    last: u32,
-    ids: Vec<i64>,
-}
-
-impl Interner {
-    fn get(&self, id: u32) -> &[u8] {
-        let index = id as usize - 1;
-        let start = if index == 0 {
-            0
-        } else {
-            self.ends[index - 1] as usize
-        };
-        &self.bytes[start..self.ends[index] as usize]
-    }
-
-    fn push(&mut self, text: Option<&str>) {
-        let Some(text) = text else {
-            self.ids.push(0);
-            return;
-        };
-        let text = text.as_bytes();
-        // Neighbouring events mostly share their values.
-        if self.last != 0 && self.get(self.last) == text {
-            self.ids.push(i64::from(self.last));
-            return;
-        }
-        let hash = hash(text);
-        let found = self.table.find(hash, |&id| self.get(id) == text).copied();
-        let id = found.unwrap_or_else(|| {
-            self.bytes.extend_from_slice(text);
-            self.ends.push(self.bytes.len() as u32);
-            let id = self.ends.len() as u32;
-            let (bytes, ends) = (&self.bytes, &self.ends);
-            self.table.insert_unique(hash, id, |&id| {
-                let index = id as usize - 1;
-                let start = if index == 0 {
-                    0
-                } else {
-                    ends[index - 1] as usize
-                };
-                self::hash(&bytes[start..ends[index] as usize])
-            });
-            id
-        });
-        self.last = id;
-        self.ids.push(i64::from(id));
-    }
-}
-
 fn hash(text: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(text);
     hasher.finish()
 }
 
-/// Collects rows for a block.
-pub(crate) struct BlockBuilder {
-    texts: Vec<Interner>,
-    times: Vec<i64>,
-    latencies: Vec<i64>,
-    flags: Vec<i64>,
-    audit_keys: Vec<[u8; 16]>,
-    content_keys: Vec<[u8; 16]>,
-    classes: Vec<u8>,
-    bodies: [Vec<u8>; BODY_CLASSES],
-    lengths: [Vec<u32>; BODY_CLASSES],
-    raw_lengths: Vec<u32>,
-    body_bytes: usize,
-    /// Scratch space.
-    uri: String,
-}
-
-impl BlockBuilder {
-    pub(crate) fn new() -> BlockBuilder {
-        BlockBuilder {
-            texts: (0..TEXT_COLUMNS).map(|_| Interner::default()).collect(),
-            times: Vec::new(),
-            latencies: Vec::new(),
-            flags: Vec::new(),
-            audit_keys: Vec::new(),
-            content_keys: Vec::new(),
-            classes: Vec::new(),
-            bodies: Default::default(),
-            lengths: Default::default(),
-            raw_lengths: Vec::new(),
-            body_bytes: 0,
-            uri: String::new(),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.times.is_empty()
-    }
-
-    /// Whether the block should be closed before it takes more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.times.len() >= limits::CHUNK_ROWS || self.body_bytes >= limits::BLOCK_BYTES
-    }
-
-    /// Adds an event. `now` stands in for the time of an event that carries none.
-    pub(crate) fn push(
-        &mut self,
-        cluster: &str,
-        source: &str,
-        event: &Event<'_>,
-        raw: &[u8],
-        content: [u8; 16],
-        now: i64,
-    ) {
-        let time = event.time.unwrap_or(now);
-        let (audit_key, odd_id) = layout::audit_key(&event.audit_id);
-        let code = event.code.map(|code| code.to_string());
-        let quality = match event.time_quality {
-            TimeQuality::Stage => None,
-            TimeQuality::Received => Some("received"),
-            TimeQuality::Stored => Some("stored"),
-        };
-        let object = uri::Object {
-            api_group: event.api_group.as_deref(),
-            api_version: event.api_version.as_deref(),
-            resource: event.resource.as_deref(),
-            subresource: event.subresource.as_deref(),
-            namespace: event.namespace.as_deref(),
-            name: event.name.as_deref(),
-        };
-        let mut stored_uri = std::mem::take(&mut self.uri);
-        if let Some(uri) = event.request_uri.as_deref() {
-            uri::shorten(uri, &object, &mut stored_uri);
-        }
-        for &column in TextColumn::ALL {
-            let text = match column {
-                TextColumn::Cluster => Some(cluster),
-                TextColumn::Source => Some(source),
-                TextColumn::Stage => Some(&*event.stage),
-                TextColumn::Level => Some(&*event.level),
-                TextColumn::Verb => Some(&*event.verb),
-                TextColumn::User => event.user.as_deref(),
-                TextColumn::UserUid => event.user_uid.as_deref(),
-                TextColumn::UserGroups => event.user_groups.as_deref(),
-                TextColumn::ImpersonatedUser => event.impersonated_user.as_deref(),
-                TextColumn::ImpersonatedGroups => event.impersonated_groups.as_deref(),
-                TextColumn::SourceIps => event.source_ips.as_deref(),
-                TextColumn::UserAgent => event.user_agent.as_deref(),
-                TextColumn::RequestUri => event.request_uri.as_ref().map(|_| stored_uri.as_str()),
-                TextColumn::ApiGroup => event.api_group.as_deref(),
-                TextColumn::ApiVersion => event.api_version.as_deref(),
-                TextColumn::Resource => event.resource.as_deref(),
-                TextColumn::Subresource => event.subresource.as_deref(),
-                TextColumn::Namespace => event.namespace.as_deref(),
-                TextColumn::Name => event.name.as_deref(),
-                TextColumn::Code => code.as_deref(),
-                TextColumn::Reason => event.reason.as_deref(),
-                TextColumn::Message => event.message.as_deref(),
-                TextColumn::Outcome => Some(event.outcome.as_str()),
-                TextColumn::Decision => event.decision.as_deref(),
-                TextColumn::DecisionReason => event.decision_reason.as_deref(),
-                TextColumn::FieldManager => event.field_manager.as_deref(),
-                TextColumn::TimeQuality => quality,
-                TextColumn::BodyQuality => event.body_quality,
-                TextColumn::OddAuditId => odd_id.then_some(&*event.audit_id),
-            };
-            self.texts[column as usize].push(text);
-        }
-        self.uri = stored_uri;
-        self.times.push(time);
-        self.latencies
-            .push(layout::encode_latency(time, event.received_time));
-        let dry_run = if event.dry_run {
-            layout::FLAG_DRY_RUN
-        } else {
-            0
-        };
-        let truncated = if event.truncated {
-            layout::FLAG_TRUNCATED
-        } else {
-            0
-        };
-        self.flags.push(dry_run | truncated);
-        self.audit_keys.push(audit_key);
-        self.content_keys.push(content);
-
-        let class = class_of(event.user.as_deref());
-        let body = &mut self.bodies[class];
-        let begin = body.len();
-        if odd_id && event.spans.audit_id.is_some() {
-            let mut spans = event.spans.clone();
-            spans.audit_id = None;
-            lean::strip(raw, &spans, body);
-        } else {
-            lean::strip(raw, &event.spans, body);
-        }
-        let length = body.len() - begin;
-        self.lengths[class].push(length as u32);
-        self.classes.push(class as u8);
-        self.raw_lengths.push(raw.len() as u32);
-        self.body_bytes += length;
-    }
-
-    /// Encodes what was collected. The builder is used up.
-    pub(crate) fn finish(self) -> Result<EncodedBlock> {
-        let rows = self.times.len();
-        let mut order: Vec<u32> = (0..rows as u32).collect();
-        order.sort_by_key(|&arrival| self.times[arrival as usize]);
-
-        let mut data = vec![FORMAT_VERSION];
-        put_varint(&mut data, rows as u64);
-        let mut values = Vec::with_capacity(rows);
-        for interner in &self.texts {
-            put_varint(&mut data, interner.ends.len() as u64);
-            let mut start = 0;
-            for &end in &interner.ends {
-                put_varint(&mut data, u64::from(end - start));
-                start = end;
-            }
-            data.extend_from_slice(&interner.bytes);
-            put_chunk(&mut data, &order, &mut values, |arrival| {
-                interner.ids[arrival]
-            });
-        }
-        put_chunk(&mut data, &order, &mut values, |arrival| {
-            self.times[arrival]
-        });
-        put_chunk(&mut data, &order, &mut values, |arrival| {
-            self.latencies[arrival]
-        });
-        put_chunk(&mut data, &order, &mut values, |arrival| arrival as i64);
-        put_chunk(&mut data, &order, &mut values, |arrival| {
-            self.flags[arrival]
-        });
-
-        let mut next_in_class = [0i64; BODY_CLASSES];
-        let places: Vec<i64> = self
-            .classes
-            .iter()
-            .map(|&class| {
-                let index = &mut next_in_class[class as usize];
-                let place = *index * BODY_CLASSES as i64 + i64::from(class);
-                *index += 1;
-                place
-            })
-            .collect();
-        put_chunk(&mut data, &order, &mut values, |arrival| places[arrival]);
-        put_chunk(&mut data, &order, &mut values, |arrival| {
-            i64::from(self.raw_lengths[arrival])
-        });
-        for &arrival in &order {
-            data.extend_from_slice(&self.audit_keys[arrival as usize]);
-        }
-
-        let mut bodies = Vec::new();
-        let mut compressor = zstd::bulk::Compressor::new(limits::ACTIVE_ZSTD_LEVEL)
-            .map_err(|error| damaged(&format!("zstd: {error}")))?;
-        compressor
-            .include_checksum(true)
-            .map_err(|error| damaged(&format!("zstd: {error}")))?;
-        let mut frame = Vec::new();
-        for (lengths, body) in self.lengths.iter().zip(&self.bodies) {
-            frame.clear();
-            for &length in lengths {
-                put_varint(&mut frame, u64::from(length));
-            }
-            let size = frame.len() + body.len();
-            put_varint(&mut data, lengths.len() as u64);
-            put_varint(&mut data, size as u64);
-            if lengths.is_empty() {
-                put_varint(&mut data, 0);
-                continue;
-            }
-            frame.extend_from_slice(body);
-            let compressed = compressor
-                .compress(&frame)
-                .map_err(|error| damaged(&format!("zstd: {error}")))?;
-            put_varint(&mut data, compressed.len() as u64);
-            bodies.extend_from_slice(&compressed);
-        }
-        let keys = order
-            .iter()
-            .map(|&arrival| self.content_keys[arrival as usize])
-            .collect();
-        let packed = compressor
-            .compress(&data)
-            .map_err(|error| damaged(&format!("zstd: {error}")))?;
-        // It stays in memory until the segment is sealed.
-        data.shrink_to_fit();
-        Ok(EncodedBlock {
-            data,
-            packed,
-            keys,
-            bodies,
-        })
-    }
-}
-
 /// The class of a body: a function of the first column of the clustered order, so that events which
 /// will stand together after sealing share a class.
 pub(crate) fn class_of(user: Option<&str>) -> usize {
     (hash(user.unwrap_or_default().as_bytes()) >> 32) as usize % BODY_CLASSES
-}
-
-fn put_chunk(
-    data: &mut Vec<u8>,
-    order: &[u32],
-    values: &mut Vec<i64>,
-    value: impl Fn(usize) -> i64,
-) {
-    values.clear();
-    values.extend(order.iter().map(|&arrival| value(arrival as usize)));
-    let chunk = encode_chunk(values);
-    data.extend_from_slice(&chunk.base.to_be_bytes());
-    data.push(chunk.width);
-    data.extend_from_slice(&chunk.data);
 }
 
 /// Where a chunk stands in the block's bytes.
@@ -389,6 +87,8 @@ pub(crate) struct Block {
     ints: [ChunkAt; 6],
     audit: usize,
     pub(crate) frames: [FrameAt; BODY_CLASSES],
+    /// The facts of a block that was written without them.
+    derived: Option<Derived>,
 }
 
 impl Block {
@@ -405,16 +105,18 @@ impl Block {
         data: Vec<u8>,
     ) -> Result<Block> {
         let mut reader = Reader::new(&data);
-        if reader.take(1)?[0] != FORMAT_VERSION {
-            return Err(damaged("a block has an unknown format version"));
-        }
+        let columns = match reader.take(1)?[0] {
+            FORMAT_VERSION => TEXT_COLUMNS,
+            PLAIN_VERSION => layout::PLAIN_TEXT_COLUMNS,
+            _ => return Err(damaged("a block has an unknown format version")),
+        };
         let rows = reader.size()?;
         if rows == 0 || rows > limits::CHUNK_ROWS {
             return Err(damaged("a block has an impossible number of rows"));
         }
         let mut texts = Vec::with_capacity(TEXT_COLUMNS);
         let mut strings = Vec::with_capacity(TEXT_COLUMNS);
-        for _ in 0..TEXT_COLUMNS {
+        for _ in 0..columns {
             let count = reader.size()?;
             let mut ends = Vec::with_capacity(count.min(rows) + 1);
             let mut total = 0u64;
@@ -467,6 +169,7 @@ impl Block {
             ints,
             audit,
             frames,
+            derived: None,
         };
         block.oldest = block.chunk(block.ints[0]).get(0)?;
         block.newest = block.chunk(block.ints[0]).get(rows - 1)?;
@@ -502,6 +205,9 @@ impl Block {
     }
 
     pub(crate) fn text_chunk(&self, column: TextColumn) -> ChunkRef<'_> {
+        if let Some(chunk) = self.derived_chunk(column as u8) {
+            return chunk;
+        }
         self.chunk(self.texts[column as usize])
     }
 
@@ -512,8 +218,14 @@ impl Block {
             IntColumn::Id => 2,
             IntColumn::Flags => 3,
             IntColumn::Rank => 4,
+            IntColumn::RawBytes => 5,
             IntColumn::StoredTime => unreachable!("rows of a block share one stored time"),
         }
+    }
+
+    fn int_chunk(&self, column: IntColumn) -> ChunkRef<'_> {
+        self.derived_chunk(column as u8)
+            .unwrap_or_else(|| self.chunk(self.ints[Self::int_index(column)]))
     }
 
     /// Numbers of a column. `Id` and `StoredTime` are given as in a segment; `Rank` is the place
@@ -524,8 +236,7 @@ impl Block {
             out.resize(self.rows, self.stored_time);
             return Ok(());
         }
-        self.chunk(self.ints[Self::int_index(column)])
-            .decode(self.rows, out)?;
+        self.int_chunk(column).decode(self.rows, out)?;
         if column == IntColumn::Id {
             out.iter_mut().for_each(|arrival| *arrival += self.first_id);
         }
@@ -534,7 +245,7 @@ impl Block {
 
     /// One number of a column other than `StoredTime`, as [`Block::ints`] gives it.
     pub(crate) fn int(&self, column: IntColumn, row: usize) -> Result<i64> {
-        let value = self.chunk(self.ints[Self::int_index(column)]).get(row)?;
+        let value = self.int_chunk(column).get(row)?;
         Ok(if column == IntColumn::Id {
             value + self.first_id
         } else {
@@ -572,11 +283,25 @@ impl Block {
     }
 
     pub(crate) fn strings(&self, column: TextColumn) -> usize {
+        if let Some(strings) = self
+            .derived
+            .as_ref()
+            .and_then(|facts| facts.strings(column))
+        {
+            return strings.len();
+        }
         self.strings[column as usize].len() - 1
     }
 
     /// The string with an id (from 1).
     pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
+        if let Some(strings) = self
+            .derived
+            .as_ref()
+            .and_then(|facts| facts.strings(column))
+        {
+            return facts::string(strings, id);
+        }
         let ends = &self.strings[column as usize];
         let index = id as usize;
         if index == 0 || index >= ends.len() {

@@ -1,17 +1,19 @@
 //! The bodies of a new segment: bucket by bucket, clustered and compressed, or taken over.
 
+use super::block::Frame;
 use super::bodies::{self, BodyAt, Division};
 use super::codec::put_varint;
 use super::layout::IntColumn;
+use super::lean;
 use super::order::{Columns, Order};
 use super::part::Part;
-use super::sealed::{Piece, Sealed};
+use super::sealed::{Lengths, Piece, Sealed};
 use super::segfile::{NumberChunks, SegmentFile};
 use crate::limits;
 use crate::store::{Result, StoreError};
 
-/// Writes all bodies and where each row's body stands; how many blocks there are. The text columns
-/// are in the file already.
+/// Writes all bodies and where each row's body stands; how many blocks there are, and how long the
+/// events are, which is for the caller to write. The text columns are in the file already.
 pub(crate) fn put_bodies(
     file: &mut SegmentFile,
     parts: &[Part],
@@ -19,7 +21,7 @@ pub(crate) fn put_bodies(
     user_classes: &[u8],
     level: i32,
     pause: &dyn Fn() -> Result<()>,
-) -> Result<u32> {
+) -> Result<(u32, Lengths)> {
     let division = Division::new(parts, order, level);
     let mut blocks = BodyBlocks::new(level)?;
     let mut taken: Vec<(u32, usize)> = (0..parts.len())
@@ -47,7 +49,8 @@ pub(crate) fn put_bodies(
         });
         if bucket.rows.len() == division.bucket_rows {
             let first_rank = (division.taken_rows + new_ranks.len()) as u32;
-            file.holds(order.bytes() + new_ranks.capacity() * 4 + bucket.rows.len() * 48);
+            let held = order.bytes() + new_ranks.capacity() * 4 + blocks.event_lengths.bytes();
+            file.holds(held + bucket.rows.len() * 48);
             let ranks = bucket.put(file, parts, (order.len(), user_classes), &mut blocks, pause)?;
             new_ranks.extend(ranks.into_iter().map(|rank| first_rank + rank));
         }
@@ -67,7 +70,7 @@ pub(crate) fn put_bodies(
         chunks.push(file, rank)?;
     }
     chunks.finish(file)?;
-    Ok(blocks.count)
+    Ok((blocks.count, blocks.event_lengths))
 }
 
 /// Rows that are clustered among themselves.
@@ -119,6 +122,7 @@ struct BodyBlocks {
     events: u32,
     lengths: Vec<u8>,
     bodies: Vec<u8>,
+    event_lengths: Lengths,
 }
 
 impl BodyBlocks {
@@ -132,6 +136,7 @@ impl BodyBlocks {
             events: 0,
             lengths: Vec::new(),
             bodies: Vec::new(),
+            event_lengths: Lengths::default(),
         })
     }
 
@@ -141,6 +146,8 @@ impl BodyBlocks {
         if full {
             self.flush(file)?;
         }
+        self.event_lengths
+            .push(lean::restored_length(body) as u32)?;
         put_varint(&mut self.lengths, body.len() as u64);
         self.bodies.extend_from_slice(body);
         self.events += 1;
@@ -175,6 +182,20 @@ impl BodyBlocks {
             pause()?;
             let compressed = sealed.compressed_frame(number)?;
             self.put(file, at.events, at.size, &compressed)?;
+            if !sealed.stores_facts() {
+                let frame = Frame::unpack(&compressed, at.events as usize, at.size as usize)?;
+                for index in 0..frame.len() {
+                    let length = lean::restored_length(frame.body(index)?);
+                    self.event_lengths.push(length as u32)?;
+                }
+            }
+        }
+        if sealed.stores_facts() {
+            sealed.each_lengths(&mut |lengths| {
+                lengths
+                    .iter()
+                    .try_for_each(|&length| self.event_lengths.push(length))
+            })?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::keys::{self, ContentKeys};
 use super::layout::{self, AUDIT_COLUMN, IntColumn, TextColumn};
 use super::order::{Columns, Order};
 use super::part::Part;
+use super::rollupwriter;
 use super::rowlists::RowLists;
 use super::sealed::{AUDIT_ROWS_PER_PIECE, Header, Piece, audit_prefix};
 use super::segfile::{NumberChunks, SegmentFile, StringPieces};
@@ -121,6 +122,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
         siblings: plan.siblings,
         replaces: plan.replaces,
         zstd_level: plan.zstd_level,
+        facts: layout::FACTS_VERSION,
         ..Header::default()
     };
     // In order of ids, so that SQLite appends and fills its pages.
@@ -138,8 +140,10 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     }
     (plan.pause)()?;
     put_numbers(&mut file, parts, order, &mut header)?;
+    rollupwriter::put_rollups(&mut file, &mut header, plan.pause)?;
     keys::put_keys(&mut file, parts, plan.keys, order.len())?;
-    header.bodies = bodyblocks::put_bodies(
+    let lengths;
+    (header.bodies, lengths) = bodyblocks::put_bodies(
         &mut file,
         parts,
         order,
@@ -149,6 +153,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     )?;
     (plan.pause)()?;
     put_audit_ids(&mut file, parts, order)?;
+    lengths.put(&mut file)?;
 
     header.components = std::mem::take(&mut file.components);
     let bytes = serde_json::to_vec(&header).map_err(|error| StoreError::Io(error.to_string()))?;
@@ -228,6 +233,9 @@ fn put_text(
 
     let mut ids = Columns::ids(parts, column);
     let mut chunks = NumberChunks::new("text columns", column as u8);
+    if column.fact().is_some() {
+        chunks = chunks.mostly_zero();
+    }
     let mut lists = RowLists::new(column, dictionary.strings, order.len());
     for (row, at) in order.iter().enumerate() {
         let id = dictionary.id(at.part, ids.get(at)?)?;

@@ -1,10 +1,14 @@
-//! Columns that are only in an event's bytes: read from there by the same normaliser that took the
+//! Columns that are only in an event's bytes, or that an older file does not hold: read by the same normaliser that took the
 //! event in.
 
-use crate::model::column::Column;
+use super::facts;
+use super::layout::{Origin, origin};
+use super::predicate;
+use crate::model::column::{Column, Kind};
 use crate::model::json::body_problem;
 use crate::model::normalise::normalise;
 use crate::model::value::Value;
+use crate::store::filter::{Term, Test};
 
 /// The value of a column from the exact bytes of an event.
 pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
@@ -14,6 +18,7 @@ pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
             use sha2::{Digest, Sha256};
             return Value::text(super::build::hex(&Sha256::digest(raw)));
         }
+        Column::RawBytes => return Value::Int(raw.len() as i64),
         _ => {}
     }
     // What is stored was an event when it came in; its cluster does not matter for these fields.
@@ -32,10 +37,34 @@ pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
         Column::Annotations => json(event.annotations.as_deref()),
         Column::UserExtra => json(event.user_extra.as_deref()),
         Column::ObjectUid => event.object_uid.as_deref().map_or(Value::Null, Value::text),
-        _ => Value::Null,
+        Column::Deprecated => Value::Int(i64::from(event.deprecated)),
+        _ => match origin(column) {
+            Origin::Text(text) if column.kind() == Kind::Json => json(facts::text(&event, text)),
+            Origin::Text(text) => facts::text(&event, text).map_or(Value::Null, Value::text),
+            _ => Value::Null,
+        },
     }
 }
 
 fn json(text: Option<&str>) -> Value {
     text.map_or(Value::Null, |text| Value::Json(text.into()))
+}
+
+/// A test on an event's bytes, without its negation.
+pub(crate) fn matches(term: &Term, raw: &[u8]) -> bool {
+    match &term.test {
+        Test::Contains { any } => any
+            .iter()
+            .any(|needle| memchr::memmem::find(raw, needle).is_some()),
+        Test::Text { column, any } => match self::column(*column, raw) {
+            Value::Text(text) | Value::Json(text) => predicate::text_matches(*column, &text, any),
+            _ => false,
+        },
+        Test::Number { column, any } => match self::column(*column, raw) {
+            Value::Int(value) => predicate::in_any(value, any),
+            _ => false,
+        },
+        Test::Absent { column } => matches!(self::column(*column, raw), Value::Null),
+        Test::Resource { .. } => false,
+    }
 }

@@ -79,6 +79,16 @@ pub(crate) struct Chunk {
     pub(crate) data: Vec<u8>,
 }
 
+impl Chunk {
+    pub(crate) fn as_ref(&self) -> ChunkRef<'_> {
+        ChunkRef {
+            base: self.base,
+            width: self.width,
+            data: &self.data,
+        }
+    }
+}
+
 /// Encodes numbers as a chunk of the least width.
 pub(crate) fn encode_chunk(values: &[i64]) -> Chunk {
     let (mut low, mut high) = (i64::MAX, i64::MIN);
@@ -119,6 +129,62 @@ pub(crate) fn encode_chunk(values: &[i64]) -> Chunk {
 /// Bytes that so many values of a width take.
 pub(crate) fn chunk_bytes(rows: usize, width: u8) -> usize {
     (rows * width as usize).div_ceil(2)
+}
+
+/// A width with this bit (audit ids are 32 digits wide) is that of a sparse chunk: one bit per row
+/// that says whether it has a value, then the values of those rows, an even number of digits each;
+/// the others are 0.
+const SPARSE: u8 = 64;
+
+/// Encodes numbers of which most may be 0.
+pub(crate) fn encode_sparse(values: &[i64]) -> Chunk {
+    let dense = encode_chunk(values);
+    let there: Vec<i64> = values.iter().copied().filter(|&value| value != 0).collect();
+    let most = there.iter().fold(0, |most, &value| most | value as u64);
+    let width = (64 - most.leading_zeros()).div_ceil(8) as usize;
+    if values.len().div_ceil(8) + there.len() * width >= dense.data.len() {
+        return dense;
+    }
+    let mut data = vec![0; values.len().div_ceil(8)];
+    for (row, _) in values.iter().enumerate().filter(|(_, value)| **value != 0) {
+        data[row / 8] |= 1 << (row % 8);
+    }
+    for value in there {
+        data.extend_from_slice(&value.to_be_bytes()[8 - width..]);
+    }
+    Chunk {
+        base: 0,
+        width: SPARSE | (2 * width as u8),
+        data,
+    }
+}
+
+/// The numbers of a sparse chunk as a plain one; `None` if it is plain already.
+pub(crate) fn expand_sparse(width: i64, data: &[u8], rows: usize) -> Result<Option<Chunk>> {
+    if width & i64::from(SPARSE) == 0 {
+        return Ok(None);
+    }
+    let digits = (width ^ i64::from(SPARSE)) as usize;
+    let wrong = || damaged("a sparse column chunk has the wrong size");
+    if !(1..=16).contains(&digits) || !digits.is_multiple_of(2) {
+        return Err(wrong());
+    }
+    let width = digits / 2;
+    let (bits, packed) = data.split_at_checked(rows.div_ceil(8)).ok_or_else(wrong)?;
+    let mut packed = packed.chunks_exact(width);
+    let mut plain = vec![0; rows * width];
+    for row in (0..rows).filter(|row| bits[row / 8] >> (row % 8) & 1 != 0) {
+        let value = packed.next().ok_or_else(wrong)?;
+        plain[row * width..][..width].copy_from_slice(value);
+    }
+    if packed.next().is_some() || !packed.remainder().is_empty() {
+        return Err(wrong());
+    }
+    Ok(Some(Chunk {
+        base: 0,
+        width: digits as u8,
+        data: plain,
+    }))
 }
 
 /// A chunk's bytes where they stand.
@@ -254,6 +320,21 @@ mod tests {
                 prop_assert_eq!(ids[row], value as u32);
             }
             prop_assert!(reference.get(values.len() + 1).is_err() || chunk.width == 0);
+        }
+
+        #[test]
+        fn sparse_chunks_round_trip(values in prop::collection::vec(prop_oneof![9 => Just(0), 1 => 1i64..100_000], 0..300), cut: prop::sample::Index) {
+            let chunk = encode_sparse(&values);
+            let expanded = expand_sparse(i64::from(chunk.width), &chunk.data, values.len()).unwrap();
+            let plain = expanded.as_ref().unwrap_or(&chunk);
+            let reference = ChunkRef { base: plain.base, width: plain.width, data: &plain.data };
+            let mut decoded = Vec::new();
+            reference.decode(values.len(), &mut decoded).unwrap();
+            prop_assert_eq!(&decoded, &values);
+            if expanded.is_some() {
+                let short = &chunk.data[..cut.index(chunk.data.len())];
+                prop_assert!(expand_sparse(i64::from(chunk.width), short, values.len()).is_err());
+            }
         }
 
         #[test]

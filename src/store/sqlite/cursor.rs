@@ -1,5 +1,7 @@
 //! The cursor: matching events of all parts of a snapshot, merged into one order.
 
+mod uris;
+
 use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use super::chunkcache::CachedChunk;
 use super::groups::Groups;
 use super::layout::{self, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
-use super::partscan::{self, Direction, PartScan, UriColumns};
+use super::partscan::{self, Direction, PartScan};
 use super::predicate;
 use super::rowbatch::Batch;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
@@ -179,7 +181,11 @@ impl Cursor {
         };
         let opened = part
             .open(&self.snapshot.shared, &mut self.work)
-            .and_then(|part| PartScan::new(part, &self.filter, direction, &self.snapshot.deriver));
+            .and_then(|part| {
+                let deriver = &self.snapshot.deriver;
+                let (budget, work) = (&self.budget, &mut self.work);
+                PartScan::new(part, &self.filter, direction, deriver, budget, work)
+            });
         match opened {
             Ok(scan) => Ok(scan.map(|scan| {
                 self.work.parts_indexed += u64::from(scan.indexed());
@@ -308,7 +314,12 @@ impl Cursor {
             .ok_or_else(|| StoreError::BadRequest("there is no current row".into()))?;
         let stream = &mut self.streams[current];
         let row = stream.row();
-        match origin(column) {
+        let from = match origin(column) {
+            // Read from the rows that are asked for, until somebody needs those of all rows.
+            _ if layout::is_fact(column) && !stream.scan.part.has_facts() => Origin::Bytes,
+            from => from,
+        };
+        match from {
             Origin::Text(text) => {
                 let id = stream.id(text, row)?;
                 if id == 0 {
@@ -347,16 +358,8 @@ impl Cursor {
                     .derive(derivation, stream.scan.part.string(text, id)?);
                 self.scratch = derived.map_or(Value::Null, Value::text);
             }
-            Origin::RequestUri | Origin::Path => {
-                let uri = stream.uri(row)?;
-                let path_only = column == Column::Path;
-                self.scratch = uri.map_or(Value::Null, |uri| {
-                    Value::text(if path_only {
-                        partscan::path_of(uri)
-                    } else {
-                        uri
-                    })
-                });
+            Origin::RequestUri | Origin::Path | Origin::Command => {
+                self.scratch = stream.of_uri(column, row)?;
             }
             Origin::AuditId => {
                 let odd = stream.id(TextColumn::OddAuditId, row)?;
@@ -368,6 +371,7 @@ impl Cursor {
             | Origin::ReceivedTime
             | Origin::StoredTime
             | Origin::LatencyUs
+            | Origin::RawBytes
             | Origin::Flag(_) => {
                 let (first, second) = predicate::number_sources(column);
                 let first = stream.number(first, row)?;
@@ -390,6 +394,7 @@ impl Cursor {
         Ok(match &self.scratch {
             Value::Text(text) | Value::Json(text) => Cell::Text(text),
             Value::Bytes(bytes) => Cell::Bytes(bytes),
+            Value::Int(value) => Cell::Int(*value),
             _ => Cell::Null,
         })
     }
@@ -534,15 +539,6 @@ impl Stream {
             Part::Block(block, _) => Ok(block.audit_key(row as usize)),
             Part::Sealed(sealed) => sealed.audit_key(row),
         }
-    }
-
-    fn uri(&mut self, row: u32) -> Result<Option<&str>> {
-        let mut ids = [0; UriColumns::ORDER.len()];
-        for (column, id) in UriColumns::ORDER.into_iter().zip(&mut ids) {
-            *id = self.id(column, row)?;
-        }
-        let there = UriColumns::restore_from(&self.scan.part, ids, &mut self.uri)?;
-        Ok(there.then_some(self.uri.as_str()))
     }
 
     /// The exact bytes of a row; the rows that come next are read along with it, more and more of

@@ -47,8 +47,9 @@ pub(crate) fn merge(
     let mut sealed = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
-            Part::Sealed(part) => sealed.push(&**part),
-            Part::Block(..) => {
+            Part::Sealed(part) if part.stores(column) => sealed.push(&**part),
+            // What was derived has its strings in order of appearance too.
+            _ => {
                 merge_unsorted(parts, column, &mut dictionary, sink)?;
                 return Ok(dictionary);
             }

@@ -14,10 +14,9 @@ use super::open;
 use super::scan::Snapshot;
 use super::state::Shared;
 use super::writer::{Message, Writer};
-use crate::model::column::Column;
 use crate::store::{
-    Answer, Batch, Budget, EventQuery, OpenOptions, Pruned, Quarantined, Result, RowSink, Sealed,
-    SqlQuery, SqlSink, Stats, Store, StoreError,
+    Answer, Batch, Budget, CountQuery, EventQuery, OpenOptions, Pruned, Quarantined, Resealed,
+    Result, RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
 };
 
 /// Batches that may wait for the writer before their senders do.
@@ -114,14 +113,8 @@ impl Store for Engine {
         super::listing::events(&self.snapshot(), query, budget, sink)
     }
 
-    fn top(
-        &self,
-        column: Column,
-        query: &EventQuery,
-        budget: &Budget,
-        sink: RowSink<'_>,
-    ) -> Result<Answer> {
-        super::listing::top(&self.snapshot(), column, query, budget, sink)
+    fn count(&self, query: &CountQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer> {
+        super::count::count(&self.snapshot(), query, budget, sink)
     }
 
     fn sql(&self, query: &SqlQuery, budget: &Budget, sink: &mut dyn SqlSink) -> Result<Answer> {
@@ -168,6 +161,11 @@ impl Store for Engine {
 
     fn seal(&self, merge: bool) -> Result<Sealed> {
         maintenance::seal_now(&self.shared, self.writer()?, merge)
+    }
+
+    fn reseal(&self) -> Result<Resealed> {
+        self.writer()?;
+        maintenance::reseal(&self.shared)
     }
 
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
+use super::facts;
 use super::layout::{IntColumn, Origin, TextColumn, decode_latency, origin};
 use super::part::Part;
-use super::predicate;
 use super::scan::{ScanOrder, Seen, Snapshot};
 use crate::limits;
 use crate::model::column::Column;
+use crate::model::json::texts;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::{Budget, Result, StoreError, Work};
@@ -170,6 +171,9 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
     for part in parts {
         budget.check()?;
         let part = part.open(&snapshot.shared, &mut work)?;
+        if text.fact().is_some() {
+            facts::ensure(&part, budget, &mut work)?;
+        }
         let times = all_ints(&part, IntColumn::Time)?;
         let counts = counts(&part, text)?;
         let mut add = |value: &str, (count, first, last): (u64, u32, u32)| {
@@ -189,10 +193,12 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
             }
         };
         part.each_string(text, &mut |id, value| {
-            if text == TextColumn::SourceIps {
-                predicate::addresses(value)
-                    .iter()
-                    .for_each(|address| add(address, counts[id as usize]));
+            if column.is_list() {
+                let mut elements = texts(value);
+                elements.sort_unstable();
+                elements.dedup();
+                let counts = counts[id as usize];
+                elements.iter().for_each(|element| add(element, counts));
             } else {
                 add(value, counts[id as usize]);
             }
@@ -223,7 +229,7 @@ pub(crate) fn all_ints(part: &Part, column: IntColumn) -> Result<Vec<i64>> {
 pub(crate) fn counts(part: &Part, column: TextColumn) -> Result<Vec<(u64, u32, u32)>> {
     let mut counts = vec![(0u64, 0u32, 0u32); part.strings(column) as usize + 1];
     match part {
-        Part::Sealed(sealed) => {
+        Part::Sealed(sealed) if sealed.stores(column) => {
             let mut present = 0;
             sealed.postings(column, 1, false, &mut |id, posting| {
                 if let Some(slot) = counts.get_mut(id as usize) {
@@ -234,17 +240,20 @@ pub(crate) fn counts(part: &Part, column: TextColumn) -> Result<Vec<(u64, u32, u
             })?;
             counts[0].0 = u64::from(sealed.header.rows) - present;
         }
-        Part::Block(block, _) => {
-            let mut ids = Vec::new();
-            part.ids(column, 0, &mut ids)?;
-            for (row, &id) in ids.iter().enumerate() {
-                if block.dead.binary_search(&(row as u32)).is_err() {
-                    let slot = &mut counts[id as usize];
-                    if slot.0 == 0 {
-                        slot.1 = row as u32;
+        _ => {
+            let (mut ids, mut row) = (Vec::new(), 0);
+            for chunk in 0..part.chunks() {
+                part.ids(column, chunk, &mut ids)?;
+                for &id in &ids {
+                    if part.dead().binary_search(&row).is_err() {
+                        let slot = &mut counts[id as usize];
+                        if slot.0 == 0 {
+                            slot.1 = row;
+                        }
+                        slot.0 += 1;
+                        slot.2 = row;
                     }
-                    slot.0 += 1;
-                    slot.2 = row as u32;
+                    row += 1;
                 }
             }
         }

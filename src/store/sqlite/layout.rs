@@ -57,6 +57,30 @@ text_columns! {
     TimeQuality 26 "time_quality" false,
     BodyQuality 27 "body_quality" false,
     OddAuditId 28 "odd_audit_id" false,
+    Images 29 "images" true,
+    PodSecurity 30 "pod_security" true,
+    RoleRef 31 "role_ref" true,
+    Subjects 32 "subjects" true,
+    Owner 33 "owner" true,
+    CredentialId 34 "credential_id" false,
+    IssuedCredentialId 35 "issued_credential_id" true,
+}
+
+/// The version of the facts that are read from events' bytes into columns of their own. A segment
+/// of an older version has them derived from its events' bytes.
+pub(crate) const FACTS_VERSION: u32 = 1;
+
+/// Text columns of a file without facts; those after them are facts.
+pub(crate) const PLAIN_TEXT_COLUMNS: usize = TextColumn::Images as usize;
+
+/// Text columns that are facts.
+pub(crate) const FACT_COLUMNS: usize = TEXT_COLUMNS - PLAIN_TEXT_COLUMNS;
+
+impl TextColumn {
+    /// The place among the facts of a column that is one.
+    pub(crate) const fn fact(self) -> Option<usize> {
+        (self as usize).checked_sub(PLAIN_TEXT_COLUMNS)
+    }
 }
 
 /// How many text columns there are.
@@ -74,14 +98,17 @@ pub(crate) enum IntColumn {
     StoredTime = 66,
     /// In a block: the order of arrival. In a segment: the event's id.
     Id = 67,
-    /// Bits: 1 dry run, 2 truncated.
+    /// Bits: 1 dry run, 2 truncated, 4 deprecated.
     Flags = 68,
     /// Where the body stands in the clustered order of bodies.
     Rank = 69,
+    /// Bytes of the event as received. In a segment kept in the order of ranks, packed.
+    RawBytes = 70,
 }
 
 impl IntColumn {
-    pub(crate) const ALL: &'static [IntColumn] = &[
+    /// Those that a segment keeps as chunks.
+    pub(crate) const CHUNKED: &'static [IntColumn] = &[
         IntColumn::Time,
         IntColumn::Latency,
         IntColumn::StoredTime,
@@ -97,6 +124,8 @@ pub(crate) const AUDIT_COLUMN: u8 = 80;
 
 pub(crate) const FLAG_DRY_RUN: i64 = 1;
 pub(crate) const FLAG_TRUNCATED: i64 = 2;
+/// A fact: only a segment that holds facts has it right.
+pub(crate) const FLAG_DEPRECATED: i64 = 4;
 
 /// How a column of `events` comes about from what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +140,9 @@ pub(crate) enum Origin {
     RequestUri,
     /// The request URI up to its query.
     Path,
+    /// The command parameters of the request URI.
+    Command,
+    RawBytes,
     AuditId,
     Id,
     Time,
@@ -177,6 +209,16 @@ pub(crate) const fn origin(column: Column) -> Origin {
         Column::LatencyUs => Origin::LatencyUs,
         Column::BodyQuality => Origin::Text(T::BodyQuality),
         Column::Truncated => Origin::Flag(FLAG_TRUNCATED),
+        Column::Images => Origin::Text(T::Images),
+        Column::PodSecurity => Origin::Text(T::PodSecurity),
+        Column::RoleRef => Origin::Text(T::RoleRef),
+        Column::Subjects => Origin::Text(T::Subjects),
+        Column::Owner => Origin::Text(T::Owner),
+        Column::CredentialId => Origin::Text(T::CredentialId),
+        Column::IssuedCredentialId => Origin::Text(T::IssuedCredentialId),
+        Column::Command => Origin::Command,
+        Column::Deprecated => Origin::Flag(FLAG_DEPRECATED),
+        Column::RawBytes => Origin::RawBytes,
         Column::UserExtra
         | Column::ObjectUid
         | Column::Annotations
@@ -184,6 +226,16 @@ pub(crate) const fn origin(column: Column) -> Origin {
         | Column::ResponseObject
         | Column::Raw
         | Column::Sha256 => Origin::Bytes,
+    }
+}
+
+/// Whether a column is a fact, which older segments do not hold.
+pub(crate) const fn is_fact(column: Column) -> bool {
+    match origin(column) {
+        Origin::Text(text) => text.fact().is_some(),
+        Origin::Flag(flag) => flag == FLAG_DEPRECATED,
+        Origin::RawBytes => true,
+        _ => false,
     }
 }
 

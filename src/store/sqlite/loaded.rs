@@ -54,7 +54,8 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Loaded> {
             previous += reader.varint()? as u32;
             dead_rows.push(previous);
         }
-        let block = Block::parse(first_id, stored_time, dead_rows, data)?;
+        let mut block = Block::parse(first_id, stored_time, dead_rows, data)?;
+        block.derive_facts(bodies)?;
         if keys.len() != block.rows * 16 {
             return Err(damaged("a block has the wrong number of keys"));
         }

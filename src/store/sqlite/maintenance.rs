@@ -13,7 +13,7 @@ use super::seal;
 use super::state::{Shared, State};
 use super::writer::Message;
 use crate::model::time;
-use crate::store::{Pruned, Result, Sealed, StoreError};
+use crate::store::{Pruned, Resealed, Result, Sealed, StoreError};
 
 /// Ingest counts as idle when no batch was committed for this long.
 const IDLE: Duration = Duration::from_secs(3);
@@ -137,6 +137,47 @@ pub(crate) fn seal_now(
             .filter(|meta| is_new(&meta.name))
             .count() as u64,
     })
+}
+
+/// Rewrites the sealed segments that hold older facts than the present ones, one by one.
+pub(crate) fn reseal(shared: &Shared) -> Result<Resealed> {
+    let mut resealed = Resealed::default();
+    let mut failure = None;
+    let mut seen = HashSet::new();
+    loop {
+        // Sealing and merging go on between two segments.
+        let _turn = shared
+            .maintenance
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state = shared.state();
+        let next = state.sealed.iter().find(|meta| !seen.contains(&meta.name));
+        let Some(meta) = next.cloned() else {
+            drop(state);
+            shared.sweep()?;
+            return failure.map_or(Ok(resealed), Err);
+        };
+        drop(state);
+        seen.insert(meta.name.clone());
+        let rewritten = shared.open_apart(&meta).and_then(|sealed| {
+            if sealed.stores_facts() {
+                return Ok(false);
+            }
+            drop(sealed);
+            merge::rewrite(shared, std::slice::from_ref(&meta), None).map(|_| true)
+        });
+        match rewritten {
+            Ok(true) => {
+                resealed.events += meta.events;
+                resealed.segments += 1;
+                tracing::info!(segment = meta.name, events = meta.events, "resealed");
+            }
+            Ok(false) => {}
+            // It costs only itself: the others are resealed all the same.
+            Err(error @ StoreError::Damaged(_)) => failure = failure.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn rotate(writer: &SyncSender<Message>) -> Result<()> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::build::{self, Plan};
 use super::catalog::SegmentMeta;
+use super::facts;
 use super::keys::ContentKeys;
 use super::layout::TextColumn;
 use super::order::{Columns, Order, RowAt};
@@ -13,7 +14,7 @@ use super::part::Part;
 use super::seal::{self, meta_of, month_of, sealed_name};
 use super::state::Shared;
 use crate::limits;
-use crate::store::{Result, StoreError};
+use crate::store::{Budget, Result, StoreError, Work};
 
 /// Segments that one merge takes at most.
 const MERGED_SEGMENTS_MAX: usize = 32;
@@ -98,7 +99,9 @@ pub(crate) fn rewrite(
     let mut parts = Vec::with_capacity(inputs.len());
     for meta in inputs {
         // Opened apart from what queries share: a merge reads everything once and keeps nothing.
-        parts.push(Part::Sealed(Arc::new(shared.open_apart(meta)?)));
+        let part = Part::Sealed(Arc::new(shared.open_apart(meta)?));
+        facts::ensure(&part, &Budget::new(None), &mut Work::default())?;
+        parts.push(part);
     }
     let order = Order::merged(&parts, from)?;
     let total: u64 = inputs.iter().map(|meta| meta.events).sum();

@@ -158,7 +158,7 @@ impl<'a, T: Copy> Columns<'a, T> {
 impl<'a> Columns<'a, i64> {
     pub(crate) fn ints(parts: &'a [Part], column: IntColumn) -> Columns<'a, i64> {
         Columns::new(parts, column as u8, |part, number, chunk, out| {
-            let column = IntColumn::ALL
+            let column = IntColumn::CHUNKED
                 .iter()
                 .find(|column| **column as u8 == number);
             part.ints(*column.expect("it is one"), chunk, out)

@@ -65,6 +65,14 @@ impl Part {
         }
     }
 
+    /// Whether facts can be read from columns.
+    pub(crate) fn has_facts(&self) -> bool {
+        match self {
+            Part::Block(..) => true,
+            Part::Sealed(sealed) => sealed.has_facts(),
+        }
+    }
+
     /// Rows that are not events: later copies of events stored before.
     pub(crate) fn dead(&self) -> &[u32] {
         match self {
@@ -117,7 +125,7 @@ impl Part {
     pub(crate) fn strings(&self, column: TextColumn) -> u32 {
         match self {
             Part::Block(block, _) => block.strings(column) as u32,
-            Part::Sealed(sealed) => sealed.header.strings[column as usize],
+            Part::Sealed(sealed) => sealed.strings(column),
         }
     }
 
@@ -144,6 +152,15 @@ impl Part {
             }
             Part::Sealed(sealed) => {
                 let mut id = 0;
+                if let Some(strings) = sealed.derived_strings(column)? {
+                    for text in strings {
+                        id += 1;
+                        if sink(id, text).is_break() {
+                            break;
+                        }
+                    }
+                    return Ok(());
+                }
                 for number in 0..self.strings(column).div_ceil(STRINGS_PER_PIECE) {
                     for text in sealed.strings_piece(column, number)?.iter() {
                         id += 1;
@@ -288,16 +305,11 @@ impl Part {
     /// What goes back into a row's lean body.
     pub(crate) fn fields(&self, row: u32) -> Result<Fields> {
         match self {
-            Part::Block(block, _) => {
-                let row = row as usize;
-                let time = block.int(IntColumn::Time, row)?;
-                let latency = block.int(IntColumn::Latency, row)?;
-                Ok(fields(block.audit_key(row), time, latency))
-            }
+            Part::Block(block, _) => block.fields(row as usize),
             Part::Sealed(sealed) => {
                 let time = sealed.int(IntColumn::Time, row)?;
                 let latency = sealed.int(IntColumn::Latency, row)?;
-                Ok(fields(sealed.audit_key(row)?, time, latency))
+                Ok(Fields::new(sealed.audit_key(row)?, time, latency))
             }
         }
     }
@@ -334,15 +346,5 @@ impl Part {
         self.ints(IntColumn::Time, chunk, &mut times)?;
         let offset = times.partition_point(|&time| time < instant);
         Ok(chunk * limits::CHUNK_ROWS as u32 + offset as u32)
-    }
-}
-
-fn fields(audit_key: [u8; 16], time: i64, latency: i64) -> Fields {
-    let received_time =
-        super::layout::decode_latency(latency).map(|latency| time.wrapping_sub(latency));
-    Fields {
-        audit_key,
-        time,
-        received_time,
     }
 }

@@ -1,12 +1,13 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
 use super::contains::{self, Needles};
-use super::layout::{IntColumn, TextColumn};
+use super::facts;
+use super::idset::IdSet;
+use super::layout::{self, IntColumn, TextColumn};
 use super::part::Part;
 use super::predicate::{self, Compiled, Deriver, Predicate};
-use super::uri;
+use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
-use crate::model::value::Value;
 use crate::store::filter::{Filter, Term, Test};
 use crate::store::{Budget, Result, Work};
 
@@ -28,6 +29,20 @@ const INTERSECTED_MAX: u64 = 32;
 
 /// Rows of a chunk below which single values are looked up instead of decoding the whole chunk.
 const LOOKED_UP_ROWS: usize = 64;
+
+/// Rows whose facts are read from their bytes one by one, where columns do not hold them; for more
+/// rows those of the whole part are derived at once.
+const READ_ROWS_MAX: usize = 2048;
+
+/// Whether a term is about a fact.
+fn of_fact(term: &Term) -> bool {
+    match &term.test {
+        Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
+            layout::is_fact(*column)
+        }
+        _ => false,
+    }
+}
 
 /// A scan of one part.
 pub(crate) struct PartScan {
@@ -56,15 +71,28 @@ impl PartScan {
         filter: &Filter,
         direction: Direction,
         deriver: &Deriver,
+        budget: &Budget,
+        work: &mut Work,
     ) -> Result<Option<PartScan>> {
         let (low, high) = part.rows_between(filter.since, filter.until)?;
         if low == high {
             return Ok(None);
         }
-        let Compiled::All(predicates) = predicate::compile(filter, &part, deriver)? else {
+        let Compiled::All(mut predicates) = predicate::compile(filter, &part, deriver)? else {
             return Ok(None);
         };
-        let candidates = candidates(&part, &predicates)?;
+        let mut candidates = candidates(&part, &predicates)?;
+        let rows = candidates.as_ref().map_or((high - low) as usize, Vec::len);
+        let needs_facts =
+            |term: &Predicate| matches!(term, Predicate::Bytes(term) if of_fact(term));
+        if rows > READ_ROWS_MAX && !part.has_facts() && predicates.iter().any(needs_facts) {
+            facts::ensure(&part, budget, work)?;
+            let Compiled::All(compiled) = predicate::compile(filter, &part, deriver)? else {
+                return Ok(None);
+            };
+            predicates = compiled;
+            candidates = self::candidates(&part, &predicates)?;
+        }
         let (bytes, predicates): (Vec<_>, Vec<_>) = predicates
             .into_iter()
             .partition(|predicate| matches!(predicate, Predicate::Bytes(_)));
@@ -112,6 +140,18 @@ impl PartScan {
 
     pub(crate) fn direction(&self) -> Direction {
         self.direction
+    }
+
+    /// How many rows it looks at, if row lists say so.
+    pub(crate) fn candidates(&self) -> Option<usize> {
+        self.candidates.as_ref().map(Vec::len)
+    }
+
+    /// What it tests beside the time, if only sets of string ids.
+    pub(crate) fn id_sets(&self) -> Option<Vec<(TextColumn, &IdSet)>> {
+        let sets = self.predicates.iter().map(Predicate::id_set);
+        sets.collect::<Option<_>>()
+            .filter(|_| self.bytes.is_empty())
     }
 
     /// The next matching rows, in the scan's direction; false at the end. May give none and go on.
@@ -264,7 +304,7 @@ impl PartScan {
                 }
             }
             Predicate::Uri {
-                path_only,
+                column,
                 any,
                 absent,
                 negate,
@@ -276,15 +316,20 @@ impl PartScan {
                 let part = &self.part;
                 out.retain(|&row| {
                     let holds = match uris.restore(part, at(row), &mut uri) {
-                        Ok(true) => {
-                            let text = if *path_only {
-                                path_of(&uri)
-                            } else {
-                                uri.as_str()
-                            };
-                            any.iter().any(|pattern| pattern.matches(text))
+                        Ok(there) => {
+                            let subresource = uris.subresource(part, at(row));
+                            let text = subresource.map(|subresource| {
+                                there.then(|| of_uri(*column, &uri, subresource)).flatten()
+                            });
+                            match text {
+                                Ok(Some(text)) => predicate::text_matches(*column, &text, any),
+                                Ok(None) => *absent,
+                                Err(error) => {
+                                    failure = Some(error);
+                                    false
+                                }
+                            }
                         }
-                        Ok(false) => *absent,
                         Err(error) => {
                             failure = Some(error);
                             false
@@ -337,7 +382,7 @@ impl PartScan {
                 work.blocks_read += self.part.raw(rows, &mut |row, raw| {
                     if rest
                         .iter()
-                        .all(|term| raw_matches(term, &raw) != term.negate)
+                        .all(|term| super::bytes::matches(term, &raw) != term.negate)
                     {
                         keep.push(row);
                     }
@@ -352,65 +397,6 @@ impl PartScan {
     }
 }
 
-/// The URI up to its query.
-pub(crate) fn path_of(uri: &str) -> &str {
-    uri.split('?').next().unwrap_or_default()
-}
-
-/// The columns of one chunk that request URIs are made of.
-#[derive(Default)]
-pub(crate) struct UriColumns {
-    columns: [Vec<u32>; 7],
-}
-
-impl UriColumns {
-    pub(crate) const ORDER: [TextColumn; 7] = [
-        TextColumn::RequestUri,
-        TextColumn::ApiGroup,
-        TextColumn::ApiVersion,
-        TextColumn::Resource,
-        TextColumn::Subresource,
-        TextColumn::Namespace,
-        TextColumn::Name,
-    ];
-
-    pub(crate) fn load(&mut self, part: &Part, chunk: u32) -> Result<()> {
-        for (column, ids) in Self::ORDER.into_iter().zip(&mut self.columns) {
-            part.ids(column, chunk, ids)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the URI of the row at an offset of the chunk; false when it has none.
-    pub(crate) fn restore(&self, part: &Part, offset: usize, out: &mut String) -> Result<bool> {
-        let ids = std::array::from_fn(|index| self.columns[index][offset]);
-        UriColumns::restore_from(part, ids, out)
-    }
-
-    /// Writes the URI that the strings with these ids make; false when there is none.
-    pub(crate) fn restore_from(part: &Part, ids: [u32; 7], out: &mut String) -> Result<bool> {
-        let text = |index: usize| -> Result<Option<&str>> {
-            match ids[index] {
-                0 => Ok(None),
-                id => part.string(Self::ORDER[index], id).map(Some),
-            }
-        };
-        let Some(stored) = text(0)? else {
-            return Ok(false);
-        };
-        let object = uri::Object {
-            api_group: text(1)?,
-            api_version: text(2)?,
-            resource: text(3)?,
-            subresource: text(4)?,
-            namespace: text(5)?,
-            name: text(6)?,
-        };
-        uri::restore(stored, &object, out);
-        Ok(true)
-    }
-}
-
 /// The text of an audit id from what is stored.
 pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String> {
     if odd != 0 {
@@ -420,23 +406,6 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
         .iter()
         .map(|&byte| byte as char)
         .collect())
-}
-
-/// A test on an event's bytes, without its negation.
-fn raw_matches(term: &Term, raw: &[u8]) -> bool {
-    match &term.test {
-        Test::Contains { any } => any
-            .iter()
-            .any(|needle| memchr::memmem::find(raw, needle).is_some()),
-        Test::Text { column, any } => match super::bytes::column(*column, raw) {
-            Value::Text(text) | Value::Json(text) => {
-                any.iter().any(|pattern| pattern.matches(&text))
-            }
-            _ => false,
-        },
-        Test::Absent { column } => matches!(super::bytes::column(*column, raw), Value::Null),
-        Test::Resource { .. } | Test::Number { .. } => false,
-    }
 }
 
 /// Rows from the shortest row lists that the predicates allow, if they leave out most rows.
@@ -462,8 +431,12 @@ fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>>
         return Ok(None);
     };
     let mut lists: Vec<(u64, TextColumn, Vec<u32>)> = Vec::new();
-    let mut consider = |column: TextColumn, set: &predicate::IdSet| -> Result<()> {
-        if !column.has_postings() || set.holds(0) || set.count() > CANDIDATE_STRINGS_MAX {
+    let mut consider = |column: TextColumn, set: &IdSet| -> Result<()> {
+        if !column.has_postings()
+            || !sealed.stores(column)
+            || set.holds(0)
+            || set.count() > CANDIDATE_STRINGS_MAX
+        {
             return Ok(());
         }
         let ids: Vec<u32> = set.ids().collect();

@@ -1,60 +1,14 @@
 //! A filter compiled for one part: patterns become sets of string ids, so rows are tested by
 //! numbers only.
 
+use std::borrow::Cow;
+
+use super::idset::IdSet;
 use super::layout::{self, Derivation, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
 use crate::model::column::Column;
 use crate::store::Result;
 use crate::store::filter::{Filter, Pattern, Term, Test};
-
-/// Ids of strings that satisfy a term; bit 0 stands for an absent value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IdSet {
-    bits: Vec<u64>,
-    size: u32,
-}
-
-impl IdSet {
-    fn none(strings: u32) -> IdSet {
-        let size = strings + 1;
-        IdSet {
-            bits: vec![0; (size as usize).div_ceil(64)],
-            size,
-        }
-    }
-
-    fn insert(&mut self, id: u32) {
-        self.bits[id as usize / 64] |= 1 << (id % 64);
-    }
-
-    pub(crate) fn holds(&self, id: u32) -> bool {
-        self.bits
-            .get(id as usize / 64)
-            .is_some_and(|word| word >> (id % 64) & 1 != 0)
-    }
-
-    fn invert(&mut self) {
-        self.bits.iter_mut().for_each(|word| *word = !*word);
-        let used = self.size % 64;
-        if used != 0
-            && let Some(last) = self.bits.last_mut()
-        {
-            *last &= (1 << used) - 1;
-        }
-    }
-
-    pub(crate) fn count(&self) -> u32 {
-        self.bits.iter().map(|word| word.count_ones()).sum()
-    }
-
-    fn is_full(&self) -> bool {
-        self.count() == self.size
-    }
-
-    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.size).filter(|&id| self.holds(id))
-    }
-}
 
 /// A condition on the rows of one part.
 pub(crate) enum Predicate {
@@ -77,15 +31,25 @@ pub(crate) enum Predicate {
         patterns: Vec<Pattern>,
         negate: bool,
     },
-    /// The request URI (or only its path) matches any of the patterns or is absent.
+    /// What a column makes of the request URI matches any of the patterns or is absent.
     Uri {
-        path_only: bool,
+        column: Column,
         any: Vec<Pattern>,
         absent: bool,
         negate: bool,
     },
     /// Something about the event's bytes.
     Bytes(Term),
+}
+
+impl Predicate {
+    /// The column and its ids, if that is all it tests.
+    pub(crate) fn id_set(&self) -> Option<(TextColumn, &IdSet)> {
+        match self {
+            Predicate::Ids(column, set) => Some((*column, set)),
+            _ => None,
+        }
+    }
 }
 
 /// What became of a filter for a part.
@@ -158,8 +122,25 @@ impl Deriver {
 }
 
 /// The addresses of a recorded `sourceIPs` array.
-pub(crate) fn addresses(json: &str) -> Vec<String> {
-    serde_json::from_str(json).unwrap_or_default()
+fn addresses(json: &str) -> Vec<String> {
+    let addresses = crate::model::json::texts(json).into_iter();
+    addresses.map(Cow::into_owned).collect()
+}
+
+/// Whether the value of a column matches any of the patterns; of a list any element does.
+pub(crate) fn text_matches(column: Column, text: &str, any: &[Pattern]) -> bool {
+    let matches = |text: &str| any.iter().any(|pattern| pattern.matches(text));
+    if !column.is_list() {
+        return matches(text);
+    }
+    // Reading a list costs more than finding out that it does not hold the text at all.
+    let may = any.iter().any(|pattern| match pattern {
+        Pattern::Is(wanted) => text.contains(wanted.as_str()) || text.contains('\\'),
+        _ => true,
+    });
+    may && crate::model::json::texts(text)
+        .iter()
+        .any(|element| matches(element))
 }
 
 /// Compiles a filter (without its time range) for a part.
@@ -182,6 +163,15 @@ pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result
 
 fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate> {
     let negate = term.negate;
+    let of_fact = match &term.test {
+        Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
+            layout::is_fact(*column)
+        }
+        _ => false,
+    };
+    if of_fact && !part.has_facts() {
+        return Ok(Predicate::Bytes(term.clone()));
+    }
     Ok(match &term.test {
         Test::Contains { .. } => Predicate::Bytes(term.clone()),
         Test::Resource { any } => {
@@ -236,8 +226,8 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
         }
         Test::Text { column, any } => match origin(*column) {
             Origin::Text(text) => {
-                let mut set = if text == TextColumn::SourceIps {
-                    source_ip_set(part, any)?
+                let mut set = if column.is_list() {
+                    list_set(part, text, *column, any)?
                 } else {
                     id_set(part, text, any, None, deriver)?
                 };
@@ -270,8 +260,8 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 Predicate::EffectiveUser(impersonated, user)
             }
-            Origin::RequestUri | Origin::Path => Predicate::Uri {
-                path_only: *column == Column::Path,
+            Origin::RequestUri | Origin::Path | Origin::Command => Predicate::Uri {
+                column: *column,
                 any: any.clone(),
                 absent: false,
                 negate,
@@ -347,8 +337,8 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 Predicate::EffectiveUser(impersonated, user)
             }
-            Origin::RequestUri | Origin::Path => Predicate::Uri {
-                path_only: false,
+            Origin::RequestUri | Origin::Path | Origin::Command => Predicate::Uri {
+                column: *column,
                 any: Vec::new(),
                 absent: true,
                 negate,
@@ -400,19 +390,11 @@ fn id_set(
     Ok(set)
 }
 
-/// The ids of address lists that hold an address which matches any of the patterns.
-fn source_ip_set(part: &Part, any: &[Pattern]) -> Result<IdSet> {
-    let mut set = IdSet::none(part.strings(TextColumn::SourceIps));
-    part.each_string(TextColumn::SourceIps, &mut |id, json| {
-        let may = any.iter().any(|pattern| match pattern {
-            Pattern::Is(address) => json.contains(address.as_str()),
-            _ => true,
-        });
-        if may
-            && addresses(json)
-                .iter()
-                .any(|address| any.iter().any(|pattern| pattern.matches(address)))
-        {
+/// The ids of lists that hold an element which matches any of the patterns.
+fn list_set(part: &Part, text: TextColumn, column: Column, any: &[Pattern]) -> Result<IdSet> {
+    let mut set = IdSet::none(part.strings(text));
+    part.each_string(text, &mut |id, json| {
+        if text_matches(column, json, any) {
             set.insert(id);
         }
         std::ops::ControlFlow::Continue(())
@@ -443,6 +425,7 @@ pub(crate) fn number_sources(column: Column) -> (IntColumn, Option<IntColumn>) {
         Origin::ReceivedTime => (IntColumn::Time, Some(IntColumn::Latency)),
         Origin::LatencyUs => (IntColumn::Latency, None),
         Origin::Flag(_) => (IntColumn::Flags, None),
+        Origin::RawBytes => (IntColumn::RawBytes, None),
         _ => (IntColumn::Time, None),
     }
 }

@@ -13,7 +13,7 @@ use super::scan::{Snapshot, SystemTable};
 use super::state::Shared;
 use crate::model::time;
 use crate::model::value::Value;
-use crate::store::{Budget, Coverage, EventQuery, Quarantined, Result, Stats, StoreError};
+use crate::store::{Budget, CountQuery, Coverage, Quarantined, Result, Stats, StoreError};
 
 /// Sizes and counts.
 pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
@@ -29,6 +29,7 @@ pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
         sealed_bytes += meta.file_bytes;
         match shared.open_sealed(meta) {
             Ok(sealed) => {
+                stats.outdated += u64::from(!sealed.stores_facts());
                 for (name, bytes) in &sealed.header.components {
                     *components.entry(name.clone()).or_default() += bytes;
                     accounted += bytes;
@@ -63,16 +64,12 @@ pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
         }
         ControlFlow::Continue(())
     };
-    super::listing::top(
-        &snapshot,
-        crate::model::column::Column::Cluster,
-        &EventQuery {
-            skip_damaged: true,
-            ..EventQuery::default()
-        },
-        &Budget::new(None),
-        &mut answer,
-    )?;
+    let query = CountQuery {
+        by: vec![crate::model::column::Column::Cluster],
+        skip_damaged: true,
+        ..CountQuery::default()
+    };
+    super::count::count(&snapshot, &query, &Budget::new(None), &mut answer)?;
     for line in ingest_lines(shared)? {
         stats.received += line.events + line.duplicates;
         stats.duplicates += line.duplicates;

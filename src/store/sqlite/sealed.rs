@@ -1,6 +1,11 @@
 //! A sealed segment: one immutable, self-contained SQLite file, read piece by piece. Every piece
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
+mod held;
+mod lookup;
+
+pub(crate) use held::Lengths;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,10 +17,11 @@ use super::block::Frame;
 use super::chunkcache::{CachedChunk, ChunkCache};
 use super::codec::{self, ChunkRef, Reader};
 use super::database::{self, Access, FileKind, failed};
+use super::facts::{self, Derived};
 use super::frontcode;
-use super::keycode;
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
 use super::postings::{Posting, read_posting};
+use super::rollup;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -32,6 +38,8 @@ pub(crate) enum Piece {
     BodyIndex = 8,
     Body = 9,
     AuditIndex = 10,
+    Lengths = 11,
+    Rollup = 12,
 }
 
 /// The table that holds a kind of piece.
@@ -69,8 +77,20 @@ pub(crate) struct Header {
     pub(crate) strings: Vec<u32>,
     pub(crate) postings: Vec<Vec<u32>>,
     pub(crate) bodies: u32,
+    /// The combinations of string ids that rollups call cells, and the first hour of each piece of each
+    /// rollup. Empty in a segment without rollups.
+    #[serde(default)]
+    pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
+    #[serde(default)]
+    pub(crate) rollups: Vec<Vec<i64>>,
+    /// How many pieces each rollup's totals have.
+    #[serde(default)]
+    pub(crate) totals: Vec<u32>,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
     pub(crate) zstd_level: i32,
+    /// The version of the facts that stand in columns; 0 is without.
+    #[serde(default)]
+    pub(crate) facts: u32,
     /// Bytes per component.
     pub(crate) components: Vec<(String, u64)>,
 }
@@ -98,13 +118,17 @@ pub(crate) struct BodyAt {
 /// An open sealed segment.
 pub(crate) struct Sealed {
     pub(crate) header: Header,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     connection: Mutex<Connection>,
-    strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
+    pub(crate) strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
     key_index: OnceLock<Vec<u8>>,
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
     audit_index: OnceLock<Vec<u8>>,
+    /// Bytes of each event, by rank.
+    lengths: OnceLock<Vec<u32>>,
+    /// What an older file does not hold.
+    derived: OnceLock<Derived>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -151,6 +175,8 @@ impl Sealed {
             filter: OnceLock::new(),
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
+            lengths: OnceLock::new(),
+            derived: OnceLock::new(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -164,6 +190,10 @@ impl Sealed {
 
     /// A chunk for looking up few of its rows.
     pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let derived = !self.stores_facts();
+        if derived && let Some(made) = self.made_chunk(column, chunk)? {
+            return Ok(made);
+        }
         let key = self
             .cache
             .as_ref()
@@ -237,6 +267,9 @@ impl Sealed {
         chunk: u32,
         use_it: impl FnOnce(ChunkRef<'_>) -> Result<T>,
     ) -> Result<T> {
+        if let Some(made) = self.made_chunk(column, chunk)? {
+            return use_it(made.chunk());
+        }
         let connection = self.lock();
         let fails = |error: rusqlite::Error| failed(&self.path, &error);
         let id = piece_id(Piece::Chunk, column, chunk);
@@ -256,10 +289,14 @@ impl Sealed {
         if checksum != chunk_checksum(id, base, width, data) {
             return Err(wrong(&self.path, "a column chunk has a wrong checksum"));
         }
-        use_it(ChunkRef {
-            base,
-            width: width as u8,
-            data,
+        let expanded = codec::expand_sparse(width, data, self.chunk_rows(chunk))?;
+        use_it(match &expanded {
+            Some(plain) => plain.as_ref(),
+            None => ChunkRef {
+                base,
+                width: width as u8,
+                data,
+            },
         })
     }
 
@@ -330,6 +367,9 @@ impl Sealed {
     }
 
     pub(crate) fn string(&self, column: TextColumn, id: u32) -> Result<&str> {
+        if let Some(strings) = self.derived_strings(column)? {
+            return facts::string(strings, id);
+        }
         let index = id
             .checked_sub(1)
             .ok_or_else(|| wrong(&self.path, "string id 0 has no string"))?;
@@ -342,6 +382,10 @@ impl Sealed {
 
     /// The id of a string, if the column has it.
     pub(crate) fn find(&self, column: TextColumn, text: &str) -> Result<Option<u32>> {
+        if let Some(strings) = self.derived_strings(column)? {
+            let found = strings.iter().position(|known| &**known == text);
+            return Ok(found.map(|index| index as u32 + 1));
+        }
         let (mut low, mut high) = (0, self.strings[column as usize].len() as u32);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -398,66 +442,6 @@ impl Sealed {
         found.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))
     }
 
-    /// Whether an event with this content is here.
-    pub(crate) fn holds(&self, key: &[u8; 16]) -> Result<bool> {
-        let filter = self.once(&self.filter, || self.kept_piece(Piece::Filter, 0, 0))?;
-        if !super::dedup::filter_may_hold(filter, key) {
-            return Ok(false);
-        }
-        let index = self.once(&self.key_index, || self.kept_piece(Piece::KeyIndex, 0, 0))?;
-        let firsts = index.as_chunks::<16>().0;
-        let Some(number) = firsts.partition_point(|first| first <= key).checked_sub(1) else {
-            return Ok(false);
-        };
-        Ok(self.key_piece(number)?.binary_search(key).is_ok())
-    }
-
-    /// How many pieces of keys there are.
-    pub(crate) fn key_pieces(&self) -> usize {
-        (self.header.rows as usize).div_ceil(KEYS_PER_PIECE)
-    }
-
-    /// Keys in ascending order, a piece of them.
-    pub(crate) fn key_piece(&self, number: usize) -> Result<Vec<[u8; 16]>> {
-        let packed = self.piece(Piece::Keys, 0, number as u32)?;
-        let before = number * KEYS_PER_PIECE;
-        let count = (self.header.rows as usize - before).min(KEYS_PER_PIECE);
-        keycode::unpack(&packed, count)
-            .ok_or_else(|| wrong(&self.path, "a piece of keys is unreadable"))
-    }
-
-    /// Rows whose audit id has this key, ascending.
-    pub(crate) fn audit_rows(&self, key: &[u8; 16]) -> Result<Vec<u32>> {
-        let index = self.once(&self.audit_index, || {
-            self.kept_piece(Piece::AuditIndex, 0, 0)
-        })?;
-        // The index holds the first key of each piece; equal keys may cross pieces.
-        let firsts = index.as_chunks::<16>().0;
-        let mut number = firsts
-            .partition_point(|first| first < key)
-            .saturating_sub(1);
-        let mut rows = Vec::new();
-        while number < firsts.len() && firsts[number] <= *key {
-            let piece = self.piece(Piece::AuditIndex, 1, number as u32)?;
-            for entry in piece.as_chunks::<5>().0 {
-                // Two bytes of the key and three of the row leave out nearly all other rows; the
-                // row's own key decides.
-                let entry_prefix = [entry[0], entry[1]];
-                let prefix = audit_prefix(key);
-                if entry_prefix == prefix {
-                    let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
-                    let same = self.audit_key(row)? == *key;
-                    if same {
-                        rows.push(row);
-                    }
-                }
-            }
-            number += 1;
-        }
-        rows.sort_unstable();
-        Ok(rows)
-    }
-
     /// The directory of body blocks.
     pub(crate) fn body_index(&self) -> Result<&[BodyAt]> {
         let index = self.once(&self.body_index, || {
@@ -482,6 +466,12 @@ impl Sealed {
         Ok(index)
     }
 
+    /// Reads a piece of a rollup.
+    pub(crate) fn rollup(&self, number: u8, piece: usize, out: &mut rollup::Entries) -> Result<()> {
+        out.unpack(&self.piece(Piece::Rollup, number, piece as u32)?)
+            .map_err(|error| wrong(&self.path, &error.to_string()))
+    }
+
     /// The number of the body block that holds a rank.
     pub(crate) fn body_block(&self, rank: u32) -> Result<usize> {
         Ok(self
@@ -503,30 +493,6 @@ impl Sealed {
             .ok_or_else(|| wrong(&self.path, "a block of bodies is missing"))?;
         let compressed = self.piece(Piece::Body, 0, number as u32)?;
         Frame::unpack(&compressed, at.events as usize, at.size as usize)
-    }
-
-    /// Reads and checks everything.
-    pub(crate) fn verify(&self) -> Result<()> {
-        let mut numbers = Vec::new();
-        let mut ids = Vec::new();
-        let mut keys = Vec::new();
-        for chunk in 0..self.chunks() {
-            for &column in IntColumn::ALL {
-                self.ints(column, chunk, &mut numbers)?;
-            }
-            for &column in TextColumn::ALL {
-                self.ids(column, chunk, &mut ids)?;
-            }
-            self.audit_keys(chunk, &mut keys)?;
-        }
-        for &column in TextColumn::ALL {
-            for number in 0..self.strings[column as usize].len() {
-                self.strings_piece(column, number as u32)?;
-            }
-            self.postings(column, 1, true, &mut |_, _| true)?;
-        }
-        (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
-        (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
     }
 }
 
@@ -557,7 +523,7 @@ pub(crate) fn piece_checksum(id: i64, data: &[u8]) -> i64 {
     codec::checksum(Piece::Header as u64, id as u64, data)
 }
 
-fn wrong(path: &Path, what: &str) -> StoreError {
+pub(crate) fn wrong(path: &Path, what: &str) -> StoreError {
     StoreError::Damaged(format!("{}: {what}", path.display()))
 }
 

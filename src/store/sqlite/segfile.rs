@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::codec::{Chunk, ChunkRef, damaged, encode_chunk};
+use super::codec::{Chunk, ChunkRef, damaged, encode_chunk, encode_sparse};
 use super::database::{self, Access, FileKind, failed};
 use super::frontcode;
-use super::layout::TextColumn;
+use super::layout::{IntColumn, TextColumn};
 use super::sealed::{Piece, STRINGS_PER_PIECE, chunk_checksum, piece_checksum, piece_id, table};
 use super::views;
 use crate::limits;
@@ -83,8 +83,28 @@ impl SegmentFile {
         rows: usize,
         out: &mut Vec<u32>,
     ) -> Result<()> {
+        self.read_back(column as u8, number, |chunk| chunk.decode_ids(rows, out))
+    }
+
+    /// Reads numbers of a chunk back.
+    pub(crate) fn ints(
+        &self,
+        column: IntColumn,
+        number: u32,
+        rows: usize,
+        out: &mut Vec<i64>,
+    ) -> Result<()> {
+        self.read_back(column as u8, number, |chunk| chunk.decode(rows, out))
+    }
+
+    fn read_back<T>(
+        &self,
+        column: u8,
+        number: u32,
+        decode: impl FnOnce(ChunkRef<'_>) -> Result<T>,
+    ) -> Result<T> {
         let fails = |error: rusqlite::Error| failed(&self.path, &error);
-        let id = piece_id(Piece::Chunk, column as u8, number);
+        let id = piece_id(Piece::Chunk, column, number);
         let mut select = self
             .connection
             .prepare_cached("select base, width, data from chunk where id = ?1")
@@ -93,12 +113,11 @@ impl SegmentFile {
         let row = found.next().map_err(fails)?;
         let row = row.ok_or_else(|| damaged("a chunk that was just written is missing"))?;
         let data = row.get_ref(2).map_err(fails)?;
-        let chunk = ChunkRef {
+        decode(ChunkRef {
             base: row.get(0).map_err(fails)?,
             width: row.get(1).map_err(fails)?,
             data: data.as_blob().map_err(|_| damaged("a chunk is no blob"))?,
-        };
-        chunk.decode_ids(rows, out)
+        })
     }
 
     pub(crate) fn chunk(
@@ -172,6 +191,7 @@ pub(crate) struct NumberChunks {
     column: u8,
     number: u32,
     values: Vec<i64>,
+    encode: fn(&[i64]) -> Chunk,
 }
 
 impl NumberChunks {
@@ -181,6 +201,15 @@ impl NumberChunks {
             column,
             number: 0,
             values: Vec::with_capacity(limits::CHUNK_ROWS),
+            encode: encode_chunk,
+        }
+    }
+
+    /// For a column of which few rows have a value other than 0.
+    pub(crate) fn mostly_zero(self) -> NumberChunks {
+        NumberChunks {
+            encode: encode_sparse,
+            ..self
         }
     }
 
@@ -193,7 +222,7 @@ impl NumberChunks {
     }
 
     fn flush(&mut self, file: &mut SegmentFile) -> Result<()> {
-        let chunk = encode_chunk(&self.values);
+        let chunk = (self.encode)(&self.values);
         file.chunk(self.component, self.column, self.number, &chunk)?;
         self.number += 1;
         self.values.clear();

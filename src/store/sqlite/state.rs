@@ -10,7 +10,7 @@ use super::active::BodyReader;
 use super::block::Block;
 use super::catalog::{Catalog, SegmentMeta};
 use super::chunkcache::ChunkCache;
-use super::layout::TextColumn;
+use super::layout::{PLAIN_TEXT_COLUMNS, TEXT_COLUMNS};
 use super::ledger::{Ledger, PrunedTotal};
 use super::predicate::Deriver;
 use super::sealed::Sealed;
@@ -302,12 +302,15 @@ impl Shared {
             )));
         }
         let sealed = Sealed::open(&path, Some(meta.header_checksum))?;
-        if sealed.header.strings.len() != TextColumn::ALL.len() {
+        let columns = match sealed.header.facts {
+            0 => PLAIN_TEXT_COLUMNS,
+            _ => TEXT_COLUMNS,
+        };
+        if sealed.header.strings.len() != columns {
             return Err(StoreError::Damaged(format!(
-                "{}: has {} text columns instead of {}",
+                "{}: has {} text columns instead of {columns}; was it written by a newer version of auditql?",
                 path.display(),
                 sealed.header.strings.len(),
-                TextColumn::ALL.len()
             )));
         }
         Ok(sealed)

@@ -6,14 +6,22 @@
 use std::fmt::Write;
 
 use super::frontcode::{LONG_BASE, SHORT_BASE};
-use super::layout::{AUDIT_COLUMN, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, TextColumn};
+use super::layout::{
+    AUDIT_COLUMN, FLAG_DEPRECATED, FLAG_DRY_RUN, FLAG_TRUNCATED, IntColumn, PLAIN_TEXT_COLUMNS,
+    TextColumn,
+};
 use super::sealed::{Piece, STRINGS_PER_PIECE, piece_id};
 use crate::limits::CHUNK_ROWS;
+
+/// The text columns that are shown: facts are not, whose chunks may be sparse.
+fn shown_texts() -> &'static [TextColumn] {
+    &TextColumn::ALL[..PLAIN_TEXT_COLUMNS]
+}
 
 /// The statement that creates the view `events` in a sealed file.
 pub(crate) fn events_view() -> String {
     let mut numbers = String::new();
-    for &column in IntColumn::ALL {
+    for &column in IntColumn::CHUNKED {
         let _ = write!(
             numbers,
             ",\n  {} as n{}",
@@ -21,7 +29,7 @@ pub(crate) fn events_view() -> String {
             column as u8
         );
     }
-    for &column in TextColumn::ALL {
+    for &column in shown_texts() {
         let _ = write!(
             numbers,
             ",\n  {} as n{}",
@@ -30,7 +38,7 @@ pub(crate) fn events_view() -> String {
         );
     }
     let mut texts = String::new();
-    for &column in TextColumn::ALL {
+    for &column in shown_texts() {
         let _ = write!(texts, ",\n  {} as {}", string(column), column.name());
     }
     let (time, latency) = (IntColumn::Time as u8, IntColumn::Latency as u8);
@@ -38,7 +46,7 @@ pub(crate) fn events_view() -> String {
     let received = format!(
         "case when n{latency} = 0 then null else n{time} - (((n{latency} - 1) >> 1) * (1 - 2 * ((n{latency} - 1) & 1)) - ((n{latency} - 1) & 1)) end"
     );
-    let shown: Vec<String> = TextColumn::ALL
+    let shown: Vec<String> = shown_texts()
         .iter()
         .map(|&column| match column {
             TextColumn::RequestUri => format!("{} as request_uri", uri()),
@@ -53,7 +61,7 @@ pub(crate) fn events_view() -> String {
          numbered as (select row{numbers}\n from counted),\n\
          named as (select *{texts},\n  {uuid} as uuid\n from numbered)\n\
          select n{id} as id, {time_text} as time, {received_text} as received_time, {stored_text} as stored_time,\n\
-         \x20 {shown},\n  (n{flags} & {FLAG_DRY_RUN}) != 0 as dry_run, (n{flags} & {FLAG_TRUNCATED}) != 0 as truncated\n\
+         \x20 {shown},\n  (n{flags} & {FLAG_DRY_RUN}) != 0 as dry_run, (n{flags} & {FLAG_TRUNCATED}) != 0 as truncated, (n{flags} & {FLAG_DEPRECATED}) != 0 as deprecated\n\
          from named",
         audit_ids = piece_id(Piece::Chunk, AUDIT_COLUMN, 0) >> 32,
         uuid = uuid(),

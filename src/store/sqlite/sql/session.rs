@@ -207,10 +207,6 @@ impl Drop for Scan {
             .scanned
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let work = &mut scanned.work;
-        work.segments_opened += done.segments_opened;
-        work.segments_pruned += done.segments_pruned;
-        work.rows_visited += done.rows_visited;
-        work.blocks_read += done.blocks_read;
+        scanned.work.add(done);
     }
 }

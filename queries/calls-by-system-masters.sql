@@ -1,0 +1,67 @@
+/*
+title = "What was done with system:masters, the group that no rule can refuse"
+group = "access"
+answers = "One row per identity, address and program in the group system:masters, own or impersonated, with how much it did. The apiserver's own calls (system:apiserver from the loopback address) come last."
+cannot_see = "Who holds a certificate of the group and has not used it. Which person used a shared one: its name is all that is recorded."
+level = "Metadata"
+tags = ["pci-dss:10.2.1.2", "attack:T1078"]
+since = "1d"
+
+[columns]
+user = "who asked"
+as_user = "whom they impersonated"
+calls = "how many"
+changes = "of these, creations, updates, patches and deletions"
+refused = "of these, refused (by admission: the authorizer refuses nothing)"
+source_ip = "address that no client can forge"
+client_ip = "first recorded address, as claimed"
+user_agent = "program, as claimed"
+credential_id = "id of the credential, if recorded"
+first_time = "the first"
+last_time = "the last"
+cluster = "where"
+*/
+with masters as (
+  select
+    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster, time, verb,
+    outcome, coalesce(audit_id, id) || ' ' || coalesce(received_time, id) as call
+  from events
+  where user_groups match 'system:masters'
+    and stage <> 'RequestReceived'
+    and cluster match :cluster
+    and user match :user
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and source_ips match :source_ip
+    and user_agent match :user_agent
+    and time >= :since and time < :until
+  union all
+  select
+    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster, time, verb,
+    outcome, coalesce(audit_id, id) || ' ' || coalesce(received_time, id) as call
+  from events
+  where impersonated_user is not null
+    and impersonated_groups match 'system:masters'
+    and user_groups match '!system:masters'
+    and stage <> 'RequestReceived'
+    and cluster match :cluster
+    and user match :user
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and source_ips match :source_ip
+    and user_agent match :user_agent
+    and time >= :since and time < :until
+)
+select
+  user, impersonated_user as as_user, count(distinct call) as calls,
+  count(distinct case
+    when verb in ('create', 'update', 'patch', 'delete', 'deletecollection') then call
+  end) as changes,
+  count(distinct case when outcome glob 'denied*' then call end) as refused,
+  source_ip, client_ip, user_agent, credential_id,
+  min(time) as first_time, max(time) as last_time, cluster
+from masters
+group by cluster, user, impersonated_user, source_ip, client_ip, user_agent, credential_id
+order by user is 'system:apiserver', changes desc, calls desc, last_time desc

@@ -1,0 +1,43 @@
+/*
+title = "Whose watches break off, and who lists all over again"
+group = "operations"
+answers = "One row per user and resource with watches that ended within --shorter-than, most such watches first, beside the lists by the same user: a client that cannot keep its watch lists again, which costs the apiserver the most."
+cannot_see = "Watches that are still open. Why a watch ended: the server ends each after some minutes, clients and proxies when they like. Calls that the audit policy left out."
+level = "Metadata"
+tags = []
+since = "1d"
+
+[params]
+shorter_than = { type = "duration", default = "1m", help = "Watches that end sooner are short" }
+
+[columns]
+user = "who asked"
+resource = "resource"
+watches = "watches that ended"
+short_watches = "of these within --shorter-than"
+failed_watches = "of these answered with 4xx or 5xx"
+lists = "lists that ended"
+mean_seconds = "mean duration of the watches"
+last = "when the last watch or list ended"
+cluster = "where"
+*/
+select
+  user, resource,
+  sum(verb = 'watch') as watches,
+  sum(verb = 'watch' and code < 400 and latency_us < :shorter_than) as short_watches,
+  sum(verb = 'watch' and code >= 400) as failed_watches,
+  sum(verb = 'list') as lists,
+  round(avg(case when verb = 'watch' then latency_us end) / 1e6, 3) as mean_seconds,
+  max(time) as last, cluster
+from events
+where verb in ('watch', 'list')
+  and stage in ('ResponseComplete', 'Panic')
+  and cluster match :cluster
+  and user match :user
+  and user_agent match :user_agent
+  and resource match :resource
+  and namespace match :namespace
+  and time >= :since and time < :until
+group by user, resource, cluster
+having short_watches + failed_watches > 0
+order by short_watches + failed_watches desc, lists desc

@@ -1,0 +1,158 @@
+//! Where facts stand in the objects that requests carry: pod specs, owner references, role
+//! bindings. An object is told by its structure, so any resource that holds a pod template is
+//! read alike; a partial object (a merge, strategic or apply patch) is one with less in it.
+
+/// A place in an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Node {
+    Object,
+    Metadata,
+    OwnerReferences,
+    OwnerReference,
+    RoleRef,
+    Subjects,
+    Subject,
+    Spec,
+    JobTemplate,
+    JobSpec,
+    Template,
+    PodSpec,
+    Containers,
+    InitContainers,
+    EphemeralContainers,
+    Container,
+    Image,
+    SecurityContext,
+    Privileged,
+    AllowPrivilegeEscalation,
+    Capabilities,
+    AddedCapabilities,
+    AddedCapability,
+    ProcMount,
+    RunAsUser,
+    Ports,
+    Port,
+    HostPort,
+    Volumes,
+    Volume,
+    HostPath,
+    HostPathPath,
+    HostNetwork,
+    HostPid,
+    HostIpc,
+}
+
+/// What a walk looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub owner: bool,
+    pub pods: bool,
+    pub bindings: bool,
+}
+
+impl Wanted {
+    /// Whether all members of an object that matter are in a set of nodes. What has a spec has no
+    /// template beside it.
+    pub(super) fn all_in(self, seen: u64) -> bool {
+        let is = |node: Node| seen & node.bit() != 0;
+        (!self.owner || is(Node::Metadata))
+            && (!self.pods || is(Node::Spec) || is(Node::Template))
+            && (!self.bindings || (is(Node::RoleRef) && is(Node::Subjects)))
+    }
+}
+
+impl Node {
+    /// The bit of this node in a set of nodes.
+    pub(super) fn bit(self) -> u64 {
+        1 << self as u8
+    }
+
+    /// The place of a member; `None` if nothing in it is of interest.
+    pub(super) fn member(self, key: &[u8], wanted: Wanted) -> Option<Node> {
+        match self {
+            Node::Object => match key {
+                b"metadata" if wanted.owner => Some(Node::Metadata),
+                b"spec" if wanted.pods => Some(Node::Spec),
+                b"template" if wanted.pods => Some(Node::Template),
+                b"roleRef" if wanted.bindings => Some(Node::RoleRef),
+                b"subjects" if wanted.bindings => Some(Node::Subjects),
+                _ => None,
+            },
+            Node::Metadata => (key == b"ownerReferences").then_some(Node::OwnerReferences),
+            // The spec of a pod or of what makes pods.
+            Node::Spec => match key {
+                b"template" => Some(Node::Template),
+                b"jobTemplate" => Some(Node::JobTemplate),
+                _ => Node::PodSpec.member(key, wanted),
+            },
+            Node::JobTemplate => (key == b"spec").then_some(Node::JobSpec),
+            Node::JobSpec => (key == b"template").then_some(Node::Template),
+            Node::Template => (key == b"spec").then_some(Node::PodSpec),
+            Node::PodSpec => match key {
+                b"containers" => Some(Node::Containers),
+                b"initContainers" => Some(Node::InitContainers),
+                b"ephemeralContainers" => Some(Node::EphemeralContainers),
+                b"securityContext" => Some(Node::SecurityContext),
+                b"volumes" => Some(Node::Volumes),
+                b"hostNetwork" => Some(Node::HostNetwork),
+                b"hostPID" => Some(Node::HostPid),
+                b"hostIPC" => Some(Node::HostIpc),
+                _ => None,
+            },
+            Node::Container => match key {
+                b"image" => Some(Node::Image),
+                b"securityContext" => Some(Node::SecurityContext),
+                b"ports" => Some(Node::Ports),
+                _ => None,
+            },
+            Node::SecurityContext => match key {
+                b"privileged" => Some(Node::Privileged),
+                b"allowPrivilegeEscalation" => Some(Node::AllowPrivilegeEscalation),
+                b"capabilities" => Some(Node::Capabilities),
+                b"procMount" => Some(Node::ProcMount),
+                b"runAsUser" => Some(Node::RunAsUser),
+                _ => None,
+            },
+            Node::Capabilities => (key == b"add").then_some(Node::AddedCapabilities),
+            Node::Port => (key == b"hostPort").then_some(Node::HostPort),
+            Node::Volume => (key == b"hostPath").then_some(Node::HostPath),
+            Node::HostPath => (key == b"path").then_some(Node::HostPathPath),
+            _ => None,
+        }
+    }
+
+    /// The place of an element, if this is an array.
+    pub(super) fn element(self) -> Option<Node> {
+        match self {
+            Node::OwnerReferences => Some(Node::OwnerReference),
+            Node::Subjects => Some(Node::Subject),
+            Node::Containers | Node::InitContainers | Node::EphemeralContainers => {
+                Some(Node::Container)
+            }
+            Node::AddedCapabilities => Some(Node::AddedCapability),
+            Node::Ports => Some(Node::Port),
+            Node::Volumes => Some(Node::Volume),
+            _ => None,
+        }
+    }
+
+    /// The place that a JSON pointer (RFC 6901) names, counted from the whole object.
+    pub(super) fn at_pointer(pointer: &str, wanted: Wanted) -> Option<Node> {
+        let mut node = Node::Object;
+        for segment in pointer.split('/').skip(1) {
+            let key = segment.replace("~1", "/").replace("~0", "~");
+            let next = match node.element() {
+                Some(element) => Some(element),
+                None => node.member(key.as_bytes(), wanted),
+            };
+            match next {
+                Some(next) => node = next,
+                // An image by name is one wherever it stands.
+                None if wanted.pods && pointer.ends_with("/image") => return Some(Node::Image),
+                None => return None,
+            }
+        }
+        Some(node)
+    }
+}

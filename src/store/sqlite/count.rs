@@ -1,0 +1,393 @@
+//! Counting events by columns and time: from rollups, from row lists or by a scan, whichever reads
+//! least. All three give the same numbers; a part that lacks a rollup is scanned.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::facts;
+use super::groups::counts;
+use super::layout::{IntColumn, Origin, TextColumn, origin};
+use super::listing::LastStages;
+use super::part::Part;
+use super::partscan::{Direction, PartScan};
+use super::predicate::{self, Compiled, Predicate};
+use super::rollupplan::{Asked, Plan, Span};
+use super::scan::{Cell, ScanOrder, Snapshot};
+use super::sealed::Sealed;
+use super::tally::{Buckets, Ids, Tally, Totals, Values, begin, each_combination};
+use crate::limits::{self, COUNT_COLUMNS_MAX};
+use crate::model::column::{Column, Kind};
+use crate::model::value::Value;
+use crate::store::filter::Filter;
+use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
+
+/// Counts events.
+pub(crate) fn count(
+    snapshot: &Arc<Snapshot>,
+    query: &CountQuery,
+    budget: &Budget,
+    sink: RowSink<'_>,
+) -> Result<Answer> {
+    if query.by.len() > COUNT_COLUMNS_MAX {
+        return Err(StoreError::BadRequest(format!(
+            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
+            query.by.len()
+        )));
+    }
+    let mut counting = Counting {
+        snapshot,
+        query,
+        budget,
+        totals: Totals::default(),
+        work: Work::default(),
+        damaged: Vec::new(),
+    };
+    match stored_columns(query) {
+        Some(columns) => counting.parts(&columns)?,
+        None => counting.rows()?,
+    }
+    let mut answer = Answer {
+        coverage: snapshot.coverage(query.filter.since, query.filter.until),
+        ..Answer::default()
+    };
+    answer.coverage.damaged.append(&mut counting.damaged);
+    answer.stats = counting.work;
+    give(counting.totals, query, &mut answer, sink);
+    answer.stats.elapsed_us = budget.elapsed().as_micros() as u64;
+    Ok(answer)
+}
+
+/// Hands on the groups in order, up to the limit.
+fn give(totals: Totals, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
+    let mut groups = totals.into_groups(query.by.len());
+    // The number of all events is an answer also when it is none.
+    if groups.is_empty() && query.by.is_empty() && query.step.is_none() {
+        groups.push((0, Vec::new(), 0));
+    }
+    if query.limit != 0 && groups.len() as u64 > query.limit {
+        answer.truncated = true;
+        groups.truncate(query.limit as usize);
+    }
+    let mut row = Vec::with_capacity(query.by.len() + 2);
+    for (bucket, texts, count) in groups {
+        row.clear();
+        row.extend(query.step.map(|_| Value::Time(bucket)));
+        for (column, text) in query.by.iter().zip(texts) {
+            row.push(match (text, column.kind()) {
+                (None, _) => Value::Null,
+                (Some(text), Kind::Int | Kind::Bool) => {
+                    text.parse().map_or(Value::Null, Value::Int)
+                }
+                (Some(text), _) => Value::text(&*text),
+            });
+        }
+        row.push(Value::Int(count as i64));
+        if sink(&row).is_break() {
+            break;
+        }
+    }
+}
+
+/// The stored columns that a query counts by, if string ids alone tell its groups apart.
+fn stored_columns(query: &CountQuery) -> Option<Vec<TextColumn>> {
+    if query.last_stage_only {
+        return None;
+    }
+    let stored = |column: &Column| match origin(*column) {
+        Origin::Text(text) | Origin::Derived(text, _) => Some(text),
+        Origin::Code => Some(TextColumn::Code),
+        _ => None,
+    };
+    query.by.iter().map(stored).collect()
+}
+
+struct Counting<'a> {
+    snapshot: &'a Arc<Snapshot>,
+    query: &'a CountQuery,
+    budget: &'a Budget,
+    totals: Totals,
+    work: Work,
+    damaged: Vec<String>,
+}
+
+impl Counting<'_> {
+    /// Counts row by row: each request once with `last_stage_only`, and columns of any kind.
+    fn rows(&mut self) -> Result<()> {
+        let CountQuery { filter, by, .. } = self.query;
+        let (order, mut stages) = match self.query.last_stage_only {
+            // Newest first, so that the last stage of most requests comes before the others.
+            true => (
+                ScanOrder::NewestFirst,
+                Some(LastStages::new(
+                    Arc::clone(self.snapshot),
+                    self.budget.clone(),
+                )),
+            ),
+            false => (ScanOrder::Any, None),
+        };
+        let skip_damaged = self.query.skip_damaged;
+        let mut cursor = self
+            .snapshot
+            .cursor(filter, order, skip_damaged, self.budget.clone())?;
+        while cursor.advance()? {
+            if let Some(stages) = &mut stages
+                && !stages.is_last(&mut cursor)?
+            {
+                continue;
+            }
+            let mut values: [Values; COUNT_COLUMNS_MAX] = std::array::from_fn(|_| Values::One([0]));
+            for (at, &column) in by.iter().enumerate() {
+                values[at] = match cursor.cell(column)? {
+                    Cell::Null => self.values(at, None),
+                    Cell::Int(value) => self.values(at, Some(&value.to_string())),
+                    Cell::Time(value) => self.values(at, Some(&crate::model::time::to_text(value))),
+                    Cell::Text(text) => self.values(at, Some(text)),
+                    Cell::Bytes(bytes) => self.values(at, Some(&String::from_utf8_lossy(bytes))),
+                };
+            }
+            let bucket = match (self.query.step, cursor.cell(Column::Time)?) {
+                (Some(step), Cell::Time(time)) => begin(time, step),
+                _ => 0,
+            };
+            let values = values.each_ref().map(Values::ids);
+            each_combination(&values, |ids| self.totals.add(bucket, ids, 1));
+        }
+        self.work = cursor.work();
+        self.damaged.extend(cursor.damaged().iter().cloned());
+        Ok(())
+    }
+
+    /// Counts part by part, by string ids.
+    fn parts(&mut self, columns: &[TextColumn]) -> Result<()> {
+        let (parts, pruned) = self.snapshot.parts(&self.query.filter);
+        self.work.segments_pruned = pruned;
+        for at in parts {
+            self.budget.check()?;
+            let opened = at.open(&self.snapshot.shared, &mut self.work);
+            let counted = opened.and_then(|part| {
+                // Added up only once the whole part was read: half a damaged one is no answer.
+                let mut groups = Vec::new();
+                self.part(&part, columns, &mut groups)?;
+                self.add(&part, columns, groups)
+            });
+            match counted {
+                Ok(()) => {}
+                Err(StoreError::Damaged(text)) if self.query.skip_damaged => {
+                    self.damaged.push(text);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a part's groups to the totals, by what their strings say.
+    fn add(
+        &mut self,
+        part: &Part,
+        columns: &[TextColumn],
+        groups: Vec<(i64, Ids, u64)>,
+    ) -> Result<()> {
+        // Per column and string what it counts as, once known.
+        let mut known: Vec<Vec<Option<Values>>> = columns
+            .iter()
+            .map(|&column| vec![None; part.strings(column) as usize + 1])
+            .collect();
+        for (bucket, ids, count) in groups {
+            for (at, &column) in columns.iter().enumerate() {
+                let slot = &mut known[at][ids[at] as usize];
+                if slot.is_none() {
+                    let text = match ids[at] {
+                        0 => None,
+                        id => Some(part.string(column, id)?),
+                    };
+                    let derived = match origin(self.query.by[at]) {
+                        Origin::Derived(_, derivation) => {
+                            text.map(|text| self.snapshot.deriver.derive(derivation, text))
+                        }
+                        _ => None,
+                    };
+                    *slot = Some(match &derived {
+                        Some(derived) => self.values(at, derived.as_deref()),
+                        None => self.values(at, text),
+                    });
+                }
+            }
+            let values = known.iter().zip(ids);
+            let values: [&[u32]; COUNT_COLUMNS_MAX] = std::array::from_fn(|at| {
+                let column = values.clone().nth(at);
+                column.map_or(&[0][..], |(known, id)| {
+                    known[id as usize].as_ref().map_or(&[], Values::ids)
+                })
+            });
+            each_combination(&values, |ids| self.totals.add(bucket, ids, count));
+        }
+        Ok(())
+    }
+
+    /// What a column's value counts as: itself, or each element of a list once.
+    fn values(&mut self, at: usize, text: Option<&str>) -> Values {
+        match text {
+            Some(list) if self.query.by[at].is_list() => {
+                let mut elements = crate::model::json::texts(list);
+                elements.sort_unstable();
+                elements.dedup();
+                let ids = elements.iter();
+                Values::Many(
+                    ids.map(|text| self.totals.id(at, Some(text.as_ref())))
+                        .collect(),
+                )
+            }
+            text => Values::One([self.totals.id(at, text)]),
+        }
+    }
+
+    /// Counts one part, by what costs least.
+    fn part(
+        &mut self,
+        part: &Part,
+        columns: &[TextColumn],
+        groups: &mut Vec<(i64, Ids, u64)>,
+    ) -> Result<()> {
+        if columns.iter().any(|column| column.fact().is_some()) {
+            facts::ensure(part, self.budget, &mut self.work)?;
+        }
+        let filter = &self.query.filter;
+        let unfiltered = filter.terms.is_empty()
+            && filter.since.is_none_or(|since| since <= part.oldest())
+            && filter.until.is_none_or(|until| until > part.newest())
+            && self.query.step.is_none();
+        if unfiltered && columns.is_empty() {
+            let rows = part.rows() - part.dead().len();
+            groups.push((0, Ids::default(), rows as u64));
+            return Ok(());
+        }
+        let tally = Tally::new(columns.iter().map(|&column| part.strings(column)));
+        let mut buckets = Buckets::new(self.query.step, tally, groups);
+        let span = Span::new(filter, part, self.query.step);
+        let planned = match (part, span) {
+            (Part::Sealed(sealed), Some(span)) => {
+                let plan = self.plan(part, sealed, &span, columns)?;
+                plan.map(|plan| (sealed, span, plan))
+            }
+            _ => None,
+        };
+        let Some((sealed, span, plan)) = planned else {
+            match columns {
+                &[column] if unfiltered => listed(part, column, &mut buckets.tally)?,
+                _ => self.scan(part, filter, columns, &mut buckets)?,
+            }
+            buckets.finish();
+            return Ok(());
+        };
+        plan.add_up(sealed, &span, self.budget, &mut self.work, &mut buckets)?;
+        buckets.finish();
+        for edge in span.edges.into_iter().flatten() {
+            self.scan(part, &within(filter, edge), columns, &mut buckets)?;
+            buckets.finish();
+        }
+        Ok(())
+    }
+
+    /// How a rollup answers for a part, if one does.
+    fn plan(
+        &mut self,
+        part: &Part,
+        sealed: &Sealed,
+        span: &Span,
+        by: &[TextColumn],
+    ) -> Result<Option<Plan>> {
+        let filter = &self.query.filter;
+        let deriver = &self.snapshot.deriver;
+        let step = self.query.step;
+        let asked = Asked { span, step, by };
+        if span.whole {
+            // Totals are so short that no scan is cheaper.
+            let Compiled::All(predicates) = predicate::compile(filter, part, deriver)? else {
+                return Ok(None);
+            };
+            let sets: Option<Vec<_>> = predicates.iter().map(Predicate::id_set).collect();
+            return Ok(sets.and_then(|sets| Plan::new(sealed, &sets, None, &asked)));
+        }
+        let within = within(filter, span.hours.clone());
+        let scan = PartScan::new(
+            part.clone(),
+            &within,
+            Direction::Ascending,
+            deriver,
+            self.budget,
+            &mut self.work,
+        )?;
+        Ok(scan.and_then(|scan| Plan::new(sealed, &scan.id_sets()?, scan.candidates(), &asked)))
+    }
+
+    /// Counts the matching rows of a part.
+    fn scan(
+        &mut self,
+        part: &Part,
+        filter: &Filter,
+        columns: &[TextColumn],
+        buckets: &mut Buckets<'_>,
+    ) -> Result<()> {
+        let deriver = &self.snapshot.deriver;
+        let scan = PartScan::new(
+            part.clone(),
+            filter,
+            Direction::Ascending,
+            deriver,
+            self.budget,
+            &mut self.work,
+        )?;
+        let Some(mut scan) = scan else { return Ok(()) };
+        let mut rows = Vec::new();
+        let mut times = Vec::new();
+        let mut ids: [Vec<u32>; COUNT_COLUMNS_MAX] = Default::default();
+        while scan.next_rows(&mut rows, self.budget, &mut self.work)? {
+            let Some(&first) = rows.first() else { continue };
+            let chunk = match part {
+                Part::Block(..) => 0,
+                Part::Sealed(_) => first / limits::CHUNK_ROWS as u32,
+            };
+            let base = chunk * limits::CHUNK_ROWS as u32;
+            if buckets.step.is_some() {
+                part.ints(IntColumn::Time, chunk, &mut times)?;
+            }
+            for (&column, ids) in columns.iter().zip(&mut ids) {
+                part.ids(column, chunk, ids)?;
+            }
+            for &row in &rows {
+                let at = (row - base) as usize;
+                if buckets.step.is_some() {
+                    buckets.enter(times[at]);
+                }
+                let mut group = Ids::default();
+                for (slot, ids) in group.iter_mut().zip(&ids[..columns.len()]) {
+                    *slot = ids[at];
+                }
+                buckets.tally.add(group, 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same terms within another range.
+fn within(filter: &Filter, range: Range<i64>) -> Filter {
+    Filter {
+        since: Some(range.start),
+        until: Some(range.end),
+        terms: filter.terms.clone(),
+    }
+}
+
+/// Counts the rows of each string from the lists of rows.
+fn listed(part: &Part, column: TextColumn, tally: &mut Tally) -> Result<()> {
+    for (id, (count, ..)) in (0..).zip(counts(part, column)?) {
+        if count > 0 {
+            let mut ids = Ids::default();
+            ids[0] = id;
+            tally.add(ids, count);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Facts: columns that are read from inside events' bytes when they come in. A file that was
+//! written before there were such columns, or with an older version of them, has them derived from
+//! its events' bytes when they are asked for, and kept in memory in the shape of stored ones.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::chunkcache::CachedChunk;
+use super::codec::{damaged, encode_chunk};
+use super::layout::{self, FACT_COLUMNS, IntColumn, PLAIN_TEXT_COLUMNS, TextColumn};
+use super::lean::{self, Fields};
+use super::part::Part;
+use super::sealed::Sealed;
+use crate::limits::CHUNK_ROWS;
+use crate::model::event::Event;
+use crate::model::normalise::normalise;
+use crate::store::{Budget, Result, Work};
+
+/// A fact's text; `None` also for columns that are no facts.
+pub(crate) fn text<'e>(event: &'e Event<'_>, column: TextColumn) -> Option<&'e str> {
+    match column {
+        TextColumn::Images => event.images.as_deref(),
+        TextColumn::PodSecurity => event.pod_security.as_deref(),
+        TextColumn::RoleRef => event.role_ref.as_deref(),
+        TextColumn::Subjects => event.subjects.as_deref(),
+        TextColumn::Owner => event.owner.as_deref(),
+        TextColumn::CredentialId => event.credential_id.as_deref(),
+        TextColumn::IssuedCredentialId => event.issued_credential_id.as_deref(),
+        _ => None,
+    }
+}
+
+/// An event's flags.
+pub(crate) fn flags(event: &Event<'_>) -> i64 {
+    [
+        (event.dry_run, layout::FLAG_DRY_RUN),
+        (event.truncated, layout::FLAG_TRUNCATED),
+        (event.deprecated, layout::FLAG_DEPRECATED),
+    ]
+    .into_iter()
+    .filter_map(|(is, flag)| is.then_some(flag))
+    .sum()
+}
+
+/// The string with an id (from 1).
+pub(crate) fn string(strings: &[Box<str>], id: u32) -> Result<&str> {
+    let text = (id as usize)
+        .checked_sub(1)
+        .and_then(|index| strings.get(index));
+    text.map(|text| &**text)
+        .ok_or_else(|| damaged("a dictionary id is out of range"))
+}
+
+/// Facts of all rows of a part.
+pub(crate) struct Derived {
+    columns: Vec<(Vec<Box<str>>, Vec<Arc<CachedChunk>>)>,
+    flags: Vec<Arc<CachedChunk>>,
+    raw_bytes: Vec<Arc<CachedChunk>>,
+}
+
+impl Derived {
+    /// A chunk of a column; `None` if the column is none of these.
+    pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Option<&Arc<CachedChunk>> {
+        let chunks = if column == IntColumn::Flags as u8 {
+            &self.flags
+        } else if column == IntColumn::RawBytes as u8 {
+            &self.raw_bytes
+        } else {
+            let fact = (column as usize).checked_sub(PLAIN_TEXT_COLUMNS)?;
+            &self.columns.get(fact)?.1
+        };
+        chunks.get(chunk as usize)
+    }
+
+    /// A column's strings; `None` if it is no fact.
+    pub(crate) fn strings(&self, column: TextColumn) -> Option<&[Box<str>]> {
+        column.fact().map(|fact| &*self.columns[fact].0)
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        let chunks = |chunks: &[Arc<CachedChunk>]| -> usize {
+            chunks.iter().map(|chunk| chunk.data.len() + 48).sum()
+        };
+        let columns = self.columns.iter().map(|(strings, ids)| {
+            strings.iter().map(|text| text.len() + 32).sum::<usize>() + chunks(ids)
+        });
+        columns.sum::<usize>() + chunks(&self.flags) + chunks(&self.raw_bytes)
+    }
+}
+
+/// Collects facts event by event, in any order of rows.
+#[derive(Default)]
+pub(crate) struct Deriving {
+    ids: [FxHashMap<Box<str>, u32>; FACT_COLUMNS],
+    /// Row and string id, of rows that have one.
+    values: [Vec<(u32, u32)>; FACT_COLUMNS],
+    /// Row, flags, bytes.
+    numbers: Vec<(u32, u8, u32)>,
+    raw: Vec<u8>,
+}
+
+impl Deriving {
+    /// Adds an event by its lean body.
+    pub(crate) fn event(&mut self, row: u32, lean: &[u8], fields: &Fields) {
+        self.raw.clear();
+        lean::restore(lean, fields, &mut self.raw);
+        let length = self.raw.len() as u32;
+        // What is stored was an event when it came in; its cluster does not matter here.
+        let Ok((event, _)) = normalise("", &self.raw) else {
+            self.numbers.push((row, 0, length));
+            return;
+        };
+        self.numbers.push((row, flags(&event) as u8, length));
+        for (fact, &column) in TextColumn::ALL[PLAIN_TEXT_COLUMNS..].iter().enumerate() {
+            let Some(text) = text(&event, column) else {
+                continue;
+            };
+            let ids = &mut self.ids[fact];
+            let id = match ids.get(text) {
+                Some(&id) => id,
+                None => {
+                    let id = ids.len() as u32 + 1;
+                    ids.insert(text.into(), id);
+                    id
+                }
+            };
+            self.values[fact].push((row, id));
+        }
+    }
+
+    /// The facts of a part of so many rows.
+    pub(crate) fn finish(mut self, rows: usize) -> Derived {
+        self.numbers.sort_unstable();
+        let numbers = &self.numbers;
+        let flags = numbers
+            .iter()
+            .map(|&(row, flags, _)| (row, u32::from(flags)));
+        let flags = chunks(rows, flags);
+        let raw_bytes = chunks(rows, numbers.iter().map(|&(row, _, bytes)| (row, bytes)));
+        let columns = self
+            .ids
+            .into_iter()
+            .zip(self.values)
+            .map(|(ids, mut values)| {
+                values.sort_unstable();
+                let mut strings: Vec<(Box<str>, u32)> = ids.into_iter().collect();
+                strings.sort_unstable_by_key(|(_, id)| *id);
+                let strings = strings.into_iter().map(|(text, _)| text).collect();
+                (strings, chunks(rows, values.into_iter()))
+            });
+        Derived {
+            columns: columns.collect(),
+            flags,
+            raw_bytes,
+        }
+    }
+}
+
+/// Chunks of a column of which some rows have a value, in order; the others are 0.
+fn chunks(rows: usize, values: impl Iterator<Item = (u32, u32)>) -> Vec<Arc<CachedChunk>> {
+    let mut values = values.peekable();
+    let mut chunks = Vec::with_capacity(rows.div_ceil(CHUNK_ROWS));
+    let mut start = 0;
+    while start < rows {
+        let end = rows.min(start + CHUNK_ROWS);
+        let mut chunk = vec![0; end - start];
+        while let Some((row, value)) = values.next_if(|&(row, _)| (row as usize) < end) {
+            chunk[row as usize - start] = i64::from(value);
+        }
+        let chunk = encode_chunk(&chunk);
+        chunks.push(Arc::new(CachedChunk {
+            base: chunk.base,
+            width: chunk.width,
+            data: chunk.data.into(),
+        }));
+        start = end;
+    }
+    chunks
+}
+
+/// Sees to it that a part's facts can be read from columns.
+pub(crate) fn ensure(part: &Part, budget: &Budget, work: &mut Work) -> Result<()> {
+    let Part::Sealed(sealed) = part else {
+        return Ok(());
+    };
+    if sealed.has_facts() {
+        return Ok(());
+    }
+    let derived = derive(part, sealed, budget, work)?;
+    sealed.keep_facts(derived);
+    Ok(())
+}
+
+fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Result<Derived> {
+    let mut ranks = Vec::new();
+    let mut rows = vec![u32::MAX; part.rows()];
+    let mut row = 0;
+    for chunk in 0..part.chunks() {
+        part.ints(IntColumn::Rank, chunk, &mut ranks)?;
+        for &rank in &ranks {
+            let slot = rows.get_mut(rank as usize);
+            *slot.ok_or_else(|| damaged("a rank is out of range"))? = row;
+            row += 1;
+        }
+    }
+    let mut deriving = Deriving::default();
+    let mut rank = 0;
+    for number in 0..part.frames() {
+        budget.check()?;
+        let frame = sealed.frame(number)?;
+        work.blocks_read += 1;
+        for index in 0..frame.len() {
+            let row = rows.get(rank).copied().filter(|&row| row != u32::MAX);
+            let row = row.ok_or_else(|| damaged("a body belongs to no row"))?;
+            deriving.event(row, frame.body(index)?, &part.fields(row)?);
+            rank += 1;
+        }
+    }
+    Ok(deriving.finish(part.rows()))
+}

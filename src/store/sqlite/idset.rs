@@ -1,0 +1,50 @@
+//! A set of string ids of one column of one part.
+
+/// Ids of strings that satisfy a term; bit 0 stands for an absent value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdSet {
+    bits: Vec<u64>,
+    size: u32,
+}
+
+impl IdSet {
+    pub(crate) fn none(strings: u32) -> IdSet {
+        let size = strings + 1;
+        IdSet {
+            bits: vec![0; (size as usize).div_ceil(64)],
+            size,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, id: u32) {
+        self.bits[id as usize / 64] |= 1 << (id % 64);
+    }
+
+    pub(crate) fn holds(&self, id: u32) -> bool {
+        self.bits
+            .get(id as usize / 64)
+            .is_some_and(|word| word >> (id % 64) & 1 != 0)
+    }
+
+    pub(crate) fn invert(&mut self) {
+        self.bits.iter_mut().for_each(|word| *word = !*word);
+        let used = self.size % 64;
+        if used != 0
+            && let Some(last) = self.bits.last_mut()
+        {
+            *last &= (1 << used) - 1;
+        }
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.bits.iter().map(|word| word.count_ones()).sum()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.count() == self.size
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.size).filter(|&id| self.holds(id))
+    }
+}

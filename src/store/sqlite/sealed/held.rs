@@ -1,0 +1,198 @@
+//! Which facts a sealed file holds, and what stands in for those that an older one does not; also
+//! the lengths of events, which are kept in the order of ranks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Piece, Sealed, wrong};
+use crate::limits;
+use crate::store::sqlite::chunkcache::CachedChunk;
+use crate::store::sqlite::codec;
+use crate::store::sqlite::facts::Derived;
+use crate::store::sqlite::layout::{
+    FACTS_VERSION, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
+};
+use crate::store::sqlite::segfile::SegmentFile;
+use crate::store::{Result, StoreError};
+
+/// Lengths per piece.
+const LENGTHS_PER_PIECE: usize = 65_536;
+
+impl Sealed {
+    /// Whether facts can be read from columns: the file's own, or derived ones.
+    pub(crate) fn has_facts(&self) -> bool {
+        self.stores_facts() || self.derived.get().is_some()
+    }
+
+    /// Whether the file itself holds facts of the present version.
+    pub(crate) fn stores_facts(&self) -> bool {
+        self.header.facts >= FACTS_VERSION
+    }
+
+    /// Whether the file holds a column, with its strings and row lists.
+    pub(crate) fn stores(&self, column: TextColumn) -> bool {
+        column.fact().is_none() || self.stores_facts()
+    }
+
+    /// Keeps derived facts as long as the file stays open.
+    pub(crate) fn keep_facts(&self, derived: Derived) {
+        let bytes = derived.memory();
+        if self.derived.set(derived).is_ok() {
+            self.kept.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// A chunk that is not in the file as such: of a fact of an older file, or of lengths.
+    pub(super) fn made_chunk(&self, column: u8, chunk: u32) -> Result<Option<Arc<CachedChunk>>> {
+        if self.stores_facts() {
+            return if column == IntColumn::RawBytes as u8 {
+                self.chunk_of_lengths(chunk).map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        let made = self
+            .derived
+            .get()
+            .and_then(|facts| facts.chunk(column, chunk));
+        match made {
+            Some(made) => Ok(Some(Arc::clone(made))),
+            None if column as usize >= PLAIN_TEXT_COLUMNS && (column as usize) < TEXT_COLUMNS => {
+                Err(wrong(
+                    &self.path,
+                    "a column is not held and was not derived",
+                ))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The strings of a fact of an older file; `None` if the file holds the column.
+    pub(crate) fn derived_strings(&self, column: TextColumn) -> Result<Option<&[Box<str>]>> {
+        if self.stores(column) {
+            return Ok(None);
+        }
+        let strings = self.derived.get().and_then(|facts| facts.strings(column));
+        match strings {
+            Some(strings) => Ok(Some(strings)),
+            None => Err(wrong(
+                &self.path,
+                "a column is not held and was not derived",
+            )),
+        }
+    }
+
+    /// How many strings a column has.
+    pub(crate) fn strings(&self, column: TextColumn) -> u32 {
+        if self.stores(column) {
+            return self.header.strings[column as usize];
+        }
+        let strings = self.derived.get().and_then(|facts| facts.strings(column));
+        strings.map_or(0, <[_]>::len) as u32
+    }
+
+    /// The lengths of a chunk's events.
+    fn chunk_of_lengths(&self, chunk: u32) -> Result<Arc<CachedChunk>> {
+        let lengths = self.lengths()?;
+        let mut values = Vec::new();
+        self.ints(IntColumn::Rank, chunk, &mut values)?;
+        for value in &mut values {
+            let length = lengths.get(*value as usize);
+            *value = i64::from(*length.ok_or_else(|| wrong(&self.path, "a length is missing"))?);
+        }
+        let chunk = codec::encode_chunk(&values);
+        Ok(Arc::new(CachedChunk {
+            base: chunk.base,
+            width: chunk.width,
+            data: chunk.data.into(),
+        }))
+    }
+
+    /// The lengths of all events, by rank.
+    pub(crate) fn lengths(&self) -> Result<&Vec<u32>> {
+        self.once(&self.lengths, || {
+            let mut all = Vec::with_capacity(self.header.rows as usize);
+            self.each_lengths(&mut |lengths| {
+                all.extend_from_slice(lengths);
+                Ok(())
+            })?;
+            self.kept.fetch_add(all.len() * 4, Ordering::Relaxed);
+            Ok(all)
+        })
+    }
+
+    /// The lengths of all events in the order of ranks, some at a time; the file must store them.
+    pub(crate) fn each_lengths(&self, sink: &mut dyn FnMut(&[u32]) -> Result<()>) -> Result<()> {
+        let (mut lengths, mut left) = (Vec::new(), self.header.rows as usize);
+        for number in 0..left.div_ceil(LENGTHS_PER_PIECE) {
+            let packed = self.piece(Piece::Lengths, 0, number as u32)?;
+            let count = LENGTHS_PER_PIECE.min(left);
+            lengths.clear();
+            unpack_lengths(&packed, count, &mut lengths)?;
+            sink(&lengths)?;
+            left -= count;
+        }
+        Ok(())
+    }
+}
+
+/// Lengths of events on their way into a sealed file, in the order of ranks.
+#[derive(Default)]
+pub(crate) struct Lengths {
+    packed: Vec<Vec<u8>>,
+    lengths: Vec<u32>,
+}
+
+impl Lengths {
+    pub(crate) fn push(&mut self, length: u32) -> Result<()> {
+        self.lengths.push(length);
+        if self.lengths.len() == LENGTHS_PER_PIECE {
+            self.pack()?;
+        }
+        Ok(())
+    }
+
+    /// Packs a piece: the lengths' bytes from high to low, each kind together, zstd. Neighbours in
+    /// this order are much alike.
+    fn pack(&mut self) -> Result<()> {
+        let mut planes = Vec::with_capacity(self.lengths.len() * 4);
+        for shift in [24, 16, 8, 0] {
+            planes.extend(self.lengths.iter().map(|length| (length >> shift) as u8));
+        }
+        let packed = zstd::bulk::compress(&planes, limits::MERGED_ZSTD_LEVEL)
+            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
+        self.packed.push(packed);
+        self.lengths.clear();
+        Ok(())
+    }
+
+    /// Bytes of memory that it takes besides a fixed buffer.
+    pub(crate) fn bytes(&self) -> usize {
+        self.packed.iter().map(Vec::len).sum()
+    }
+
+    /// Writes them.
+    pub(crate) fn put(mut self, file: &mut SegmentFile) -> Result<()> {
+        if !self.lengths.is_empty() {
+            self.pack()?;
+        }
+        for (number, packed) in self.packed.iter().enumerate() {
+            file.piece("lengths", Piece::Lengths, 0, number as u32, packed)?;
+        }
+        Ok(())
+    }
+}
+
+fn unpack_lengths(packed: &[u8], count: usize, out: &mut Vec<u32>) -> Result<()> {
+    let planes = zstd::bulk::decompress(packed, count * 4)
+        .map_err(|error| codec::damaged(&format!("lengths do not decompress: {error}")))?;
+    if planes.len() != count * 4 {
+        return Err(codec::damaged("lengths have the wrong size"));
+    }
+    out.extend((0..count).map(|at| {
+        (0..4).fold(0, |length, plane| {
+            length << 8 | u32::from(planes[plane * count + at])
+        })
+    }));
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! `count`, `histogram`, `facets`: numbers, counted here from the raw lines by themselves.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::both::{Both, cells};
+use crate::support::event_at;
+
+/// An event of `user` every seven minutes from midnight, some of them denied.
+fn day() -> Vec<String> {
+    let event = |n: u64| {
+        let (hour, minute) = (n * 7 / 60, n * 7 % 60);
+        let code = if n.is_multiple_of(5) { 403 } else { 200 };
+        event_at(n, &format!("2026-11-20T{hour:02}:{minute:02}:00Z"))
+            .replace("\"code\":200", &format!("\"code\":{code}"))
+    };
+    (0..200).map(event).collect()
+}
+
+fn field<'v>(event: &'v Value, pointer: &str) -> &'v str {
+    event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+fn parsed(lines: &[String]) -> Vec<Value> {
+    let parse = |line: &String| serde_json::from_str(line).unwrap();
+    lines.iter().map(parse).collect()
+}
+
+/// Counts of what `key` says of each event, as rows of text in order of the keys.
+fn expected(events: &[Value], key: impl Fn(&Value) -> String) -> Vec<String> {
+    let mut counts = BTreeMap::<String, u64>::new();
+    for event in events {
+        *counts.entry(key(event)).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|(key, count)| format!("{key}|{count}"))
+        .collect()
+}
+
+#[track_caller]
+fn rows(both: &Both, command: &str, args: &[&str]) -> Vec<String> {
+    let run = both
+        .ask(command, &[args, &["-o", "csv"]].concat())
+        .expect(0);
+    cells(&run).iter().map(|row| row.join("|")).collect()
+}
+
+fn sorted(mut rows: Vec<String>) -> Vec<String> {
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn counts_are_those_of_the_raw_lines() {
+    let lines = day();
+    let events = parsed(&lines);
+    let both = Both::with_events(&lines);
+    for sealed in [false, true] {
+        if sealed {
+            both.server.post("/api/v1/seal", "").expect(200);
+        }
+        assert_eq!(rows(&both, "count", &[]), ["200"]);
+        let denied = events
+            .iter()
+            .filter(|event| event["responseStatus"]["code"] == 403);
+        assert_eq!(
+            rows(&both, "count", &["--code", "403"]),
+            [denied.count().to_string()]
+        );
+        assert_eq!(
+            sorted(rows(&both, "count", &["--by", "user,code", "--limit", "0"])),
+            expected(&events, |event| {
+                format!(
+                    "{}|{}",
+                    field(event, "/user/username"),
+                    event["responseStatus"]["code"]
+                )
+            })
+        );
+        // Ranges that cut an hour.
+        let (since, until) = ("2026-11-20T03:14:00Z", "2026-11-20T09:35:00Z");
+        let within: Vec<Value> = events
+            .iter()
+            .filter(|event| (since..until).contains(&field(event, "/stageTimestamp")))
+            .cloned()
+            .collect();
+        assert_eq!(
+            sorted(rows(
+                &both,
+                "count",
+                &["--by", "verb", "--since", since, "--until", until]
+            )),
+            expected(&within, |event| field(event, "/verb").to_owned())
+        );
+        let hour =
+            |event: &Value| format!("{}:00:00.000000Z", &field(event, "/stageTimestamp")[..13]);
+        assert_eq!(
+            rows(&both, "count", &["--step", "1h"]),
+            expected(&events, hour)
+                .into_iter()
+                .map(|row| format!("{row}|0"))
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(
+            sorted(rows(&both, "facets", &["verb", "code", "--limit", "0"])),
+            sorted(
+                [
+                    expected(&events, |event| format!("verb|{}", field(event, "/verb"))),
+                    expected(&events, |event| format!(
+                        "code|{}",
+                        event["responseStatus"]["code"]
+                    )),
+                ]
+                .concat()
+            )
+        );
+    }
+}
+
+#[test]
+fn a_histogram_shows_silence_and_what_was_pruned() {
+    let mut lines = day();
+    // Nothing happens from 06:00 to 09:00.
+    lines.retain(|line| {
+        !["T06:", "T07:", "T08:"]
+            .iter()
+            .any(|hour| line.contains(hour))
+    });
+    let both = Both::with_events(&lines);
+    let shown = rows(&both, "histogram", &["--step", "3h"]);
+    let begins: Vec<&str> = shown.iter().map(|row| &row[11..13]).collect();
+    assert_eq!(begins, ["00", "03", "06", "09", "12", "15", "18", "21"]);
+    assert_eq!(shown[2], "2026-11-20T06:00:00.000000Z|0|0");
+    assert!(shown.iter().all(|row| row.ends_with("|0")));
+    // A filter's range bounds the buckets.
+    let shown = rows(
+        &both,
+        "histogram",
+        &[
+            "--step",
+            "1h",
+            "--since",
+            "2026-11-20T05:30:00Z",
+            "--until",
+            "2026-11-20T08:00:00Z",
+        ],
+    );
+    let begins: Vec<&str> = shown.iter().map(|row| &row[11..13]).collect();
+    assert_eq!(begins, ["05", "06", "07"]);
+    let cutoff = r#"{"before": "2026-11-20T04:00:00Z"}"#;
+    both.server.post("/api/v1/prune", cutoff).expect(200);
+    let shown = rows(&both, "histogram", &["--step", "3h"]);
+    assert!(
+        shown[0].starts_with("2026-11-20T03") && shown[0].ends_with("|1"),
+        "{shown:?}"
+    );
+    assert!(shown[1].ends_with("|0"), "{shown:?}");
+    // The automatic step fits the range, and a table has bars.
+    let table = both.ask("histogram", &[]).expect(0);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.lines().count() <= 61, "{table}");
+    assert!(table.contains('#'), "{table}");
+}
+
+#[test]
+fn counts_find_nothing_or_say_what_is_wrong() {
+    let both = Both::with_events(&day());
+    both.ask("count", &["--user", "nobody"]).expect(1);
+    both.ask("histogram", &["--user", "nobody", "-o", "json"])
+        .expect(1);
+    both.ask("facets", &["user", "--user", "nobody"]).expect(1);
+    for (command, args, told) in [
+        ("count", ["--by", "usr"], "did you mean user?"),
+        (
+            "count",
+            ["--by", "user,verb,code,name,stage"],
+            "4 is the most",
+        ),
+        ("histogram", ["--step", "1ms"], "use a longer"),
+        ("histogram", ["--step", "soon"], "step \"soon\""),
+        ("facets", ["user", "user"], "user is given twice"),
+    ] {
+        let run = both.ask(command, &args).expect(2);
+        assert!(
+            run.stderr.contains(told),
+            "{command} {args:?}: {}",
+            run.stderr
+        );
+    }
+    for (path, told) in [
+        ("count?by=user&by=verb", "one comma list"),
+        ("histogram?reverse=true", "no meaning"),
+        ("facets?by=user", "unknown parameter"),
+    ] {
+        let problem = both.server.get(&format!("/api/v1/{path}")).expect(400);
+        assert!(problem.text().contains(told), "{path}: {}", problem.text());
+    }
+}
