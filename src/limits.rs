@@ -94,6 +94,22 @@ pub const MERGED_ZSTD_LEVEL: i32 = 6;
 /// Rows that a listing returns unless told otherwise.
 pub const ROWS_DEFAULT: u64 = 100;
 
+/// Clients that may listen to arriving events at once, and how many of them read at once.
+pub const LISTENERS_MAX: usize = 256;
+pub const LISTENERS_READING_MAX: usize = 2;
+
+/// A listener reads at most this often.
+pub const LISTENER_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener to whom nothing was sent for this long gets a sign of life.
+pub const LISTENER_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// A listener that is this many ids behind is told so.
+pub const LISTENER_BEHIND_MAX: i64 = 50_000;
+
+/// Answers of at most this many rows are complete before their headers are sent.
+pub const PAGE_ROWS_MAX: u64 = 10_000;
+
 /// Rows that one SQL statement may return through the API unless told otherwise.
 pub const SQL_ROWS_DEFAULT: u64 = 1000;
 

@@ -29,6 +29,7 @@ mod shell;
 mod show;
 mod sql;
 mod stats;
+mod tail;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -79,6 +80,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Query(query::Args),
+    Tail(tail::Args),
     Show(show::Args),
     Top(count::Top),
     Count(count::Count),
@@ -104,6 +106,7 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Import(args) => import::run(args),
             Command::Query(args) => query::run(args),
+            Command::Tail(args) => tail::run(args),
             Command::Show(args) => show::run(args),
             Command::Top(args) => count::top(args),
             Command::Count(args) => count::count(args),

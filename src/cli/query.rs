@@ -8,7 +8,7 @@ use super::{Exit, empty};
 use crate::query::output::Format;
 use crate::query::params::EventParams;
 use crate::query::source::{Source, server_url};
-use crate::query::{clock, explain};
+use crate::query::{clock, equivalent};
 use crate::store::Work;
 
 /// List events, newest first
@@ -75,15 +75,17 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
 
 /// Says the SQL statement and the API call of a listing.
 fn say_otherwise(params: &EventParams, place: &Place) -> anyhow::Result<()> {
-    match explain::sql(params, clock::now()) {
-        Ok(sql) => print::say(&format!("sql: {sql}")),
-        Err(why) => print::say(&format!("sql: none: {why}")),
+    let now = clock::now();
+    let query = params.clone().into_query(now).map_err(anyhow::Error::msg)?;
+    match equivalent::listing_sql(params, &query, now) {
+        Some(sql) => print::say(&format!("sql: {sql}")),
+        None => print::say("sql: none for --filter"),
     }
     let server = match place {
         Place::Server { url, .. } => server_url(url).map_err(anyhow::Error::msg)?,
         Place::Data(_) => String::new(),
     };
-    print::say(&format!("api: GET {server}{}", explain::api(params)));
+    print::say(&format!("api: GET {server}{}", equivalent::api(params)));
     Ok(())
 }
 

@@ -113,6 +113,18 @@ impl Store for Fake {
         Box::new(Never)
     }
 
+    fn identity(&self) -> String {
+        "fake".to_owned()
+    }
+
+    fn last_id(&self) -> i64 {
+        0
+    }
+
+    fn wait_for_events(&self, _: i64, _: std::time::Duration) -> i64 {
+        0
+    }
+
     fn events(&self, query: &EventQuery, _: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         let mut answer = Answer::default();
         let found = (0..2).filter(|&event| Fake::matches(event, &query.filter));
@@ -304,7 +316,7 @@ fn wire_rows(params: &EventParams) -> String {
     let mut lines = Lines(Vec::new());
     let query = params.clone().into_query(0).unwrap();
     let answer = listing::run(&Fake, &query, &Budget::new(None), &mut lines).unwrap();
-    wire::write_end_line(&mut lines.0, &answer);
+    wire::write_end_line(&mut lines.0, &(&answer).into());
     String::from_utf8(lines.0).unwrap()
 }
 

@@ -81,6 +81,7 @@ impl Queries {
                 "too busy: {} queries run and {} wait; ask again, or raise --queries-max",
                 self.running_max, self.waiting_max
             ))
+            .retry_after(self.wait)
         })?;
         let acquire = Arc::clone(&self.running).acquire_owned();
         match tokio::time::timeout(self.wait, acquire).await {
@@ -89,7 +90,8 @@ impl Queries {
                 "too busy: no query ended within {:?} and {} may run at once; ask again, or \
                  raise --queries-max",
                 self.wait, self.running_max
-            ))),
+            ))
+            .retry_after(self.wait)),
         }
     }
 }

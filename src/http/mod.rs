@@ -15,9 +15,13 @@ mod connection;
 mod frame;
 mod guard;
 mod health;
+mod listeners;
+mod negotiate;
+mod openapi;
 mod problem;
 mod retention;
 mod router;
+mod routes;
 mod settings;
 mod stream;
 mod webhook;
@@ -27,14 +31,18 @@ mod tests;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::store::{Store, StoreError};
 pub use guard::Hosts;
+pub use openapi::document as openapi;
 pub use settings::{Limits, Settings};
+
+/// How long listeners may take to leave once their connections are closed.
+const LISTENERS_LEAVE_WAIT: Duration = Duration::from_secs(2);
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +53,7 @@ struct Shared {
     settings: Settings,
     room: admission::Room,
     queries: admission::Queries,
+    listeners: listeners::Listeners,
     /// Held by a prune or seal that was asked for: one at a time.
     upkeep: Arc<tokio::sync::Mutex<()>>,
     stopping: watch::Sender<bool>,
@@ -62,6 +71,7 @@ impl App {
                 limits.queries_waiting_max,
                 limits.query_wait,
             ),
+            listeners: listeners::Listeners::new(),
             upkeep: Arc::default(),
             stopping: watch::Sender::new(false),
             write_failed: Mutex::new(None),
@@ -85,6 +95,8 @@ pub async fn serve(
     if let Some(task) = retention {
         task.abort();
     }
+    // They let go of the store before they leave.
+    let _ = tokio::time::timeout(LISTENERS_LEAVE_WAIT, app.0.listeners.left()).await;
     // An engine may own things that must not be dropped on the async runtime, so the last handle of
     // it that the server has goes in the blocking pool.
     let close = tokio::task::spawn_blocking(move || {

@@ -1,9 +1,10 @@
 //! Errors as RFC 9457 problem documents.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -19,6 +20,7 @@ pub(super) struct Problem {
     /// What only the log tells.
     internal: Option<Arc<str>>,
     allow: Option<&'static str>,
+    retry_after: Option<Duration>,
 }
 
 /// The JSON of a problem.
@@ -42,6 +44,7 @@ impl Problem {
             status,
             internal: None,
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -75,6 +78,12 @@ impl Problem {
         let mut problem = Problem::unavailable(detail);
         problem.internal = self.internal;
         problem
+    }
+
+    /// Tells when it is worth asking again. Never for the webhook: kube-apiserver would hammer.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Problem {
+        self.retry_after = Some(wait);
+        self
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -114,6 +123,7 @@ impl From<StoreError> for Problem {
             wire: Box::new(wire),
             internal,
             allow: None,
+            retry_after: None,
         }
     }
 }
@@ -126,6 +136,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(wire::PROBLEM_JSON));
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         response.extensions_mut().insert(self);
         response

@@ -1,65 +1,49 @@
-//! Every route.
+//! The router, from the table of routes.
 
 use axum::Router;
 use axum::extract::Request;
-use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{self, MethodRouter};
 
-use super::api::{count, events, quarantine, queries, sql, stats, upkeep};
 use super::problem::Problem;
-use super::{App, frame, guard, health, webhook};
+use super::routes::ROUTES;
+use super::{App, frame, guard};
 
 pub(super) fn build(app: &App) -> Router {
-    Router::new()
-        .route("/webhook", post(webhook::receive))
-        .route("/webhook/", post(webhook::receive))
-        // A wildcard, so that a name with a slash meets the check of names and not a 404.
-        .route("/webhook/{*cluster}", post(webhook::receive))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/api/v1/events", get(events::list))
-        .route("/api/v1/events/{id}", get(events::one))
-        .route("/api/v1/events/{id}/raw", get(events::raw))
-        .route("/api/v1/count", get(count::count))
-        .route("/api/v1/histogram", get(count::histogram))
-        .route("/api/v1/facets", get(count::facets))
-        .route("/api/v1/top/{field}", get(count::top))
-        .route("/api/v1/queries", get(queries::list))
-        .route("/api/v1/queries/{name}", get(queries::ask))
-        .route("/api/v1/stats", get(stats::stats))
-        .route("/api/v1/quarantine", get(quarantine::list))
-        .route("/api/v1/quarantine/{id}/raw", get(quarantine::raw))
-        .route("/api/v1/prune", post(upkeep::prune))
-        .route("/api/v1/seal", post(upkeep::seal))
-        .route("/api/v1/reseal", post(upkeep::reseal))
-        .route("/api/v1/sql", post(sql::sql))
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(route.path, (route.handler)());
+        if route.path == "/webhook" {
+            router = router.route("/webhook/", (route.handler)());
+        }
+    }
+    router
         .fallback(not_found)
         .with_state(app.clone())
         .layer(from_fn_with_state(app.clone(), guard::guard))
         .layer(from_fn(frame::frame))
 }
 
-/// `GET` and `HEAD`, and an answer for the others that says so.
-fn get<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
-    routing::get(handler).fallback(async || Problem::method_not_allowed("GET, HEAD"))
-}
-
-/// `POST`, and an answer for the others that says so.
-fn post<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
-    routing::post(handler).fallback(async || Problem::method_not_allowed("POST"))
-}
-
 async fn not_found(request: Request) -> Result<Response, Problem> {
     let path = request.uri().path();
     let hint = if path == "/" && request.method() == axum::http::Method::POST {
         "kube-apiserver needs /webhook or /webhook/CLUSTER in its kubeconfig's server URL"
+            .to_owned()
     } else {
-        "there are /webhook, /webhook/CLUSTER, /healthz, /readyz and, under /api/v1, events, \
-         events/ID, events/ID/raw, count, histogram, facets, top/FIELD, queries, queries/NAME, stats, quarantine, \
-         quarantine/ID/raw, prune, seal, reseal, sql"
+        let known: Vec<String> = ROUTES.iter().map(|route| shown(route.path)).collect();
+        format!("there are {}", known.join(", "))
     };
-    let shown: String = path.chars().take(200).collect();
-    Err(Problem::not_found(format!("nothing at {shown:?}; {hint}")))
+    let asked: String = path.chars().take(200).collect();
+    Err(Problem::not_found(format!("nothing at {asked:?}; {hint}")))
+}
+
+/// A route's path with its parameters as `/webhook/CLUSTER` has them.
+fn shown(path: &str) -> String {
+    let mut parts = path.split(['{', '}']);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    while let Some(name) = parts.next() {
+        shown.push_str(&name.trim_start_matches('*').to_uppercase());
+        shown.push_str(parts.next().unwrap_or_default());
+    }
+    shown
 }

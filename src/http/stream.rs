@@ -6,14 +6,14 @@
 
 use std::io::{self, Read, Seek, Write};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Frame;
@@ -22,12 +22,17 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::App;
+use super::negotiate::{self, Coding, Compressor};
 use super::problem::Problem;
 use crate::store::{Budget, StoreError};
 
 /// Bytes of one piece, and how many pieces wait at most for the client.
 const PIECE_BYTES: usize = 64 << 10;
 const PIECES_WAITING: usize = 4;
+
+/// Headers with the limits of an answer: rows, and milliseconds.
+const ROWS_LIMIT: &str = "auditql-limit-rows";
+const TIME_LIMIT: &str = "auditql-limit-ms";
 
 /// A held answer larger than this waits in an unlinked file.
 const HELD_MEMORY_BYTES_MAX: usize = 1 << 20;
@@ -36,6 +41,18 @@ const HELD_MEMORY_BYTES_MAX: usize = 1 << 20;
 struct Piece {
     bytes: Bytes,
     last: bool,
+    /// How all pieces of the answer are compressed.
+    coding: Coding,
+}
+
+/// What an answer looks like from outside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) hold: Hold,
+    pub(super) content_type: &'static str,
+    pub(super) coding: Coding,
+    /// Most rows, 0 is all; `None` where there are no rows.
+    pub(super) rows_max: Option<u64>,
 }
 
 /// Whether an answer leaves only once it is complete.
@@ -70,6 +87,10 @@ pub(super) struct Pipe {
     stall: Duration,
     started: bool,
     broken: bool,
+    coding: Coding,
+    /// Made with the first piece.
+    compressor: Option<Compressor>,
+    headers: Arc<Mutex<HeaderMap>>,
     /// Why a held answer could not be kept.
     failed: Option<Problem>,
 }
@@ -78,6 +99,14 @@ impl Pipe {
     /// Whether bytes have left already, so that an error can no longer be an answer of its own.
     pub(super) fn started(&self) -> bool {
         self.started
+    }
+
+    /// Sets a header of the answer; without effect once bytes have left.
+    pub(super) fn header(&self, name: &'static str, value: &[u8]) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 
     /// Whether a write failed.
@@ -101,8 +130,20 @@ impl Pipe {
 
     fn send_buffer(&mut self, last: bool) -> io::Result<()> {
         let next = Vec::with_capacity(if last { 0 } else { PIECE_BYTES });
-        let bytes = Bytes::from(std::mem::replace(&mut self.buffer, next));
-        self.send(Ok(Piece { bytes, last }))
+        let bytes = std::mem::replace(&mut self.buffer, next);
+        if self.compressor.is_none() {
+            if last && bytes.len() < negotiate::COMPRESSED_BYTES_MIN {
+                self.coding = Coding::Identity;
+            }
+            self.compressor = Some(self.coding.compressor()?);
+        }
+        let compressor = self.compressor.as_mut().expect("made above");
+        let piece = Piece {
+            bytes: compressor.push(bytes, last)?.into(),
+            last,
+            coding: self.coding,
+        };
+        self.send(Ok(piece))
     }
 
     /// Sends what was held or is still in the buffer, and the end.
@@ -148,8 +189,7 @@ impl Write for Pipe {
     }
 }
 
-/// Runs `produce` in the blocking pool, in its turn, and answers with what it writes. An error
-/// before the first piece is an answer of its own; a later one breaks the connection off.
+/// [`stream_as`] for answers that are neither rows nor compressed.
 pub(super) async fn stream<F>(
     app: &App,
     budget: Budget,
@@ -160,19 +200,43 @@ pub(super) async fn stream<F>(
 where
     F: FnOnce(&Budget, &mut Pipe) -> Result<(), Problem> + Send + 'static,
 {
+    let shape = Shape {
+        hold,
+        content_type,
+        coding: Coding::Identity,
+        rows_max: None,
+    };
+    stream_as(app, budget, shape, produce).await
+}
+
+/// Runs `produce` in the blocking pool, in its turn, and answers with what it writes. An error
+/// before the first piece is an answer of its own; a later one breaks the connection off.
+pub(super) async fn stream_as<F>(
+    app: &App,
+    budget: Budget,
+    shape: Shape,
+    produce: F,
+) -> Result<Response, Problem>
+where
+    F: FnOnce(&Budget, &mut Pipe) -> Result<(), Problem> + Send + 'static,
+{
     let cancel = CancelOnDrop(budget.cancel_flag());
     let slot = app.0.queries.enter().await?;
     let settings = &app.0.settings;
+    let headers = Arc::new(Mutex::new(limits(&budget, shape.rows_max)));
     let (sender, mut pieces) = mpsc::channel(PIECES_WAITING);
     let mut pipe = Pipe {
         buffer: Vec::new(),
-        held: (hold == Hold::Whole)
+        held: (shape.hold == Hold::Whole)
             .then(|| tempfile::spooled_tempfile_in(HELD_MEMORY_BYTES_MAX, &settings.spool_dir)),
         pieces: sender,
         runtime: Handle::current(),
         stall: settings.limits.answer_stall_wait,
         started: false,
         broken: false,
+        coding: shape.coding,
+        compressor: None,
+        headers: Arc::clone(&headers),
         failed: None,
     };
     let span = tracing::Span::current();
@@ -194,15 +258,22 @@ where
             let _ = pipe.send(Err(problem));
         }
     });
-    let body = match pieces.recv().await {
+    let (coding, body) = match pieces.recv().await {
         Some(first) => match first? {
-            Piece { bytes, last: true } => Body::from(bytes),
-            first => Body::new(Streamed {
-                first: Some(first),
-                pieces,
-                ended: false,
-                _cancel: cancel,
-            }),
+            Piece {
+                bytes,
+                last: true,
+                coding,
+            } => (coding, Body::from(bytes)),
+            first => {
+                let streamed = Streamed {
+                    first: Some(first),
+                    pieces,
+                    ended: false,
+                    _cancel: cancel,
+                };
+                (streamed.coding(), Body::new(streamed))
+            }
         },
         None => {
             let cause = task
@@ -212,10 +283,26 @@ where
         }
     };
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let mut own = headers.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::swap(response.headers_mut(), &mut own);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(shape.content_type));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if let Some(name) = coding.name() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
     Ok(response)
+}
+
+/// Headers that tell the limits of an answer; 0 is none.
+fn limits(budget: &Budget, rows_max: Option<u64>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let time = budget.limit().map_or(0, |limit| limit.as_millis());
+    headers.insert(TIME_LIMIT, time.to_string().parse().expect("a number"));
+    if let Some(rows) = rows_max {
+        headers.insert(ROWS_LIMIT, HeaderValue::from(rows));
+    }
+    headers
 }
 
 /// The body of a streamed answer.
@@ -230,6 +317,14 @@ struct Streamed {
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was broken off")]
 struct BrokenOff;
+
+impl Streamed {
+    fn coding(&self) -> Coding {
+        self.first
+            .as_ref()
+            .map_or(Coding::Identity, |piece| piece.coding)
+    }
+}
 
 impl HttpBody for Streamed {
     type Data = Bytes;
@@ -247,7 +342,7 @@ impl HttpBody for Streamed {
             None => ready!(self.pieces.poll_recv(context)),
         };
         Poll::Ready(Some(match piece {
-            Some(Ok(Piece { bytes, last })) => {
+            Some(Ok(Piece { bytes, last, .. })) => {
                 self.ended = last;
                 Ok(Frame::data(bytes))
             }

@@ -46,6 +46,9 @@ const fn default_columns() -> [Column; Column::ALL.len() - HEAVY.len()] {
 /// Name of the computed column with the recorded addresses that a source IP filter matched.
 pub const MATCHED_IP: &str = "matched_ip";
 
+/// Name of the counts beside values.
+pub const COUNT: &str = "count";
+
 /// Lists events. With a filter on source addresses, and any of the address columns among those
 /// asked for, each row ends with [`MATCHED_IP`]: which of the recorded addresses matched, joined
 /// by commas.

@@ -2,10 +2,13 @@
 //! and the HTTP API, so that both ask and answer alike.
 
 mod base64;
+mod cel;
 pub mod count;
-pub mod explain;
+pub mod cursor;
+pub mod equivalent;
 pub mod library;
 pub mod listing;
+pub mod live;
 pub mod output;
 pub mod params;
 pub mod schema;

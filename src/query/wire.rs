@@ -33,10 +33,12 @@
 //! Errors are `application/problem+json` ([`Problem`]).
 
 mod conforming;
+mod ending;
 #[cfg(test)]
 mod tests;
 
 pub use conforming::Conforming;
+pub use ending::Ending;
 
 use std::time::Duration;
 
@@ -267,9 +269,9 @@ pub fn write_row_line(out: &mut Vec<u8>, row: &[Value]) {
 }
 
 /// Appends the last line of `rows`, with its newline.
-pub fn write_end_line(out: &mut Vec<u8>, answer: &Answer) {
+pub fn write_end_line(out: &mut Vec<u8>, ending: &Ending<'_>) {
     out.extend_from_slice(b"{\"end\":");
-    write_json(out, answer);
+    write_json(out, ending);
     out.extend_from_slice(b"}\n");
 }
 

@@ -48,6 +48,11 @@ impl Budget {
         }
     }
 
+    /// The time limit; `None` is without.
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
     /// Time since the query began.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()

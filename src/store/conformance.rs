@@ -5,6 +5,7 @@ mod counting;
 mod filters;
 mod keeping;
 mod naive;
+mod paging;
 mod questions;
 
 use std::ops::ControlFlow;
@@ -101,10 +102,8 @@ fn query(filter: Filter, columns: &[Column]) -> EventQuery {
     EventQuery {
         filter,
         order: Order::OldestFirst,
-        limit: 0,
-        last_stage_only: false,
         columns: columns.to_vec(),
-        skip_damaged: false,
+        ..EventQuery::default()
     }
 }
 
@@ -202,6 +201,10 @@ macro_rules! conformance {
             questions: finds_bytes_across_borders,
             questions: shows_last_stages_only,
             questions: reads_little_for_one_audit_id,
+            paging: pages_go_on_exactly_while_events_arrive,
+            paging: a_deep_page_costs_what_the_first_does,
+            paging: a_page_knows_nothing_of_later_stages,
+            paging: waits_until_events_arrive,
             questions: opens_only_segments_in_the_time_range,
         );
     };

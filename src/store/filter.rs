@@ -4,6 +4,7 @@ mod list;
 mod terms;
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub use list::{escape, literal};
@@ -158,6 +159,35 @@ impl Filter {
     /// Whether [`Filter::push_words`] takes words on `column`.
     pub const fn takes_words(column: Column) -> bool {
         terms::takes_words(column)
+    }
+
+    /// Adds a term that ids lie in `ids`.
+    pub fn push_ids(&mut self, ids: RangeInclusive<i64>) {
+        self.push(Test::Number {
+            column: Column::Id,
+            any: vec![(*ids.start(), *ids.end())],
+        });
+    }
+
+    /// A range of ids outside which no event matches.
+    pub(crate) fn ids(&self) -> RangeInclusive<i64> {
+        let mut ids = i64::MIN..=i64::MAX;
+        for term in &self.terms {
+            if let Term {
+                test:
+                    Test::Number {
+                        column: Column::Id,
+                        any,
+                    },
+                negate: false,
+            } = term
+            {
+                let low = any.iter().map(|range| range.0).min().unwrap_or(i64::MAX);
+                let high = any.iter().map(|range| range.1).max().unwrap_or(i64::MIN);
+                ids = low.max(*ids.start())..=high.min(*ids.end());
+            }
+        }
+        ids
     }
 
     /// Adds a term that must not hold.

@@ -131,7 +131,14 @@ pub struct EventQuery {
     pub columns: Vec<Column>,
     /// Answer without damaged segments instead of failing.
     pub skip_damaged: bool,
+    /// Only rows that come after this place in the order of the listing.
+    pub after: Option<Place>,
+    /// Only events up to this id, as if nothing had arrived since ([`Store::last_id`]).
+    pub as_of: Option<i64>,
 }
+
+/// A row's place in a listing: its time (microseconds), then its id. Sealing and merging keep it.
+pub type Place = (i64, i64);
 
 /// A count of events. The default is the number of all of them.
 #[derive(Debug, Clone, Default)]
@@ -175,6 +182,9 @@ pub struct Work {
     pub segments_opened: u64,
     /// Segments left out by their time range or statistics.
     pub segments_pruned: u64,
+    /// Segments and blocks of the active one whose rows came from lists of rows (an index).
+    #[serde(default)]
+    pub parts_indexed: u64,
     /// Rows whose columns were looked at.
     pub rows_visited: u64,
     /// Blocks of bodies decompressed.
@@ -189,6 +199,7 @@ impl Work {
         self.elapsed_us += other.elapsed_us;
         self.segments_opened += other.segments_opened;
         self.segments_pruned += other.segments_pruned;
+        self.parts_indexed += other.parts_indexed;
         self.rows_visited += other.rows_visited;
         self.blocks_read += other.blocks_read;
         self.rollup_entries += other.rollup_entries;
@@ -200,6 +211,9 @@ impl Work {
 pub struct Answer {
     /// There were more rows than the limit.
     pub truncated: bool,
+    /// The place of a listing's last row.
+    #[serde(skip)]
+    pub last: Option<Place>,
     pub coverage: Coverage,
     pub stats: Work,
 }
@@ -336,6 +350,16 @@ pub fn open_read(directory: &std::path::Path) -> Result<Arc<dyn Store>> {
 pub trait Store: Send + Sync {
     /// Starts a batch of events from `cluster` that came in by `source`.
     fn batch(&self, cluster: &str, source: &str) -> Box<dyn Batch>;
+
+    /// A word that tells this store from any other; empty until it is first opened for writing.
+    fn identity(&self) -> String;
+
+    /// The highest id of the events that a question would see now. Ids are given in the order of
+    /// commits: whatever is committed later has a higher one.
+    fn last_id(&self) -> i64;
+
+    /// Waits until [`Store::last_id`] is above `id`, or until `wait` is over; gives the last id.
+    fn wait_for_events(&self, id: i64, wait: Duration) -> i64;
 
     /// Lists events.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;

@@ -67,9 +67,8 @@ fn list(store: &dyn Store, filter: Filter, order: Order, limit: u64) -> store::R
         filter,
         order,
         limit,
-        last_stage_only: false,
         columns: Column::ALL.to_vec(),
-        skip_damaged: false,
+        ..EventQuery::default()
     };
     let mut rows = String::new();
     store.events(&query, &budget(), &mut |row| {
@@ -294,12 +293,9 @@ fn a_flipped_bit_of_the_log_hides_only_what_came_after() {
             continue;
         };
         let query = EventQuery {
-            filter: Filter::default(),
             order: Order::OldestFirst,
-            limit: 0,
-            last_stage_only: false,
             columns: vec![Column::Id, Column::Raw],
-            skip_damaged: false,
+            ..EventQuery::default()
         };
         let mut rows = Vec::new();
         let listed = store.events(&query, &budget(), &mut |row| {

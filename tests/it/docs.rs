@@ -155,14 +155,12 @@ fn every_table_is_documented_as_a_statement_sees_it() {
 
 #[test]
 fn every_endpoint_is_documented() {
-    let router = read("src/http/router.rs");
+    let described = auditql::http::openapi();
     let mut routes: BTreeSet<String> = BTreeSet::new();
-    for after in router.split(".route(").skip(1) {
-        let mut parts = after.split('"');
-        let path = parts.nth(1).unwrap().trim_end_matches('/').replace('*', "");
-        let method = parts.next().unwrap().trim_start_matches([',', ' ']);
-        let method = method.split('(').next().unwrap().to_uppercase();
-        routes.insert(format!("{method} {path}"));
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            routes.insert(format!("{} {path}", method.to_uppercase()));
+        }
     }
     assert!(routes.len() > 10, "{routes:?}");
     let text = read("docs/API.md");
@@ -177,20 +175,65 @@ fn every_endpoint_is_documented() {
 #[test]
 fn every_parameter_of_the_api_is_documented() {
     let text = read("docs/API.md");
-    let others = [
-        "limit",
-        "reverse",
-        "final",
-        "columns",
-        "skip_damaged",
-        "timeout_ms",
-        "format",
-    ];
-    for name in FilterParams::NAMES.iter().copied().chain(others) {
+    let described = auditql::http::openapi();
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (_, name) in parameters(&described) {
+        names.insert(name);
+    }
+    for filter in FilterParams::NAMES {
+        assert!(names.contains(*filter), "the description lacks {filter}");
+    }
+    for name in names {
         assert!(
             text.contains(&format!("`{name}`")),
             "docs/API.md lacks `{name}`"
         );
+    }
+}
+
+/// Path and name of every parameter that is described.
+fn parameters(described: &serde_json::Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for operation in methods.as_object().unwrap().values() {
+            for parameter in operation["parameters"].as_array().unwrap() {
+                if parameter["in"] != "path" && parameter["name"] != "parameters" {
+                    let name = parameter["name"].as_str().unwrap().to_owned();
+                    found.push((path.clone(), name));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_description_of_the_api_is_the_one_that_is_served() {
+    let described = auditql::http::openapi();
+    let text = serde_json::to_string_pretty(&described).unwrap() + "\n";
+    fresh("docs/openapi.json", &text);
+    let dir = crate::support::temp_dir();
+    let server = crate::support::Server::start(dir.path(), &[]);
+    let served = server.get("/api/v1/openapi.json").expect(200).json();
+    assert_eq!(served, described);
+    // What is described is there: no path answers 404 for want of a route, and every parameter
+    // is known to its handler.
+    for path in described["paths"].as_object().unwrap().keys() {
+        let known = path.replace("{field}", "user").replace("{id}", "1");
+        let answer = server.post(&format!("{known}?x=1"), "");
+        assert!(!answer.text().contains("nothing at"), "{path}");
+    }
+    for (path, name) in parameters(&described) {
+        let known = path
+            .replace("{field}", "user")
+            .replace("{name}", "who-deleted");
+        if name != "Last-Event-ID" && !known.ends_with("/stream") {
+            let answer = server.get(&format!("{known}?{name}="));
+            assert!(
+                !answer.text().contains("unknown parameter"),
+                "{path} {name}"
+            );
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 #[allow(dead_code, reason = "each module uses another part of it")]
 mod support;
 
+mod api;
 mod badinput;
 mod bench;
 mod both;

@@ -207,6 +207,13 @@ impl Server {
         Server::spawn(serve(clean(&mut command), data, args))
     }
 
+    /// Like [`Server::try_start`], on an address of one's own.
+    pub fn try_start_at(data: &Path, address: &str) -> Result<Server, (ExitStatus, String)> {
+        let mut command = Command::new(AUDITQL);
+        clean(&mut command).args(["serve", "--listen", address, "--data"]);
+        Server::spawn(command.arg(data))
+    }
+
     /// Starts the server through another program, which gets the server's command line at its end.
     pub fn try_start_under(
         wrapper: &[&str],

@@ -3,13 +3,14 @@
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
-use super::answer::{Format, Writer};
+use super::answer::{Extra, FORMATS, Writer, explainable, explanation};
 use super::question::Question;
 use crate::http::App;
 use crate::http::problem::Problem;
-use crate::http::stream::{Hold, stream};
-use crate::query::clock;
+use crate::http::stream::stream_as;
+use crate::limits::ROWS_DEFAULT;
 use crate::query::count::{self, CountParams, Shape};
+use crate::query::{clock, equivalent};
 
 pub(in crate::http) async fn count(app: State<App>, request: Request) -> Result<Response, Problem> {
     answer(app, Shape::Count, None, request).await
@@ -44,22 +45,31 @@ async fn answer(
     by: Option<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut question = Question::read(request.uri())?;
-    let format = question.format(&[Format::Json, Format::Rows])?;
-    let budget = question.budget(&app);
+    let mut question = Question::read(&request)?;
+    let format = question.format(&FORMATS)?;
+    let explain = explainable(question.switch("explain")?, format)?;
+    let (budget, coding) = (question.budget(&app), question.coding());
     question
         .pairs
         .extend(by.map(|column| ("by".to_owned(), column)));
-    let plan = CountParams::from_pairs(shape, question.pairs)
-        .and_then(|params| params.into_plan(clock::now()))
+    let now = clock::now();
+    let params = CountParams::from_pairs(shape, question.pairs).map_err(Problem::bad_request)?;
+    let plan = params
+        .clone()
+        .into_plan(now)
         .map_err(Problem::bad_request)?;
     let store = app.0.store.clone();
-    let hold = Hold::when(format == Format::Json);
-    let content_type = format.content_type();
-    stream(&app, budget, hold, content_type, move |budget, pipe| {
+    let shape = format.shape(coding, params.limit.unwrap_or(ROWS_DEFAULT));
+    stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
         let outcome = count::run(&*store, plan, budget, &mut writer);
-        writer.finish(outcome)
+        writer.finish_with(outcome, |answer| Extra {
+            explain: explain.then(|| {
+                let sql = equivalent::count_sql(&params, now);
+                explanation(answer, sql.as_deref())
+            }),
+            ..Extra::default()
+        })
     })
     .await
 }

@@ -3,20 +3,23 @@
 use std::ops::ControlFlow;
 
 use axum::extract::{Path, Request, State};
+use axum::http::Uri;
 use axum::response::Response;
 
-use super::answer::{Format, Writer};
+use super::answer::{Extra, Format, Writer, explainable, explanation};
 use super::question::{self, Question};
 use crate::http::App;
 use crate::http::problem::Problem;
-use crate::http::stream::{Hold, stream};
+use crate::http::stream::{Hold, stream_as};
+use crate::limits::PAGE_ROWS_MAX;
 use crate::model::column::Column;
 use crate::model::value::Value;
+use crate::query::cursor::Cursor;
 use crate::query::output::json::write_object;
 use crate::query::params::EventParams;
-use crate::query::{clock, listing};
+use crate::query::{clock, equivalent, listing};
 use crate::store::filter::{Filter, Test};
-use crate::store::{EventQuery, Order};
+use crate::store::{Answer, EventQuery, Order};
 
 const FORMATS: [Format; 5] = [
     Format::Json,
@@ -30,23 +33,72 @@ pub(in crate::http) async fn list(
     State(app): State<App>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let question = Question::read(request.uri())?;
+    let mut question = Question::read(&request)?;
     let format = question.format(&FORMATS)?;
     let budget = question.budget(&app);
-    let mut query = EventParams::from_pairs(question.pairs)
-        .and_then(|params| params.into_query(clock::now()))
+    let word = question.take("cursor")?;
+    let explain = explainable(question.switch("explain")?, format)?;
+    let coding = question.coding();
+    let params = EventParams::from_pairs(question.pairs).map_err(Problem::bad_request)?;
+    let store = app.0.store.clone();
+    let identity = store.identity();
+    let cursor = word
+        .map(|word| Cursor::from_word(&word, &identity, &params))
+        .transpose()
+        .map_err(Problem::bad_request)?;
+    let now = cursor.map_or_else(clock::now, |cursor| cursor.now);
+    let mut query = params
+        .clone()
+        .into_query(now)
         .map_err(Problem::bad_request)?;
     if format == Format::Raw {
         query.columns = vec![Column::Raw];
     }
-    let store = app.0.store.clone();
-    let content_type = format.content_type();
-    stream(&app, budget, Hold::No, content_type, move |budget, pipe| {
+    query.as_of = Some(store.last_id());
+    if let Some(cursor) = cursor {
+        cursor.apply(&mut query);
+    }
+    let mut shape = format.shape(coding, query.limit);
+    if query.limit == 0 || query.limit > PAGE_ROWS_MAX {
+        // Rows are whole one by one, and there may be any number of them.
+        shape.hold = Hold::No;
+    }
+    let uri = request.uri().clone();
+    stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
         let outcome = listing::run(&*store, &query, budget, &mut writer);
-        writer.finish(outcome)
+        writer.finish_with(outcome, |answer| {
+            let next =
+                next_page(answer, &query, now).map(|cursor| cursor.to_word(&identity, &params));
+            Extra {
+                link: next.as_deref().map(|word| link(&uri, word)),
+                next,
+                explain: explain.then(|| {
+                    let sql = equivalent::listing_sql(&params, &query, now);
+                    explanation(answer, sql.as_deref())
+                }),
+            }
+        })
     })
     .await
+}
+
+/// Where a listing goes on that ended at its limit.
+fn next_page(answer: &Answer, query: &EventQuery, now: i64) -> Option<Cursor> {
+    Some(Cursor {
+        now,
+        as_of: query.as_of?,
+        last: answer.truncated.then_some(answer.last).flatten()?,
+    })
+}
+
+/// Path and query of the same question with another cursor.
+fn link(uri: &Uri, cursor: &str) -> String {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    let kept = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let cursor = format!("cursor={cursor}");
+    let query: Vec<&str> = kept.chain([cursor.as_str()]).collect();
+    format!("{}?{}", uri.path(), query.join("&"))
 }
 
 pub(in crate::http) async fn one(
@@ -99,9 +151,8 @@ async fn by_id(
         filter,
         order: Order::NewestFirst,
         limit: 1,
-        last_stage_only: false,
         columns,
-        skip_damaged: false,
+        ..EventQuery::default()
     };
     let store = app.0.store.clone();
     let budget = question::budget(app, None);

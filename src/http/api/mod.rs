@@ -2,7 +2,9 @@
 
 mod answer;
 pub(super) mod count;
+pub(super) mod description;
 pub(super) mod events;
+pub(super) mod live;
 pub(super) mod quarantine;
 pub(super) mod queries;
 mod question;

@@ -3,15 +3,13 @@
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
-use super::answer::{Format, Writer};
+use super::answer::{FORMATS, Writer};
 use super::question::Question;
 use crate::http::App;
 use crate::http::problem::Problem;
-use crate::http::stream::{Hold, stream};
+use crate::http::stream::stream_as;
 use crate::limits::ROWS_DEFAULT;
 use crate::query::clock;
-
-const FORMATS: [Format; 4] = [Format::Json, Format::Rows, Format::Jsonl, Format::Csv];
 
 /// `GET /api/v1/queries`: every question with its parameters and columns.
 pub(in crate::http) async fn list(
@@ -30,7 +28,7 @@ pub(in crate::http) async fn ask(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut question = Question::read(request.uri())?;
+    let mut question = Question::read(&request)?;
     let format = question.format(&FORMATS)?;
     let budget = question.budget(&app);
     let limit = match question.take("limit")? {
@@ -39,23 +37,16 @@ pub(in crate::http) async fn ask(
             Problem::bad_request(format!("limit {text:?} is no number; use 0 for all rows"))
         })?,
     };
-    let skip_damaged = match question.take("skip_damaged")?.as_deref() {
-        None | Some("false" | "0") => false,
-        Some("" | "true" | "1") => true,
-        Some(text) => {
-            let detail = format!("skip_damaged {text:?} is no truth value; use true or false");
-            return Err(Problem::bad_request(detail));
-        }
-    };
+    let skip_damaged = question.switch("skip_damaged")?;
+    let coding = question.coding();
     let library = &app.0.settings.library;
     let asked = library.get(&name).map_err(Problem::not_found)?.clone();
     let query = asked
         .query(&question.pairs, limit, skip_damaged, clock::now())
         .map_err(Problem::bad_request)?;
     let store = app.0.store.clone();
-    let hold = Hold::when(format == Format::Json);
-    let content_type = format.content_type();
-    stream(&app, budget, hold, content_type, move |budget, pipe| {
+    let shape = format.shape(coding, limit);
+    stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
         let outcome = store.sql(&query, budget, &mut asked.typed(&mut writer));
         writer.finish(outcome)

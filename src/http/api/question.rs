@@ -4,26 +4,29 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{Query, Request};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::answer::Format;
 use crate::http::App;
+use crate::http::negotiate::Coding;
 use crate::http::problem::Problem;
 use crate::limits::API_BODY_BYTES_MAX;
+use crate::query::params;
 use crate::store::Budget;
 
 /// A query string: the parameters of every listing taken out, the others left.
 pub(super) struct Question {
     pub(super) pairs: Vec<(String, String)>,
     format: Option<String>,
-    timeout_ms: Option<u64>,
+    pub(super) timeout_ms: Option<u64>,
+    headers: HeaderMap,
 }
 
 impl Question {
-    pub(super) fn read(uri: &Uri) -> Result<Question, Problem> {
-        let mut pairs = pairs(uri)?;
+    pub(super) fn read(request: &Request) -> Result<Question, Problem> {
+        let mut pairs = pairs(request.uri())?;
         let format = take(&mut pairs, "format")?;
         let timeout_ms = match take(&mut pairs, "timeout_ms")? {
             None => None,
@@ -37,6 +40,7 @@ impl Question {
             pairs,
             format,
             timeout_ms,
+            headers: request.headers().clone(),
         })
     }
 
@@ -55,8 +59,27 @@ impl Question {
         take(&mut self.pairs, name)
     }
 
+    /// Takes out a truth value; without one it is false.
+    pub(super) fn switch(&mut self, name: &str) -> Result<bool, Problem> {
+        let value = self.take(name)?;
+        value.map_or(Ok(false), |value| {
+            params::switch(name, &value).map_err(Problem::bad_request)
+        })
+    }
+
+    /// What `format` names.
+    pub(super) fn named_format(&self) -> Option<&str> {
+        self.format.as_deref()
+    }
+
+    /// What `format` names, or else what the client accepts.
     pub(super) fn format(&self, among: &[Format]) -> Result<Format, Problem> {
-        Format::read(self.format.as_deref(), among)
+        Format::choose(self.format.as_deref(), &self.headers, among)
+    }
+
+    /// How the answer is compressed.
+    pub(super) fn coding(&self) -> Coding {
+        Coding::accepted(&self.headers)
     }
 
     pub(super) fn budget(&self, app: &App) -> Budget {

@@ -3,11 +3,12 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::answer::{Format, Writer};
+use super::answer::{FORMATS, Format, Writer};
 use super::question::{self, Question};
 use crate::http::App;
+use crate::http::negotiate::Coding;
 use crate::http::problem::Problem;
-use crate::http::stream::{Hold, stream};
+use crate::http::stream::stream_as;
 use crate::limits::SQL_ROWS_DEFAULT;
 use crate::query::wire::{SqlRequest, param_value};
 use crate::store::SqlQuery;
@@ -17,8 +18,9 @@ pub(in crate::http) async fn sql(
     request: Request,
 ) -> Result<Response, Problem> {
     Question::none(request.uri())?;
+    let headers = request.headers().clone();
     let asked: SqlRequest = question::body(&app, request).await?;
-    let format = Format::read(asked.format.as_deref(), &[Format::Json, Format::Rows])?;
+    let format = Format::choose(asked.format.as_deref(), &headers, &FORMATS)?;
     let budget = question::budget(&app, asked.timeout_ms);
     let params = asked
         .params
@@ -35,10 +37,8 @@ pub(in crate::http) async fn sql(
         skip_damaged: asked.skip_damaged,
     };
     let store = app.0.store.clone();
-    // Half of an aggregate must not pass for the whole: `json` leaves only when it is complete.
-    let hold = Hold::when(format == Format::Json);
-    let content_type = format.content_type();
-    stream(&app, budget, hold, content_type, move |budget, pipe| {
+    let shape = format.shape(Coding::accepted(&headers), query.limit);
+    stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
         let outcome = store.sql(&query, budget, &mut writer);
         writer.finish(outcome)

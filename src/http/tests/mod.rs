@@ -1,5 +1,6 @@
 //! The server over real sockets, on a store that does as it is told.
 
+mod answers;
 mod api;
 mod lifecycle;
 mod support;

@@ -17,8 +17,8 @@ use crate::limits::ROWS_DEFAULT;
 use crate::model::column::Column;
 use crate::model::suggest::suggest;
 use crate::model::time::Zone;
-use crate::query::clock;
 use crate::query::listing::DEFAULT_COLUMNS;
+use crate::query::{cel, clock};
 use crate::store::filter::Filter;
 use crate::store::{EventQuery, Order};
 
@@ -90,6 +90,7 @@ filters! {
     audit_id "LIST" "Audit ID",
     uri "LIST" "Request URI, path and query as sent: '/api/v1/secrets*'",
     contains "TEXT" "Text in the raw bytes of the event, as it is or escaped as in JSON",
+    filter "CEL" "Expression: 'verb == \"delete\" && user.startsWith(\"system:\")'; see docs/API.md",
     since "TIME" "Not before: 2h, 7d (ago), 14:00 (the last one), today, yesterday, 2026-11-20, '2026-11-20 14:00', 2026-11-20T14:00:00Z",
     until "TIME" "Before: the same forms",
 }
@@ -128,30 +129,25 @@ impl FilterParams {
 }
 
 fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), String> {
-    let column = match name {
-        "since" => {
-            filter.since = Some(clock::parse_human(value, now, Zone::UTC)?);
-            return Ok(());
-        }
-        "until" => {
-            filter.until = Some(clock::parse_human(value, now, Zone::UTC)?);
-            return Ok(());
-        }
-        other => filter_column(other).expect("every filter has a column; a test goes through them"),
-    };
-    filter.push_words(column, value)
+    match name {
+        "since" => filter.since = Some(clock::parse_human(value, now, Zone::UTC)?),
+        "until" => filter.until = Some(clock::parse_human(value, now, Zone::UTC)?),
+        "filter" => cel::push(filter, value)?,
+        _ => filter.push_words(filtered_column(name), value)?,
+    }
+    Ok(())
 }
 
-/// The column whose words a filter takes; `None` for those of time.
-pub fn filter_column(name: &str) -> Option<Column> {
+/// The column that a filter of [`FilterParams`] other than `filter`, `since` and `until` is on.
+pub(super) fn filtered_column(name: &str) -> Column {
     match name {
-        "group" => Some(Column::UserGroups),
-        "image" => Some(Column::Images),
-        "source_ip" => Some(Column::SourceIps),
-        "uri" => Some(Column::RequestUri),
-        "contains" => Some(Column::Raw),
-        "since" | "until" => None,
-        other => Column::by_name(other),
+        "group" => Column::UserGroups,
+        "image" => Column::Images,
+        "source_ip" => Column::SourceIps,
+        "uri" => Column::RequestUri,
+        "contains" => Column::Raw,
+        other => Column::by_name(other)
+            .expect("every other filter has its column's name; a test goes through them"),
     }
 }
 
@@ -275,11 +271,13 @@ impl EventParams {
             last_stage_only: self.r#final,
             columns,
             skip_damaged: self.skip_damaged,
+            ..EventQuery::default()
         })
     }
 }
 
-fn switch(name: &str, value: &str) -> Result<bool, String> {
+/// A truth value of a query string; a name without a value is true.
+pub fn switch(name: &str, value: &str) -> Result<bool, String> {
     match value {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),

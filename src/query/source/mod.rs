@@ -1,9 +1,11 @@
 //! Where answers come from: a local data directory or a server. A reading command asks a
 //! [`Source`] and does not know which.
 
+mod arriving;
 mod local;
 mod remote;
 
+pub use arriving::{Arriving, Item};
 pub use local::Local;
 pub use remote::{Remote, server_url};
 

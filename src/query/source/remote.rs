@@ -92,6 +92,25 @@ impl Remote {
         request.call().map_err(|error| self.unreachable(&error))
     }
 
+    /// A stream of server-sent events, from the event with the id `mark` on.
+    pub(super) fn open_stream(
+        &self,
+        path: &str,
+        pairs: &[(&str, String)],
+        mark: Option<&str>,
+    ) -> Result<Box<dyn BufRead>> {
+        let mut request = self.authorized(self.agent.get(format!("{}{path}", self.base)));
+        for (name, value) in pairs {
+            request = request.query(name, value);
+        }
+        if let Some(mark) = mark {
+            request = request.header("last-event-id", mark);
+        }
+        let response = request.call().map_err(|error| self.unreachable(&error))?;
+        let reader = accepted(response)?.into_body().into_reader();
+        Ok(Box::new(BufReader::with_capacity(1 << 16, reader)))
+    }
+
     fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<Response<Body>> {
         let body = serde_json::to_vec(body).map_err(|error| StoreError::Io(error.to_string()))?;
         self.authorized(self.agent.post(format!("{}{path}", self.base)))

@@ -58,7 +58,7 @@ fn markers_round_trip() {
     answer.coverage.damaged.push("a.seg".to_owned());
     answer.stats.rows_visited = 7;
     line.clear();
-    write_end_line(&mut line, &answer);
+    write_end_line(&mut line, &(&answer).into());
     assert_eq!(read_line(&line, &[]), Ok(Line::End(answer)));
 
     let problem = Problem::from(&StoreError::Damaged("x".to_owned()));

@@ -92,6 +92,11 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// Bounds of the ids of the rows, inclusive.
+    pub(crate) fn ids_between(&self) -> (i64, i64) {
+        (self.first_id, self.first_id + self.rows as i64 - 1)
+    }
+
     /// Reads the directory of an encoded block.
     pub(crate) fn parse(
         first_id: i64,

@@ -61,6 +61,8 @@ pub(crate) struct Listing {
     pub(crate) removed: Vec<String>,
     /// What `source_ip` is read over.
     pub(crate) trusted_proxies: Vec<String>,
+    /// Tells this store from any other; empty until it is opened for writing.
+    pub(crate) identity: String,
     /// The last number that was given to a file.
     pub(crate) last_number: u64,
     /// No event id up to this one may be given out again.

@@ -103,6 +103,7 @@ impl Rows {
                 "trusted_proxies" => {
                     listing.trusted_proxies = value.split(',').map(str::to_owned).collect();
                 }
+                "identity" => listing.identity = value,
                 "last_id" => listing.last_id = value.parse().unwrap_or_default(),
                 _ => {}
             }

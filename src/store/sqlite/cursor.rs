@@ -13,12 +13,13 @@ use super::layout::{self, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
 use super::partscan::{self, Direction, PartScan};
 use super::predicate;
+use super::rowbatch::Batch;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
 use super::sealed::split;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::Filter;
-use crate::store::{Budget, Result, StoreError, Work};
+use crate::store::{Budget, Place, Result, StoreError, Work};
 
 /// A cell of the current row, borrowed until the cursor moves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Cursor {
     /// The stream whose row is the current one.
     current: Option<usize>,
     groups: Option<Groups>,
+    /// Rows up to this place of an ordered scan are passed over.
+    pub(super) after: Option<Place>,
     /// What the last call of `cell` lent out.
     scratch: Value,
 }
@@ -60,20 +63,13 @@ pub(crate) struct Stream {
     /// Batches that were looked up ahead of their turn, for their bodies.
     ahead: VecDeque<Batch>,
     ended: bool,
+    after: Option<Place>,
     buffer: Vec<i64>,
     /// Per column, the chunk that was looked into last.
     columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
     uri: String,
     raw: HashMap<u32, Vec<u8>>,
     raw_rows: usize,
-}
-
-/// Matching rows of one chunk, in the order of the scan.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<u32>,
-    times: Vec<i64>,
-    ids: Vec<i64>,
 }
 
 impl Cursor {
@@ -111,6 +107,7 @@ impl Cursor {
             streams: Vec::new(),
             current: None,
             groups: None,
+            after: None,
             scratch: Value::Null,
         };
         if matches!(order, ScanOrder::GroupedBy(_) | ScanOrder::ByReceivedTime) {
@@ -171,6 +168,11 @@ impl Cursor {
         }
     }
 
+    /// The place of the current row of an ordered scan.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.current.map(|current| self.streams[current].head())
+    }
+
     /// Opens a part; `None` when it has no matching row.
     fn begin(&mut self, part: &PartAt) -> Result<Option<Stream>> {
         let direction = match self.order {
@@ -185,7 +187,10 @@ impl Cursor {
                 PartScan::new(part, &self.filter, direction, deriver, budget, work)
             });
         match opened {
-            Ok(scan) => Ok(scan.map(Stream::new)),
+            Ok(scan) => Ok(scan.map(|scan| {
+                self.work.parts_indexed += u64::from(scan.indexed());
+                Stream::new(scan, self.after)
+            })),
             Err(error) => self.tolerate(Err(error)).map(|()| None),
         }
     }
@@ -421,13 +426,14 @@ const RAW_AHEAD_ROWS_MIN: usize = 16;
 const RAW_AHEAD_ROWS_MAX: usize = 16_384;
 
 impl Stream {
-    fn new(scan: PartScan) -> Stream {
+    fn new(scan: PartScan, after: Option<Place>) -> Stream {
         Stream {
             scan,
             batch: Batch::default(),
             position: 0,
             ahead: VecDeque::new(),
             ended: false,
+            after,
             buffer: Vec::new(),
             columns: vec![None; layout::AUDIT_COLUMN as usize],
             uri: String::new(),
@@ -471,6 +477,9 @@ impl Stream {
                 &mut self.buffer,
                 &mut batch.ids,
             )?;
+            if let Some(after) = self.after {
+                batch.pass_over(after, self.scan.direction());
+            }
         }
         if !batch.rows.is_empty() {
             self.ahead.push_back(batch);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::batch::SqliteBatch;
 use super::maintenance;
@@ -94,6 +95,18 @@ impl Engine {
 impl Store for Engine {
     fn batch(&self, cluster: &str, source: &str) -> Box<dyn Batch> {
         Box::new(SqliteBatch::new(cluster, source, self.writer.clone()))
+    }
+
+    fn identity(&self) -> String {
+        self.shared.identity.clone()
+    }
+
+    fn last_id(&self) -> i64 {
+        self.shared.state().last_id()
+    }
+
+    fn wait_for_events(&self, id: i64, wait: Duration) -> i64 {
+        self.shared.wait_for_events(id, wait)
     }
 
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer> {

@@ -22,10 +22,12 @@ pub(crate) fn events(
         Order::NewestFirst => ScanOrder::NewestFirst,
         Order::OldestFirst => ScanOrder::OldestFirst,
     };
-    let mut cursor = snapshot.cursor(&query.filter, order, query.skip_damaged, budget.clone())?;
+    let filter = remaining(query);
+    let mut cursor = snapshot.cursor(&filter, order, query.skip_damaged, budget.clone())?;
+    cursor.after = query.after;
     let mut stages = query
         .last_stage_only
-        .then(|| LastStages::new(Arc::clone(snapshot), budget.clone()));
+        .then(|| LastStages::new(Arc::clone(snapshot), budget.clone()).up_to(query.as_of));
     let mut answer = Answer::default();
     let mut given = 0;
     let mut row = Vec::with_capacity(query.columns.len());
@@ -44,6 +46,7 @@ pub(crate) fn events(
             row.push(cursor.value(column)?);
         }
         given += 1;
+        answer.last = cursor.place();
         if sink(&row).is_break() {
             break;
         }
@@ -57,9 +60,30 @@ pub(crate) fn events(
     Ok(answer)
 }
 
+/// The filter of a listing, narrowed to what stands after its place and had arrived by then.
+fn remaining(query: &EventQuery) -> Filter {
+    let mut filter = query.filter.clone();
+    if let Some(last) = query.as_of {
+        filter.push_ids(i64::MIN..=last);
+    }
+    match (query.after, query.order) {
+        (Some((time, _)), Order::NewestFirst) => {
+            let end = time.saturating_add(1);
+            filter.until = Some(filter.until.map_or(end, |until| until.min(end)));
+        }
+        (Some((time, _)), Order::OldestFirst) => {
+            filter.since = Some(filter.since.map_or(time, |since| since.max(time)));
+        }
+        (None, _) => {}
+    }
+    filter
+}
+
 /// Tells the last stage of each request from the earlier ones.
 pub(crate) struct LastStages {
     snapshot: Arc<Snapshot>,
+    /// A later stage that arrived after this id does not count.
+    as_of: Option<i64>,
     budget: Budget,
     /// Requests whose later stage went by already.
     later_seen: HashSet<u128>,
@@ -69,9 +93,15 @@ impl LastStages {
     pub(crate) fn new(snapshot: Arc<Snapshot>, budget: Budget) -> LastStages {
         LastStages {
             snapshot,
+            as_of: None,
             budget,
             later_seen: HashSet::new(),
         }
+    }
+
+    /// As if nothing had arrived after this id.
+    fn up_to(self, as_of: Option<i64>) -> LastStages {
+        LastStages { as_of, ..self }
     }
 
     /// Whether the cursor's row is the last stage of its request.
@@ -99,6 +129,9 @@ impl LastStages {
             column: Column::AuditId,
             any: vec![Pattern::Is(audit_id)],
         });
+        if let Some(last) = self.as_of {
+            filter.push_ids(i64::MIN..=last);
+        }
         let mut siblings =
             self.snapshot
                 .cursor(&filter, ScanOrder::Any, true, self.budget.clone())?;

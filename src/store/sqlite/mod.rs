@@ -46,6 +46,7 @@ mod report;
 mod rollup;
 mod rollupplan;
 mod rollupwriter;
+mod rowbatch;
 mod rowlists;
 pub mod scan;
 mod seal;

@@ -114,8 +114,9 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
         }
     };
     let options = remember_proxies(&catalog, options, &listing.trusted_proxies)?;
+    let identity = remember_identity(&catalog, listing.identity)?;
     let readers = Some(readers_file(directory, true)?);
-    let shared = Shared::new(
+    let mut shared = Shared::new(
         directory,
         options,
         catalog,
@@ -124,6 +125,7 @@ pub(crate) fn open_write(directory: &Path, options: &OpenOptions) -> Result<Open
         next_number,
         readers,
     )?;
+    shared.identity = identity;
     Ok(Opened {
         shared: Arc::new(shared),
         active,
@@ -192,6 +194,16 @@ fn remember_proxies(
         catalog.set("trusted_proxies", &options.trusted_proxies.join(","))?;
     }
     Ok(options)
+}
+
+/// The store's identity, made when there is none yet: in a new catalog.
+fn remember_identity(catalog: &Catalog, known: String) -> Result<String> {
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let identity = format!("{:016x}", fastrand::u64(..));
+    catalog.set("identity", &identity)?;
+    Ok(identity)
 }
 
 /// The file that readers lock while they read.
@@ -295,6 +307,7 @@ pub(crate) fn open_read(directory: &Path) -> Result<Shared> {
         let listing = catalog.list()?;
         let generation = listing.generation;
         let trusted_proxies = listing.trusted_proxies.clone();
+        let identity = listing.identity.clone();
         match read_state(directory, listing) {
             Ok(state) if catalog.generation()? == generation => {
                 let ledger = Ledger::open(&directory.join(LEDGER), false)?;
@@ -303,7 +316,10 @@ pub(crate) fn open_read(directory: &Path) -> Result<Shared> {
                     ..OpenOptions::default()
                 };
                 let readers = readers.take();
-                return Shared::new(directory, options, catalog, ledger, state, 1, readers);
+                let mut shared =
+                    Shared::new(directory, options, catalog, ledger, state, 1, readers)?;
+                shared.identity = identity;
+                return Ok(shared);
             }
             Ok(_) => {}
             Err(error) => {

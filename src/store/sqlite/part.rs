@@ -10,7 +10,9 @@ use super::layout::{IntColumn, TextColumn};
 use super::lean::{self, Fields};
 use super::sealed::{STRINGS_PER_PIECE, Sealed, split};
 use crate::limits;
+use crate::model::column::Column;
 use crate::store::Result;
+use crate::store::filter::{Term, Test};
 
 /// A part, open for reading.
 #[derive(Clone)]
@@ -20,6 +22,28 @@ pub(crate) enum Part {
 }
 
 impl Part {
+    /// Bounds of the ids of the rows, inclusive.
+    pub(crate) fn ids_between(&self) -> (i64, i64) {
+        match self {
+            Part::Block(block, _) => block.ids_between(),
+            Part::Sealed(sealed) => (1, sealed.header.last_id),
+        }
+    }
+
+    /// Whether a term on ids holds for every row, so that a listing as of some id costs nothing where
+    /// nothing has arrived since.
+    pub(crate) fn has_only(&self, term: &Term) -> bool {
+        let Test::Number {
+            column: Column::Id,
+            any,
+        } = &term.test
+        else {
+            return false;
+        };
+        let (first, last) = self.ids_between();
+        !term.negate && any.iter().any(|&(low, high)| low <= first && last <= high)
+    }
+
     pub(crate) fn rows(&self) -> usize {
         match self {
             Part::Block(block, _) => block.rows,

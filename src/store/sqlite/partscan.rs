@@ -133,6 +133,15 @@ impl PartScan {
         }))
     }
 
+    /// Whether rows come from lists of rows.
+    pub(crate) fn indexed(&self) -> bool {
+        self.candidates.is_some()
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// How many rows it looks at, if row lists say so.
     pub(crate) fn candidates(&self) -> Option<usize> {
         self.candidates.as_ref().map(Vec::len)

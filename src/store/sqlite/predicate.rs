@@ -147,6 +147,9 @@ pub(crate) fn text_matches(column: Column, text: &str, any: &[Pattern]) -> bool 
 pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result<Compiled> {
     let mut predicates = Vec::new();
     for term in &filter.terms {
+        if part.has_only(term) {
+            continue;
+        }
         let predicate = compile_term(term, part, deriver)?;
         match &predicate {
             Predicate::Ids(_, set) if set.is_full() => continue,

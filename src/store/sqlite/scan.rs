@@ -157,17 +157,20 @@ impl Snapshot {
         super::report::coverage(self, since, until)
     }
 
-    /// The parts whose time range meets the filter's, and how many segments it left out.
+    /// The parts whose ranges of times and ids meet the filter's, and how many segments it left out.
     pub(crate) fn parts(&self, filter: &Filter) -> (Vec<PartAt>, u64) {
         let meets = |oldest: i64, newest: i64| {
             filter.since.is_none_or(|since| newest >= since)
                 && filter.until.is_none_or(|until| oldest < until)
         };
+        let ids = filter.ids();
         let mut parts = Vec::new();
         let mut pruned = 0;
         for active in &self.state.actives {
             for block in active.blocks.iter().filter(|block| block.live() > 0) {
-                if meets(block.oldest, block.newest) {
+                let (first_id, last_id) = block.ids_between();
+                let arrived = *ids.start() <= last_id && first_id <= *ids.end();
+                if arrived && meets(block.oldest, block.newest) {
                     let part = Part::Block(Arc::clone(block), Arc::clone(&active.bodies));
                     parts.push(PartAt {
                         oldest: block.oldest,
@@ -178,7 +181,7 @@ impl Snapshot {
             }
         }
         for meta in &self.state.sealed {
-            if meets(meta.oldest, meta.newest) {
+            if meets(meta.oldest, meta.newest) && *ids.start() <= meta.last_id {
                 parts.push(PartAt {
                     oldest: meta.oldest,
                     newest: meta.newest,

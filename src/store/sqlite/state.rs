@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use super::active::BodyReader;
 use super::block::Block;
@@ -39,6 +40,19 @@ pub(crate) struct State {
     pub(crate) actives: Vec<Arc<Active>>,
 }
 
+impl State {
+    /// The highest id of an event; 0 in an empty store.
+    pub(crate) fn last_id(&self) -> i64 {
+        let sealed = self.sealed.iter().map(|meta| meta.last_id);
+        let blocks = self
+            .actives
+            .iter()
+            .filter_map(|active| active.blocks.last());
+        let active = blocks.map(|block| block.ids_between().1);
+        sealed.chain(active).max().unwrap_or(0)
+    }
+}
+
 /// Where the background work stands.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -65,11 +79,16 @@ pub(crate) struct Facts {
 /// Shared by all threads of the engine.
 pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
+    /// Tells this store from any other; set when it is opened.
+    pub(crate) identity: String,
     pub(crate) options: OpenOptions,
     pub(crate) deriver: Deriver,
     pub(crate) catalog: Catalog,
     pub(crate) ledger: Mutex<Ledger>,
     state: RwLock<Arc<State>>,
+    /// The last id that was announced, for those who wait for events.
+    announced: Mutex<i64>,
+    arrived: Condvar,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) changed: Condvar,
     /// Held while files are replaced: sealing, merging and pruning take turns.
@@ -137,10 +156,13 @@ impl Shared {
             .map_err(|error| StoreError::BadRequest(format!("--trusted-proxies: {error}")))?;
         let shared = Shared {
             directory: directory.to_owned(),
+            identity: String::new(),
             options,
             deriver,
             catalog,
             ledger: Mutex::new(ledger),
+            announced: Mutex::new(state.last_id()),
+            arrived: Condvar::new(),
             state: RwLock::new(Arc::new(state)),
             progress: Mutex::default(),
             changed: Condvar::new(),
@@ -178,6 +200,29 @@ impl Shared {
         let mut state = (**guard).clone();
         change(&mut state);
         *guard = Arc::new(state);
+    }
+
+    /// Wakes those who wait for events.
+    pub(crate) fn announce(&self) {
+        let last_id = self.state().last_id();
+        *self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = last_id;
+        self.arrived.notify_all();
+    }
+
+    /// Waits until an event after `id` is there, or until `wait` is over; gives the last id.
+    pub(crate) fn wait_for_events(&self, id: i64, wait: Duration) -> i64 {
+        let announced = self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .arrived
+            .wait_timeout_while(announced, wait, |last| *last <= id);
+        drop(waited);
+        self.state().last_id()
     }
 
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {

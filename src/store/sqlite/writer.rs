@@ -295,6 +295,7 @@ impl Writer {
                 *last = Arc::new(active);
             }
         });
+        self.shared.announce();
     }
 
     fn rotate_if_used(&mut self) -> Result<()> {

@@ -129,6 +129,7 @@ fn run_on(
     let (work, coverage) = session.report();
     let elapsed_us = u64::try_from(budget.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Answer {
+        last: None,
         truncated,
         coverage,
         stats: Work { elapsed_us, ..work },
