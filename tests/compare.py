@@ -3,7 +3,7 @@
 
     python3 -m venv venv && venv/bin/pip install chdb duckdb
     cargo build --release
-    venv/bin/python docs/compare/compare.py target/release/auditql EVENTS.jsonl
+    venv/bin/python tests/compare.py target/release/auditql EVENTS.jsonl
 
 EVENTS.jsonl holds one audit event per line, for example of `auditql generate --events 1000000`. Each
 store is filled from it in its usual bulk way and answers from its own process (AuditQL over HTTP, the
