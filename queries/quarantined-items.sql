@@ -1,7 +1,7 @@
 /*
 title = "What came in and could not be understood as an event"
 group = "data-quality"
-answers = "One row per quarantined item with why and where it came from, newest first; its bytes are kept (auditql quarantine show)."
+answers = "One row per quarantined item with why and where it came from, newest first; its bytes are kept (auditql quarantine export)."
 cannot_see = "When the events in it happened: since and until go by when the item came in. Batches that never reached this store."
 level = "Metadata"
 
@@ -17,7 +17,7 @@ origin = "file and line, or the request"
 reason = "why it could not be understood"
 bytes = "its length"
 duplicates = "how often the same bytes came again"
-id = "for auditql quarantine show"
+id = "for auditql quarantine export --id"
 */
 select stored_time, cluster, source, origin, reason, bytes, duplicates, id
 from quarantine

@@ -9,7 +9,7 @@ required = ["name"]
 
 [params.name]
 type = "text"
-help = "Name of the object that is gone"
+help = "Name of the object that is gone, as it was: no *"
 
 [params.within]
 type = "duration"

@@ -117,6 +117,9 @@ pub const SQL_ROWS_DEFAULT: u64 = 1000;
 pub const BUCKETS_AUTO: i64 = 60;
 pub const BUCKETS_MAX: i64 = 10_000;
 
+/// Groups that one count may have; they are held in memory.
+pub const COUNT_GROUPS_MAX: usize = 2_000_000;
+
 /// Columns that one count tells groups apart by.
 pub const COUNT_COLUMNS_MAX: usize = 4;
 

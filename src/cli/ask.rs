@@ -9,12 +9,13 @@ use anyhow::anyhow;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::connection::Connection;
-use super::print::Output;
-use super::{Exit, early};
+use super::print::{self, Output};
+use super::{Exit, early, empty};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
 use crate::query::clock;
 use crate::query::library::{GROUPS, Kind, Library, Param, Question};
+use crate::query::params::FilterParams;
 use crate::store::{SqlColumn, SqlSink};
 
 /// What names a directory of one's own questions.
@@ -98,7 +99,10 @@ impl clap::Args for Args {
                             .help("Directory of more questions; else AUDITQL_QUERIES"),
                     )
                     .mut_args(|arg| arg.global(true));
-                command.subcommands(loaded().0.questions().iter().map(subcommand))
+                let (library, error) = loaded();
+                command
+                    .allow_external_subcommands(error.is_some())
+                    .subcommands(library.questions().iter().map(subcommand))
             })
     }
 
@@ -210,6 +214,9 @@ impl FromArgMatches for Args {
 
 fn asked(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
     let unknown = |error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error);
+    if let Some(error) = &loaded().1 {
+        return Err(unknown(format!("{error}\n")));
+    }
     let question = loaded().0.get(name).map_err(unknown)?;
     let mut given = Vec::new();
     for param in &question.params {
@@ -246,7 +253,45 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut printer = asked.output.printer();
     let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
     let answer = source.sql(&query, timeout, &mut question.typed(&mut printer));
-    printer.finish(answer, "there are more rows")
+    let exit = printer.finish(answer, "there are more rows")?;
+    if exit == Exit::Nothing {
+        let (filter, by_default) = filter(question, &asked.given);
+        let zone = asked.output.clock.zone();
+        empty::explain(
+            &*source,
+            "nothing answers the question",
+            Some(&filter),
+            zone,
+        );
+        if let Some(since) = by_default {
+            print::say(&format!(
+                "note: without --since the question is about the last {since} only"
+            ));
+        }
+    }
+    Ok(exit)
+}
+
+/// What was given of the filters, defaults included, and the default of `since` if that stood in.
+fn filter<'q>(
+    question: &'q Question,
+    given: &[(String, String)],
+) -> (FilterParams, Option<&'q str>) {
+    let mut filter = FilterParams::default();
+    let mut by_default = None;
+    for param in &question.params {
+        let words = given.iter().find(|(name, _)| *name == param.name);
+        let value = words
+            .map(|(_, value)| value.as_str())
+            .or(param.default.as_deref());
+        if let Some(value) = value {
+            filter.set(&param.name, value);
+            if param.name == "since" && words.is_none() {
+                by_default = param.default.as_deref();
+            }
+        }
+    }
+    (filter, by_default)
 }
 
 /// The questions, a row each.

@@ -41,7 +41,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     request
         .cutoff(crate::query::clock::now())
         .map_err(anyhow::Error::msg)?;
-    let pruned = args.connection.open_write()?.prune(&request)?;
+    let source = match request.dry_run {
+        // Looking takes nothing away from the process that writes.
+        true => args.connection.open_read()?,
+        false => args.connection.open_write()?,
+    };
+    let pruned = source.prune(&request)?;
     print::say(&format!(
         "{} {} before {}: {} removed whole, {} rewritten",
         if pruned.dry_run {

@@ -71,8 +71,8 @@ impl Queries {
         }
     }
 
-    /// Waits for the turn of one query.
-    pub(super) async fn enter(&self) -> Result<Slot, Problem> {
+    /// Waits for the turn of one query, no longer than that may take.
+    pub(super) async fn enter(&self, limit: Option<Duration>) -> Result<Slot, Problem> {
         if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
             return Ok(Slot(permit));
         }
@@ -83,13 +83,14 @@ impl Queries {
             ))
             .retry_after(self.wait)
         })?;
+        let wait = limit.map_or(self.wait, |limit| limit.min(self.wait));
         let acquire = Arc::clone(&self.running).acquire_owned();
-        match tokio::time::timeout(self.wait, acquire).await {
+        match tokio::time::timeout(wait, acquire).await {
             Ok(permit) => Ok(Slot(permit.expect("never closed"))),
             Err(_) => Err(Problem::unavailable(format!(
                 "too busy: no query ended within {:?} and {} may run at once; ask again, or \
                  raise --queries-max",
-                self.wait, self.running_max
+                wait, self.running_max
             ))
             .retry_after(self.wait)),
         }

@@ -221,7 +221,8 @@ where
     F: FnOnce(&Budget, &mut Pipe) -> Result<(), Problem> + Send + 'static,
 {
     let cancel = CancelOnDrop(budget.cancel_flag());
-    let slot = app.0.queries.enter().await?;
+    let slot = app.0.queries.enter(budget.limit()).await?;
+    let budget = budget.begun();
     let settings = &app.0.settings;
     let headers = Arc::new(Mutex::new(limits(&budget, shape.rows_max)));
     let (sender, mut pieces) = mpsc::channel(PIECES_WAITING);

@@ -95,9 +95,9 @@ pub struct Summary {
     pub bytes: u64,
     /// The first bad items, in the order of the inputs.
     pub first_bad: Vec<BadItem>,
-    /// What is damaged but was read as far as possible.
+    /// What may not be what was meant, though all of it was read.
     pub warnings: Vec<String>,
-    /// What could not be read: the exit code is 2.
+    /// What could not be read, or only in part: the exit code is 2.
     pub errors: Vec<String>,
 }
 

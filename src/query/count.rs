@@ -362,7 +362,9 @@ fn range(store: &dyn Store, filter: &Filter, budget: &Budget) -> Result<Option<(
 fn chosen(range: Option<(i64, i64)>) -> i64 {
     let span = range.map_or(0, |(from, to)| to.saturating_sub(from));
     let fits = |step: &&i64| span / (**step * 1_000_000) < BUCKETS_AUTO;
-    STEPS.iter().find(fits).unwrap_or(&STEPS[STEPS.len() - 1]) * 1_000_000
+    let longest = STEPS[STEPS.len() - 1];
+    let many = span / (longest * 1_000_000 * BUCKETS_AUTO) + 1;
+    STEPS.iter().find(fits).copied().unwrap_or(longest * many) * 1_000_000
 }
 
 fn column(name: &str, kind: Kind) -> SqlColumn {

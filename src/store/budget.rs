@@ -24,6 +24,14 @@ impl Budget {
         }
     }
 
+    /// This budget with its time from now on: it waited for its turn until here.
+    pub fn begun(self) -> Budget {
+        Budget {
+            started: Instant::now(),
+            ..self
+        }
+    }
+
     /// This budget, cancelled by another flag from now on.
     pub fn cancelled_by(self, cancelled: &Arc<AtomicBool>) -> Budget {
         Budget {

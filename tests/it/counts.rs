@@ -178,6 +178,11 @@ fn counts_find_nothing_or_say_what_is_wrong() {
             ["--by", "user,verb,code,name,stage"],
             "4 is the most",
         ),
+        (
+            "count",
+            ["--by", "source_ips,user_groups"],
+            "count by one of them",
+        ),
         ("histogram", ["--step", "1ms"], "use a longer"),
         ("histogram", ["--step", "soon"], "step \"soon\""),
         ("facets", ["user", "user"], "user is given twice"),

@@ -205,13 +205,36 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
     let gets = EVENTS.iter().filter(|event| event["verb"] == "get").count();
     assert_eq!(asked.expect(0).text(), format!("n\r\n{gets}\r\n"));
 
-    std::fs::write(&file, "/*\ntitle = 1\n*/ select 1").unwrap();
-    let refused = cli(&["ask", "--queries", path, "who-deleted", "--data", data]).expect(2);
-    assert!(
-        refused.stderr.contains("mine.sql:2: bad header"),
-        "{}",
-        refused.stderr
+    let taken = header.replace(
+        "[columns]",
+        "[params.limit]\ntype = \"text\"\nhelp = \"h\"\n[columns]",
     );
+    for (text, told) in [
+        (
+            "/*\ntitle = 1\n*/ select 1".to_owned(),
+            "mine.sql:2: bad header",
+        ),
+        (
+            format!("/*\n{taken}*/\nselect :limit as n"),
+            "choose another",
+        ),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        // Also where the question itself is the one that cannot be read.
+        for name in ["who-deleted", "mine"] {
+            let refused = cli(&["ask", "--queries", path, name, "--data", data]).expect(2);
+            assert!(refused.stderr.contains(told), "{name}: {}", refused.stderr);
+        }
+    }
+}
+
+#[test]
+fn an_empty_answer_says_what_there_is_and_how_far_it_looked() {
+    let both = Both::imported(&[&crate::support::sample_path()]);
+    let run = both.ask("ask", &["who-deleted", "-n", "prd"]).expect(1);
+    assert!(run.stderr.contains("did you mean prod?"), "{}", run.stderr);
+    let run = both.ask("ask", &["forbidden-bursts"]).expect(1);
+    assert!(run.stderr.contains("the last 1d only"), "{}", run.stderr);
 }
 
 #[test]

@@ -218,6 +218,12 @@ fn a_lost_catalog_is_rebuilt_and_ids_go_on() {
     let stats_before = support::local(&data, "stats", &["-o", "json"]).expect(0);
 
     std::fs::remove_file(data.join("catalog.db")).unwrap();
+    let told = support::local(&data, "query", &[]).expect(2);
+    assert!(
+        told.stderr.contains("catalog.db is missing"),
+        "{}",
+        told.stderr
+    );
     let server = Server::start(&data, &[]);
     let after = support::local(&data, "query", &listing).expect(0);
     assert_eq!(before.text(), after.text());

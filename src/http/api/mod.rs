@@ -29,7 +29,8 @@ where
     F: FnOnce(&Budget) -> store::Result<T> + Send + 'static,
 {
     let _cancel = CancelOnDrop(budget.cancel_flag());
-    let slot = app.0.queries.enter().await?;
+    let slot = app.0.queries.enter(budget.limit()).await?;
+    let budget = budget.begun();
     let task = tokio::task::spawn_blocking(move || {
         let outcome = run(&budget);
         drop(slot);

@@ -118,6 +118,25 @@ async fn requests_with_unknown_words_are_refused_by_name() {
     assert_eq!(reply.header("allow"), Some("GET, HEAD"));
 }
 
+/// Waiting for its turn is no part of a query's time, but is no longer than it either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_waits_for_its_turn_as_long_as_it_may_run() {
+    let server = Server::start_with(|settings| {
+        settings.limits.queries_max = 1;
+        settings.limits.query_wait = Duration::from_secs(3600);
+    })
+    .await;
+    server.store.shut_gate();
+    let gate = post("/api/v1/sql", r#"{"sql":"gate","limit":0}"#);
+    let running = server.send(&gate).await;
+    server.store.at_gate.notified().await;
+    let hasty = server.get("/api/v1/events?timeout_ms=50").await;
+    let detail = hasty.problem(503);
+    assert!(detail.contains("no query ended within 50ms"), "{detail}");
+    server.store.open_gate();
+    assert_eq!(running.reply().await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_queries_get_503() {
     let server = Server::start_with(|settings| {

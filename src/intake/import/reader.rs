@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
                 }
                 Err(DecodeError::Damaged(why)) => {
                     let name = &self.shared.names[self.input];
-                    self.warnings.push(format!("{name}: {why}"));
+                    self.errors.push(format!("{name}: {why}"));
                     break;
                 }
                 Err(DecodeError::Io(error)) => {

@@ -63,6 +63,8 @@ impl Library {
             .collect::<Result<Vec<_>, _>>()
             .map_err(unreadable)?;
         files.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+        // Reading a pipe would wait for its writer.
+        files.retain(|path| path.is_file());
         files.sort();
         for path in files {
             let shown = path.display().to_string();

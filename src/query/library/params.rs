@@ -44,8 +44,8 @@ pub struct Param {
 pub(super) const SINCE: &str = "since";
 pub(super) const UNTIL: &str = "until";
 
-/// Instants before and after all events (years 1 and 9999), in microseconds.
-const BEGINNING: i64 = -62_135_596_800_000_000;
+/// Instants before and after all events (years 0 and 9999), in microseconds.
+const BEGINNING: i64 = -62_167_219_200_000_000;
 const END: i64 = 253_402_300_799_999_999;
 
 impl Param {

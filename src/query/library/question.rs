@@ -10,6 +10,28 @@ use crate::query::params::FilterParams;
 use crate::query::wire::Conforming;
 use crate::store::{SqlQuery, SqlSink};
 
+/// Names of flags and of query parameters that every question has.
+const RESERVED: [&str; 18] = [
+    "cursor",
+    "data",
+    "explain",
+    "format",
+    "h",
+    "help",
+    "limit",
+    "local",
+    "o",
+    "output",
+    "profile",
+    "queries",
+    "server",
+    "skip_damaged",
+    "timeout",
+    "timeout_ms",
+    "utc",
+    "version",
+];
+
 /// A question of the library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Question {
@@ -249,6 +271,11 @@ fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
     }
     let mut params = Vec::new();
     for name in named {
+        if RESERVED.contains(&name.as_str()) {
+            return Err(format!(
+                "the name of the parameter {name} is taken by `auditql ask` or the API; choose another"
+            ));
+        }
         let own = header.params.0.iter().find(|(known, _)| *known == name);
         let mut param = match (Param::of_filter(&name), own) {
             (Some(param), _) => param,

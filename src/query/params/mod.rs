@@ -50,12 +50,17 @@ macro_rules! filters {
                 }
             }
 
+            /// Gives a filter its value; a name that is none does nothing.
+            pub fn set(&mut self, name: &str, value: &str) {
+                if let Some(slot) = self.slot(name) {
+                    *slot = Some(value.to_owned());
+                }
+            }
+
             /// Only this one; `name` is one of [`FilterParams::NAMES`].
             pub fn only(name: &str, value: &str) -> FilterParams {
                 let mut filter = FilterParams::default();
-                if let Some(slot) = filter.slot(name) {
-                    *slot = Some(value.to_owned());
-                }
+                filter.set(name, value);
                 filter
             }
 

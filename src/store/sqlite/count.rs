@@ -16,8 +16,7 @@ use super::scan::{Cell, ScanOrder, Snapshot};
 use super::sealed::Sealed;
 use super::tally::{Buckets, Ids, Tally, Totals, Values, begin, each_combination};
 use crate::limits::{self, COUNT_COLUMNS_MAX};
-use crate::model::column::{Column, Kind};
-use crate::model::value::Value;
+use crate::model::column::Column;
 use crate::store::filter::Filter;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
 
@@ -28,12 +27,7 @@ pub(crate) fn count(
     budget: &Budget,
     sink: RowSink<'_>,
 ) -> Result<Answer> {
-    if query.by.len() > COUNT_COLUMNS_MAX {
-        return Err(StoreError::BadRequest(format!(
-            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
-            query.by.len()
-        )));
-    }
+    refuse_nonsense(query)?;
     let mut counting = Counting {
         snapshot,
         query,
@@ -52,40 +46,28 @@ pub(crate) fn count(
     };
     answer.coverage.damaged.append(&mut counting.damaged);
     answer.stats = counting.work;
-    give(counting.totals, query, &mut answer, sink);
+    counting.totals.give(query, &mut answer, sink);
     answer.stats.elapsed_us = budget.elapsed().as_micros() as u64;
     Ok(answer)
 }
 
-/// Hands on the groups in order, up to the limit.
-fn give(totals: Totals, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
-    let mut groups = totals.into_groups(query.by.len());
-    // The number of all events is an answer also when it is none.
-    if groups.is_empty() && query.by.is_empty() && query.step.is_none() {
-        groups.push((0, Vec::new(), 0));
+fn refuse_nonsense(query: &CountQuery) -> Result<()> {
+    if query.by.len() > COUNT_COLUMNS_MAX {
+        return Err(StoreError::BadRequest(format!(
+            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
+            query.by.len()
+        )));
     }
-    if query.limit != 0 && groups.len() as u64 > query.limit {
-        answer.truncated = true;
-        groups.truncate(query.limit as usize);
+    // Every element of one list would meet every one of the other, and clients choose both.
+    let lists = || query.by.iter().filter(|column| column.is_list());
+    if lists().count() > 1 {
+        let names: Vec<&str> = lists().map(|column| column.name()).collect();
+        return Err(StoreError::BadRequest(format!(
+            "{} hold lists, whose elements are counted one by one; count by one of them",
+            names.join(" and ")
+        )));
     }
-    let mut row = Vec::with_capacity(query.by.len() + 2);
-    for (bucket, texts, count) in groups {
-        row.clear();
-        row.extend(query.step.map(|_| Value::Time(bucket)));
-        for (column, text) in query.by.iter().zip(texts) {
-            row.push(match (text, column.kind()) {
-                (None, _) => Value::Null,
-                (Some(text), Kind::Int | Kind::Bool) => {
-                    text.parse().map_or(Value::Null, Value::Int)
-                }
-                (Some(text), _) => Value::text(&*text),
-            });
-        }
-        row.push(Value::Int(count as i64));
-        if sink(&row).is_break() {
-            break;
-        }
-    }
+    Ok(())
 }
 
 /// The stored columns that a query counts by, if string ids alone tell its groups apart.
@@ -151,6 +133,7 @@ impl Counting<'_> {
             };
             let values = values.each_ref().map(Values::ids);
             each_combination(&values, |ids| self.totals.add(bucket, ids, 1));
+            self.totals.check()?;
         }
         self.work = cursor.work();
         self.damaged.extend(cursor.damaged().iter().cloned());
@@ -221,6 +204,7 @@ impl Counting<'_> {
                 })
             });
             each_combination(&values, |ids| self.totals.add(bucket, ids, count));
+            self.totals.check()?;
         }
         Ok(())
     }

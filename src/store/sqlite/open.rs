@@ -10,7 +10,7 @@ use super::database::io_failed;
 use super::dedup::LiveKeys;
 use super::ledger::Ledger;
 use super::loaded::Loaded;
-use super::rebuild::{adopt_or_remove_unlisted, files, rebuild_catalog};
+use super::rebuild::{adopt_or_remove_unlisted, files, is_segment, rebuild_catalog};
 use super::state::{Active, Shared, State};
 use super::writer::active_name;
 use crate::limits;
@@ -283,6 +283,12 @@ pub(crate) fn open_read(directory: &Path) -> Result<Shared> {
     const TRIES: usize = 20;
     let catalog_path = directory.join(CATALOG);
     if !is_there(&catalog_path)? {
+        if files(directory).is_ok_and(|names| names.iter().any(|name| is_segment(name))) {
+            return Err(StoreError::Damaged(format!(
+                "{}: catalog.db is missing; `auditql seal --data {0}`, or the next start of `auditql serve`, makes it anew from the segments",
+                directory.display()
+            )));
+        }
         let what = if directory.exists() {
             "holds no store"
         } else {

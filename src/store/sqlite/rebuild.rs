@@ -269,7 +269,7 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn is_segment(name: &str) -> bool {
+pub(crate) fn is_segment(name: &str) -> bool {
     number_of(name).is_some()
 }
 

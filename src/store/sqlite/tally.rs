@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
-use crate::limits::COUNT_COLUMNS_MAX;
+use crate::limits::{COUNT_COLUMNS_MAX, COUNT_GROUPS_MAX};
+use crate::model::column::Kind;
+use crate::model::value::Value;
+use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
 
 type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
 
@@ -144,7 +147,7 @@ pub(crate) struct Totals {
 }
 
 /// One group of an answer: its bucket, its values, and how many events it has.
-pub(crate) type Group = (i64, Vec<Option<Arc<str>>>, u64);
+type Group = (i64, Vec<Option<Arc<str>>>, u64);
 
 impl Totals {
     /// The id of a column's text.
@@ -161,13 +164,54 @@ impl Totals {
         id
     }
 
+    /// Fails when there are too many groups to hold.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.counts.len() > COUNT_GROUPS_MAX {
+            true => Err(StoreError::LimitReached(format!(
+                "the count has more than {COUNT_GROUPS_MAX} groups; narrow the filter, or count by columns with fewer values"
+            ))),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn add(&mut self, bucket: i64, ids: Ids, count: u64) {
         *self.counts.entry((bucket, ids)).or_default() += count;
     }
 
+    /// Hands on the groups in order, up to the limit.
+    pub(crate) fn give(self, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
+        let mut groups = self.into_groups(query.by.len());
+        // The number of all events is an answer also when it is none.
+        if groups.is_empty() && query.by.is_empty() && query.step.is_none() {
+            groups.push((0, Vec::new(), 0));
+        }
+        if query.limit != 0 && groups.len() as u64 > query.limit {
+            answer.truncated = true;
+            groups.truncate(query.limit as usize);
+        }
+        let mut row = Vec::with_capacity(query.by.len() + 2);
+        for (bucket, texts, count) in groups {
+            row.clear();
+            row.extend(query.step.map(|_| Value::Time(bucket)));
+            for (column, text) in query.by.iter().zip(texts) {
+                row.push(match (text, column.kind()) {
+                    (None, _) => Value::Null,
+                    (Some(text), Kind::Int | Kind::Bool) => {
+                        text.parse().map_or(Value::Null, Value::Int)
+                    }
+                    (Some(text), _) => Value::text(&*text),
+                });
+            }
+            row.push(Value::Int(count as i64));
+            if sink(&row).is_break() {
+                break;
+            }
+        }
+    }
+
     /// All groups by so many columns: buckets ascending, then the most frequent first, ties by
     /// value with the absent first.
-    pub(crate) fn into_groups(self, columns: usize) -> Vec<Group> {
+    fn into_groups(self, columns: usize) -> Vec<Group> {
         let text = |(column, &id): (usize, &u32)| {
             let at = (id as usize).checked_sub(1)?;
             Some(Arc::clone(&self.columns[column].texts[at]))

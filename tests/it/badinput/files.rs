@@ -157,7 +157,7 @@ fn a_compressed_file_cut_short_gives_what_it_holds() {
         let data = dir.path().join(format!("{name}-store"));
         let path = dir.path().join(name);
         fs::write(&path, &packed[..packed.len() * 2 / 3]).unwrap();
-        let run = local(&data, "import", &[path.to_str().unwrap()]).expect(0);
+        let run = local(&data, "import", &[path.to_str().unwrap()]).expect(2);
         assert!(run.stderr.contains(&format!("{name}: ")), "{}", run.stderr);
         assert!(run.stderr.contains("cut short"), "{}", run.stderr);
         if let [lines @ .., _] = &raw_lines(&data)[..] {
@@ -194,8 +194,8 @@ fn damage_in_a_compressed_file_is_told() {
         "import",
         &[&path, &good].map(|path| path.to_str().unwrap()),
     )
-    .expect(0);
-    assert!(run.stderr.contains("warning: "), "{}", run.stderr);
+    .expect(2);
+    assert!(run.stderr.contains("error: "), "{}", run.stderr);
     assert!(raw_lines(&data).contains(&event(1)));
 }
 
