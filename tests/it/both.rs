@@ -1,6 +1,7 @@
 //! A store with a server, asked through both: every command line answers alike.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::support::{Run, Server, cli, local, temp_dir};
 
@@ -8,6 +9,41 @@ use crate::support::{Run, Server, cli, local, temp_dir};
 pub(crate) struct Both {
     dir: tempfile::TempDir,
     pub(crate) server: Server,
+}
+
+/// Stores that live until the tests end. Nobody drops a `static`, so the servers would go on.
+static SHARED: Mutex<Vec<Arc<Both>>> = Mutex::new(Vec::new());
+
+extern "C" fn end_shared() {
+    if let Ok(mut shared) = SHARED.lock() {
+        shared.clear();
+    }
+}
+
+/// A store for several tests, made by the first of them.
+pub(crate) struct Shared(Mutex<Weak<Both>>, fn() -> Both);
+
+impl Shared {
+    pub(crate) const fn new(make: fn() -> Both) -> Shared {
+        Shared(Mutex::new(Weak::new()), make)
+    }
+
+    /// The store, until the tests end.
+    pub(crate) fn get(&self) -> Arc<Both> {
+        let mut known = self.0.lock().unwrap();
+        if let Some(both) = known.upgrade() {
+            return both;
+        }
+        let both = Arc::new((self.1)());
+        *known = Arc::downgrade(&both);
+        let mut shared = SHARED.lock().unwrap();
+        if shared.is_empty() {
+            // SAFETY: the handler only drops what it owns.
+            unsafe { libc::atexit(end_shared) };
+        }
+        shared.push(Arc::clone(&both));
+        both
+    }
 }
 
 impl Both {

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::both::{Both, recorded, unpacked};
+use crate::both::{Both, Shared, recorded, unpacked};
 use crate::support::cli;
 
 /// The recorded events, as JSON.
@@ -27,7 +27,7 @@ pub(crate) static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
 });
 
 /// A store of the recorded events, in many segments.
-static STORE: LazyLock<Both> = LazyLock::new(|| {
+static STORE: Shared = Shared::new(|| {
     Both::imported_with(
         &[&recorded("recorded.jsonl.zst")],
         &["--segment-events", "500"],
@@ -41,7 +41,7 @@ type Row = Map<String, Value>;
 /// question promises.
 #[track_caller]
 fn ask(name: &str, flags: &[&str]) -> Vec<Row> {
-    ask_of(&STORE, name, flags)
+    ask_of(&STORE.get(), name, flags)
 }
 
 /// [`ask`] of another store.
@@ -135,7 +135,7 @@ const TESTED: &[&[&str]] = &[
 
 #[test]
 fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
-    let listed = STORE.server.get("/api/v1/queries").expect(200).json();
+    let listed = STORE.get().server.get("/api/v1/queries").expect(200).json();
     let questions = listed["queries"].as_array().unwrap();
     let names: BTreeSet<&str> = questions
         .iter()
@@ -157,7 +157,10 @@ fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
                 pairs.push_str(&format!("&{name}={value}"));
             }
         }
-        let answer = STORE.server.get(&format!("/api/v1/queries/{name}?{pairs}"));
+        let answer = STORE
+            .get()
+            .server
+            .get(&format!("/api/v1/queries/{name}?{pairs}"));
         let answer = answer.expect(200).json();
         let column = |column: &Value| column["name"].as_str().unwrap().to_owned();
         let given: Vec<_> = answer["columns"]
@@ -189,7 +192,8 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
     )
     .unwrap();
     let path = dir.path().to_str().unwrap();
-    let data = STORE.data().to_str().unwrap();
+    let store = STORE.get();
+    let data = store.data().to_str().unwrap();
     let asked = cli(&[
         "ask",
         "--queries",
@@ -272,7 +276,7 @@ fn what_is_no_question_or_parameter_is_an_error_with_the_fix() {
             "given twice",
         ),
     ] {
-        let problem = STORE.server.get(path).expect(status).json();
+        let problem = STORE.get().server.get(path).expect(status).json();
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(said), "{path}: {detail}");
     }

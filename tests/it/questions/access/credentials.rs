@@ -1,17 +1,15 @@
 //! Tokens and certificates: who asked for them, and where they were used.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
 use super::super::{EVENTS, ask, ask_of, audit_ids, cell, list, recorded_ids, text};
 use super::{ALL, THIEF, call, made, newest_first};
-use crate::both::{Both, recorded, unpacked};
+use crate::both::{Both, Shared, recorded, unpacked};
 
 /// Tokens and a certificate from their request to their use.
-static CREDENTIALS: LazyLock<Both> =
-    LazyLock::new(|| Both::imported(&[&recorded("access.jsonl.zst")]));
+static CREDENTIALS: Shared = Shared::new(|| Both::imported(&[&recorded("access.jsonl.zst")]));
 
 #[test]
 fn token_requests() {
@@ -67,7 +65,7 @@ fn credential_use() {
         .filter(|event| event["responseStatus"]["code"] == 403);
 
     let rows = ask_of(
-        &CREDENTIALS,
+        &CREDENTIALS.get(),
         "credential-use",
         &["--credential", id, "--since", "all"],
     );
@@ -85,7 +83,7 @@ fn credential_use() {
     assert_eq!(list(row, "user_agents"), ["curl/8.5.0"]);
 
     // Both tokens, and the one that the thief minted with the first and nobody used.
-    let rows = ask_of(&CREDENTIALS, "credential-use", ALL);
+    let rows = ask_of(&CREDENTIALS.get(), "credential-use", ALL);
     let shown: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -110,7 +108,7 @@ fn credential_use() {
 
 #[test]
 fn certificates() {
-    let rows = ask_of(&CREDENTIALS, "certificates", ALL);
+    let rows = ask_of(&CREDENTIALS.get(), "certificates", ALL);
     let shown: Vec<_> = rows
         .iter()
         .map(|row| ["action", "name", "user", "requested_by"].map(|column| cell(row, column)))
