@@ -34,7 +34,8 @@ COLUMNS = [
     ("stage", "LowCardinality(String)", ("stage",)),
     ("verb", "LowCardinality(String)", ("verb",)),
     ("user", "LowCardinality(String)", ("user", "username")),
-    ("source_ip", "LowCardinality(String)", ("sourceIPs", 0)),
+    # The hop that no client can forge.
+    ("source_ip", "LowCardinality(String)", ("sourceIPs", -1)),
     ("resource", "LowCardinality(String)", ("objectRef", "resource")),
     ("namespace", "LowCardinality(String)", ("objectRef", "namespace")),
     ("name", "String", ("objectRef", "name")),
@@ -65,7 +66,7 @@ def clickhouse_schema():
 
 def clickhouse_load(path):
     def value(where, kind):
-        steps = ", ".join(repr(step) if isinstance(step, str) else str(step + 1) for step in where)
+        steps = ", ".join(repr(step) if isinstance(step, str) else str(step) for step in where)
         if kind.startswith("DateTime"):
             return f"parseDateTime64BestEffort(JSONExtractString(line, {steps}), 6)"
         return f"JSONExtract{'Int' if kind == 'Int32' else 'String'}(line, {steps})"
