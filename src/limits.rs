@@ -60,7 +60,7 @@ pub const API_BODY_BYTES_MAX: u64 = 1 << 20;
 pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(25);
 
 /// Events in the active segment before it is sealed.
-pub const SEGMENT_EVENTS: usize = 98_304;
+pub const SEGMENT_EVENTS: usize = 65_536;
 
 /// The largest setting of it: a segment numbers its rows in 24 bits.
 pub const SEGMENT_EVENTS_MAX: usize = 4_194_304;
