@@ -11,11 +11,12 @@ use super::listing::LastStages;
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
 use super::predicate::{self, Compiled, Predicate};
+use super::rollup;
 use super::rollupplan::{Asked, Plan, Span};
 use super::scan::{Cell, ScanOrder, Snapshot};
 use super::sealed::Sealed;
 use super::tally::{Buckets, Ids, Tally, Totals, Values, begin, each_combination};
-use crate::limits::{self, COUNT_COLUMNS_MAX};
+use crate::limits::COUNT_COLUMNS_MAX;
 use crate::model::column::Column;
 use crate::store::filter::Filter;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
@@ -148,7 +149,6 @@ impl Counting<'_> {
             self.budget.check()?;
             let opened = at.open(&self.snapshot.shared, &mut self.work);
             let counted = opened.and_then(|part| {
-                // Added up only once the whole part was read: half a damaged one is no answer.
                 let mut groups = Vec::new();
                 self.part(&part, columns, &mut groups)?;
                 self.add(&part, columns, groups)
@@ -176,7 +176,8 @@ impl Counting<'_> {
             .iter()
             .map(|&column| vec![None; part.strings(column) as usize + 1])
             .collect();
-        for (bucket, ids, count) in groups {
+        // All strings before the first count: half a damaged part is no answer.
+        for (_, ids, _) in &groups {
             for (at, &column) in columns.iter().enumerate() {
                 let slot = &mut known[at][ids[at] as usize];
                 if slot.is_none() {
@@ -196,6 +197,8 @@ impl Counting<'_> {
                     });
                 }
             }
+        }
+        for (bucket, ids, count) in groups {
             let values = known.iter().zip(ids);
             let values: [&[u32]; COUNT_COLUMNS_MAX] = std::array::from_fn(|at| {
                 let column = values.clone().nth(at);
@@ -250,7 +253,7 @@ impl Counting<'_> {
         let mut buckets = Buckets::new(self.query.step, tally, groups);
         let span = Span::new(filter, part, self.query.step);
         let planned = match (part, span) {
-            (Part::Sealed(sealed), Some(span)) => {
+            (Part::Sealed(sealed), Some(span)) if rollup::fitting(columns).is_some() => {
                 let plan = self.plan(part, sealed, &span, columns)?;
                 plan.map(|plan| (sealed, span, plan))
             }
@@ -283,8 +286,7 @@ impl Counting<'_> {
     ) -> Result<Option<Plan>> {
         let filter = &self.query.filter;
         let deriver = &self.snapshot.deriver;
-        let step = self.query.step;
-        let asked = Asked { span, step, by };
+        let asked = Asked { span, by };
         if span.whole {
             // Totals are so short that no scan is cheaper.
             let Compiled::All(predicates) = predicate::compile(filter, part, deriver)? else {
@@ -328,11 +330,7 @@ impl Counting<'_> {
         let mut ids: [Vec<u32>; COUNT_COLUMNS_MAX] = Default::default();
         while scan.next_rows(&mut rows, self.budget, &mut self.work)? {
             let Some(&first) = rows.first() else { continue };
-            let chunk = match part {
-                Part::Block(..) => 0,
-                Part::Sealed(_) => first / limits::CHUNK_ROWS as u32,
-            };
-            let base = chunk * limits::CHUNK_ROWS as u32;
+            let (chunk, base) = part.chunk_of(first);
             if buckets.step.is_some() {
                 part.ints(IntColumn::Time, chunk, &mut times)?;
             }

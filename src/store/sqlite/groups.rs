@@ -8,7 +8,6 @@ use super::facts;
 use super::layout::{IntColumn, Origin, TextColumn, decode_latency, origin};
 use super::part::Part;
 use super::scan::{ScanOrder, Seen, Snapshot};
-use crate::limits;
 use crate::model::column::Column;
 use crate::model::json::texts;
 use crate::model::value::Value;
@@ -59,12 +58,7 @@ impl Groups {
         let Some(&any) = rows.first() else {
             return Ok(());
         };
-        let chunk = if matches!(part, Part::Block(..)) {
-            0
-        } else {
-            any / limits::CHUNK_ROWS as u32
-        };
-        let base = chunk * limits::CHUNK_ROWS as u32;
+        let (chunk, base) = part.chunk_of(any);
         match self.order {
             ScanOrder::GroupedBy(column) => {
                 let text = groupable(column).ok_or_else(|| {

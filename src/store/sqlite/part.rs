@@ -58,6 +58,15 @@ impl Part {
         }
     }
 
+    /// The chunk that holds a row, and that chunk's first row.
+    pub(crate) fn chunk_of(&self, row: u32) -> (u32, u32) {
+        let chunk = match self {
+            Part::Block(..) => 0,
+            Part::Sealed(_) => split(row).0,
+        };
+        (chunk, chunk * limits::CHUNK_ROWS as u32)
+    }
+
     pub(crate) fn chunk_rows(&self, chunk: u32) -> usize {
         match self {
             Part::Block(block, _) => block.rows,

@@ -516,13 +516,8 @@ pub(crate) fn gather_ints(
     let Some(&first) = rows.first() else {
         return Ok(());
     };
-    let chunk = if matches!(part, Part::Block(..)) {
-        0
-    } else {
-        first / limits::CHUNK_ROWS as u32
-    };
+    let (chunk, base) = part.chunk_of(first);
     part.ints(column, chunk, buffer)?;
-    let base = chunk * limits::CHUNK_ROWS as u32;
     out.extend(rows.iter().map(|&row| buffer[(row - base) as usize]));
     Ok(())
 }

@@ -158,11 +158,12 @@ const PIECE_ENTRIES_MAX: usize = PIECE_ENTRIES + HELD_ENTRIES_MAX;
 /// Four columns of at most 8 bytes, and as many hours as entries.
 const PIECE_BYTES_MAX: usize = 64 + PIECE_ENTRIES_MAX * (4 * 8 + 13);
 
-/// The rollup with the fewest entries that tells these columns apart.
+/// The rollup with the fewest entries that tells these columns apart, those in [`CELL`] as all do.
 pub(crate) fn fitting(columns: &[TextColumn]) -> Option<usize> {
-    ROLLUPS
-        .iter()
-        .position(|rollup| columns.iter().all(|column| rollup.contains(column)))
+    ROLLUPS.iter().position(|rollup| {
+        let known = |column| CELL.contains(column) || rollup.contains(column);
+        columns.iter().all(known)
+    })
 }
 
 #[cfg(test)]
@@ -178,6 +179,7 @@ mod tests {
         assert_eq!(fitting(&[T::Verb, T::User]), Some(11));
         assert_eq!(fitting(&[T::Verb, T::User, T::Resource]), None);
         assert_eq!(fitting(&[T::Name]), None);
+        assert_eq!(fitting(&[T::Verb, T::Outcome, T::Code]), Some(2));
         assert!(ROLLUPS.iter().all(|columns| columns.len() <= WIDEST));
     }
 

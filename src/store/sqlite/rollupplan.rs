@@ -30,7 +30,6 @@ pub(crate) struct Plan {
 /// What is asked of a part beside the filter's terms.
 pub(crate) struct Asked<'a> {
     pub(crate) span: &'a Span,
-    pub(crate) step: Option<i64>,
     pub(crate) by: &'a [TextColumn],
 }
 
@@ -43,13 +42,9 @@ impl Plan {
         candidates: Option<usize>,
         asked: &Asked<'_>,
     ) -> Option<Plan> {
-        if asked.step.is_some_and(|step| step % HOUR != 0) {
-            return None;
-        }
         let by = asked.by;
         let mut columns: Vec<TextColumn> = by.to_vec();
         columns.extend(sets.iter().map(|(column, _)| *column));
-        columns.retain(|column| !CELL.contains(column));
         let number = rollup::fitting(&columns)?;
         let pieces = asked.span.pieces(sealed, number)?;
         // A row costs about as much as four entries.
@@ -150,8 +145,11 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// `None` when there is no whole hour.
+    /// `None` when there is no whole hour, or buckets are not of whole hours.
     pub(crate) fn new(filter: &Filter, part: &Part, step: Option<i64>) -> Option<Span> {
+        if step.is_some_and(|step| step % HOUR != 0) {
+            return None;
+        }
         let (mut hours, mut edges) = (begin(part.oldest(), HOUR)..i64::MAX, [None, None]);
         let mut whole =
             step.is_none_or(|step| begin(part.oldest(), step) == begin(part.newest(), step));
