@@ -1,0 +1,8 @@
+//! Compliance reports: controls of a framework, the questions that give evidence for them, verdicts
+//! where events can carry one, and what events cannot prove.
+//!
+//! A report's way: a file of `queries/report/` -> its controls -> questions of the library asked of a
+//! [`Source`](crate::query::source::Source) -> [`made::Made`] -> one of the forms (HTML, Markdown,
+//! JSON, CSV).
+
+pub mod made;
