@@ -45,8 +45,7 @@ impl RowSet {
     /// Adds the rows from `first` on whose bits are set, the lowest bit of each byte first.
     pub(crate) fn insert_bits(&mut self, first: u32, bits: &[u8]) {
         let shift = first % 64;
-        let mut at = first as usize / 64;
-        for bytes in bits.chunks(8) {
+        for (at, bytes) in (first as usize / 64..).zip(bits.chunks(8)) {
             let mut word = [0; 8];
             word[..bytes.len()].copy_from_slice(bytes);
             let word = u64::from_le_bytes(word);
@@ -58,7 +57,6 @@ impl RowSet {
             {
                 *slot |= word >> (64 - shift);
             }
-            at += 1;
         }
     }
 
