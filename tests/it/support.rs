@@ -296,6 +296,11 @@ impl Server {
         cli(&all)
     }
 
+    /// The process, as signals name it.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().expect("the server lives");

@@ -77,6 +77,15 @@ impl Library {
         Ok(library)
     }
 
+    /// Adds what a server can be asked and this program does not know.
+    pub fn learn(&mut self, questions: Vec<Question>) {
+        for question in questions.into_iter().filter_map(Question::learned) {
+            if self.get(&question.name).is_err() {
+                self.add(question);
+            }
+        }
+    }
+
     fn add(&mut self, question: Question) {
         self.questions.retain(|known| known.name != question.name);
         self.questions.push(question);

@@ -1,11 +1,14 @@
 //! One question: a SQL file that begins with a comment whose text is TOML.
 
+use std::collections::HashSet;
+
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::params::{Kind, Param, SINCE, UNTIL};
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
+use crate::query::output::visible;
 use crate::query::params::FilterParams;
 use crate::query::wire::Conforming;
 use crate::store::{SqlQuery, SqlSink};
@@ -33,7 +36,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// A question of the library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The file's name without `.sql`: lower-case words joined by `-`.
     pub name: String,
@@ -56,7 +59,7 @@ pub struct Question {
 }
 
 /// A column of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultColumn {
     pub name: String,
     pub doc: String,
@@ -146,8 +149,7 @@ impl Question {
             let line = 1 + text[..at.min(text.len())].matches('\n').count();
             format!("{origin}:{line}: {what}")
         };
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || !name.bytes().all(plain) {
+        if !is_name(name) {
             return Err(fail(
                 0,
                 "the file's name is the question's: use lower-case letters, digits and -",
@@ -192,6 +194,42 @@ impl Question {
             columns: header.columns.0.into_iter().map(column).collect(),
             sql: sql.trim().to_owned(),
         })
+    }
+
+    /// A question that a server tells of, made fit to be a command: no text in it can reach a
+    /// terminal's controls. `None` if no server of this kind can have it.
+    pub(super) fn learned(mut self) -> Option<Question> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let names = self.params.iter().map(|param| param.name.as_str());
+        let mut seen = HashSet::new();
+        let fit =
+            |name: &str| !name.is_empty() && name.bytes().all(plain) && !RESERVED.contains(&name);
+        let sound =
+            is_name(&self.name) && names.into_iter().all(|name| fit(name) && seen.insert(name));
+        if !sound {
+            return None;
+        }
+        let clean = |text: &mut String| {
+            *text = text.split('\n').map(visible).collect::<Vec<_>>().join("\n");
+        };
+        for text in [
+            &mut self.title,
+            &mut self.group,
+            &mut self.answers,
+            &mut self.cannot_see,
+            &mut self.level,
+        ] {
+            clean(text);
+        }
+        self.tags.iter_mut().for_each(clean);
+        for param in &mut self.params {
+            clean(&mut param.help);
+            param.default.iter_mut().for_each(clean);
+        }
+        for column in &mut self.columns {
+            clean(&mut column.doc);
+        }
+        Some(self)
     }
 
     /// `sink` with the answer's columns as the header declares them.
@@ -253,6 +291,12 @@ impl Question {
             skip_damaged,
         })
     }
+}
+
+/// Whether a question may have this name.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
 }
 
 /// The parameters that the statement names.

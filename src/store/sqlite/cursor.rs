@@ -1,6 +1,7 @@
 //! The cursor: matching events of all parts of a snapshot, merged into one order.
 
 mod uris;
+mod values;
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
@@ -52,10 +53,15 @@ pub struct Cursor {
     pub(super) after: Option<Place>,
     /// What the last call of `cell` lent out.
     scratch: Value,
+    texts: values::Texts,
+    /// How many streams there were.
+    begun: u32,
 }
 
 /// The matching rows of one part, a batch at a time.
 pub(crate) struct Stream {
+    /// From 1, in the order in which the cursor began them.
+    serial: u32,
     scan: PartScan,
     /// The batch that is being given, and the place in it.
     batch: Batch,
@@ -68,6 +74,8 @@ pub(crate) struct Stream {
     /// Per column, the chunk that was looked into last.
     columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
     uri: String,
+    /// The row that `uri` is of, and whether it has one.
+    uri_of: Option<(u32, bool)>,
     raw: HashMap<u32, Vec<u8>>,
     raw_rows: usize,
 }
@@ -109,6 +117,8 @@ impl Cursor {
             groups: None,
             after: None,
             scratch: Value::Null,
+            texts: values::Texts::default(),
+            begun: 0,
         };
         if matches!(order, ScanOrder::GroupedBy(_) | ScanOrder::ByReceivedTime) {
             cursor.prepare_groups()?;
@@ -189,7 +199,8 @@ impl Cursor {
         match opened {
             Ok(scan) => Ok(scan.map(|scan| {
                 self.work.parts_indexed += u64::from(scan.indexed());
-                Stream::new(scan, self.after)
+                self.begun += 1;
+                Stream::new(self.begun, scan, self.after)
             })),
             Err(error) => self.tolerate(Err(error)).map(|()| None),
         }
@@ -399,18 +410,6 @@ impl Cursor {
         })
     }
 
-    /// A cell of the current row as a value of its own.
-    pub fn value(&mut self, column: Column) -> Result<Value> {
-        Ok(match self.cell(column)? {
-            Cell::Null => Value::Null,
-            Cell::Int(value) => Value::Int(value),
-            Cell::Time(value) => Value::Time(value),
-            Cell::Text(text) if column.kind() == Kind::Json => Value::Json(text.into()),
-            Cell::Text(text) => Value::text(text),
-            Cell::Bytes(bytes) => Value::Bytes(bytes.into()),
-        })
-    }
-
     /// Work done so far.
     pub fn work(&self) -> Work {
         Work {
@@ -426,8 +425,9 @@ const RAW_AHEAD_ROWS_MIN: usize = 16;
 const RAW_AHEAD_ROWS_MAX: usize = 16_384;
 
 impl Stream {
-    fn new(scan: PartScan, after: Option<Place>) -> Stream {
+    fn new(serial: u32, scan: PartScan, after: Option<Place>) -> Stream {
         Stream {
+            serial,
             scan,
             batch: Batch::default(),
             position: 0,
@@ -435,8 +435,9 @@ impl Stream {
             ended: false,
             after,
             buffer: Vec::new(),
-            columns: vec![None; layout::AUDIT_COLUMN as usize],
+            columns: vec![None; layout::AUDIT_COLUMN as usize + 1],
             uri: String::new(),
+            uri_of: None,
             raw: HashMap::new(),
             raw_rows: 0,
         }
@@ -522,23 +523,33 @@ impl Stream {
 
     /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
     fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
+        match self.held(column, row)? {
+            Some((held, offset)) => held.chunk().get(offset),
+            None => Ok(0),
+        }
+    }
+
+    /// The chunk of a column that holds a row, and its place there; `None` in a block.
+    fn held(&mut self, column: u8, row: u32) -> Result<Option<(&CachedChunk, usize)>> {
         let Part::Sealed(sealed) = &self.scan.part else {
-            return Ok(0);
+            return Ok(None);
         };
         let (chunk, offset) = split(row);
         let held = &mut self.columns[column as usize];
         if held.as_ref().is_none_or(|(number, _)| *number != chunk) {
             *held = Some((chunk, sealed.chunk(column, chunk)?));
         }
-        held.as_ref()
-            .map_or(Ok(0), |(_, held)| held.chunk().get(offset))
+        Ok(held.as_ref().map(|(_, held)| (&**held, offset)))
     }
 
-    fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
-        match &self.scan.part {
-            Part::Block(block, _) => Ok(block.audit_key(row as usize)),
-            Part::Sealed(sealed) => sealed.audit_key(row),
+    fn audit_key(&mut self, row: u32) -> Result<[u8; 16]> {
+        if let Part::Block(block, _) = &self.scan.part {
+            return Ok(block.audit_key(row as usize));
         }
+        let held = self.held(layout::AUDIT_COLUMN, row)?;
+        let key = held.and_then(|(held, offset)| held.data.get(offset * 16..offset * 16 + 16));
+        let key = key.ok_or_else(|| super::codec::damaged("a chunk of audit ids is short"))?;
+        Ok(key.try_into().expect("the slice has 16 bytes"))
     }
 
     /// The exact bytes of a row; the rows that come next are read along with it, more and more of

@@ -402,10 +402,8 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
     if odd != 0 {
         return Ok(part.string(TextColumn::OddAuditId, odd)?.to_owned());
     }
-    Ok(super::layout::uuid_text(key)
-        .iter()
-        .map(|&byte| byte as char)
-        .collect())
+    let text = super::layout::uuid_text(key);
+    Ok(str::from_utf8(&text).expect("digits and dashes").to_owned())
 }
 
 /// Rows from the shortest row lists that the predicates allow, if they leave out most rows.
