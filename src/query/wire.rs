@@ -23,7 +23,7 @@
 //!   array of cells per row, and last `{"end":{"truncated","coverage","stats"}}`, or
 //!   `{"error":PROBLEM}` when it failed midway. Without a last line of this kind the answer is cut.
 //! - `jsonl`: one object per row ([`super::output::json::write_object`]); `csv`: a header and one
-//!   line per row; `raw`: the bytes of each event and a newline. These have no trailer; a failure
+//!   line per row; `raw`: the bytes of each event and a newline. These have no last line; a failure
 //!   midway breaks the connection.
 //!
 //! A cell: NULL is `null`; integers and reals are numbers (an infinite real is `{"real":"inf"}`);
