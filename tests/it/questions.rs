@@ -2,11 +2,11 @@
 //! answers that are counted here from the raw lines.
 
 mod access;
+mod blind_spots;
 mod change;
 mod made;
 mod operations;
 mod quality;
-mod traps;
 mod who;
 
 use std::collections::BTreeSet;
