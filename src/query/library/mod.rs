@@ -4,6 +4,7 @@
 //! directory adds to them. A question's parameters are flags of `auditql ask` and query parameters
 //! of `/api/v1/queries/{name}`.
 
+mod learned;
 mod params;
 mod question;
 mod shipped;

@@ -1,20 +1,17 @@
 //! One question: a SQL file that begins with a comment whose text is TOML.
 
-use std::collections::HashSet;
-
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::params::{Kind, Param, SINCE, UNTIL};
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
-use crate::query::output::visible;
 use crate::query::params::FilterParams;
 use crate::query::wire::Conforming;
 use crate::store::{SqlQuery, SqlSink};
 
 /// Names of flags and of query parameters that every question has.
-const RESERVED: [&str; 18] = [
+pub(super) const RESERVED: [&str; 18] = [
     "cursor",
     "data",
     "explain",
@@ -196,42 +193,6 @@ impl Question {
         })
     }
 
-    /// A question that a server tells of, made fit to be a command: no text in it can reach a
-    /// terminal's controls. `None` if no server of this kind can have it.
-    pub(super) fn learned(mut self) -> Option<Question> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let names = self.params.iter().map(|param| param.name.as_str());
-        let mut seen = HashSet::new();
-        let fit =
-            |name: &str| !name.is_empty() && name.bytes().all(plain) && !RESERVED.contains(&name);
-        let sound =
-            is_name(&self.name) && names.into_iter().all(|name| fit(name) && seen.insert(name));
-        if !sound {
-            return None;
-        }
-        let clean = |text: &mut String| {
-            *text = text.split('\n').map(visible).collect::<Vec<_>>().join("\n");
-        };
-        for text in [
-            &mut self.title,
-            &mut self.group,
-            &mut self.answers,
-            &mut self.cannot_see,
-            &mut self.level,
-        ] {
-            clean(text);
-        }
-        self.tags.iter_mut().for_each(clean);
-        for param in &mut self.params {
-            clean(&mut param.help);
-            param.default.iter_mut().for_each(clean);
-        }
-        for column in &mut self.columns {
-            clean(&mut column.doc);
-        }
-        Some(self)
-    }
-
     /// `sink` with the answer's columns as the header declares them.
     pub fn typed<'a>(&self, sink: &'a mut dyn SqlSink) -> Conforming<'a> {
         let json = self.columns.iter().filter(|column| column.json);
@@ -294,7 +255,7 @@ impl Question {
 }
 
 /// Whether a question may have this name.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
 }

@@ -1,5 +1,6 @@
 //! The cursor: matching events of all parts of a snapshot, merged into one order.
 
+mod chunks;
 mod uris;
 mod values;
 
@@ -8,15 +9,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::bytes;
-use super::chunkcache::CachedChunk;
 use super::groups::Groups;
 use super::layout::{self, IntColumn, Origin, TextColumn, origin};
-use super::part::Part;
 use super::partscan::{self, Direction, PartScan};
 use super::predicate;
 use super::rowbatch::Batch;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
-use super::sealed::split;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::Filter;
@@ -72,7 +70,7 @@ pub(crate) struct Stream {
     after: Option<Place>,
     buffer: Vec<i64>,
     /// Per column, the chunk that was looked into last.
-    columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
+    columns: Vec<Option<chunks::Held>>,
     uri: String,
     /// The row that `uri` is of, and whether it has one.
     uri_of: Option<(u32, bool)>,
@@ -435,7 +433,7 @@ impl Stream {
             ended: false,
             after,
             buffer: Vec::new(),
-            columns: vec![None; layout::AUDIT_COLUMN as usize + 1],
+            columns: (0..=layout::AUDIT_COLUMN).map(|_| None).collect(),
             uri: String::new(),
             uri_of: None,
             raw: HashMap::new(),
@@ -504,52 +502,6 @@ impl Stream {
         self.batch.rows.clear();
         self.batch.rows.push(row);
         self.position = 0;
-    }
-
-    fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
-        match &self.scan.part {
-            Part::Block(block, _) => Ok(block.text_chunk(column).get(row as usize)? as u32),
-            Part::Sealed(_) => Ok(self.stored(column as u8, row)? as u32),
-        }
-    }
-
-    fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
-        match &self.scan.part {
-            Part::Block(block, _) if column == IntColumn::StoredTime => Ok(block.stored_time),
-            Part::Block(block, _) => block.int(column, row as usize),
-            Part::Sealed(_) => self.stored(column as u8, row),
-        }
-    }
-
-    /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
-    fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
-        match self.held(column, row)? {
-            Some((held, offset)) => held.chunk().get(offset),
-            None => Ok(0),
-        }
-    }
-
-    /// The chunk of a column that holds a row, and its place there; `None` in a block.
-    fn held(&mut self, column: u8, row: u32) -> Result<Option<(&CachedChunk, usize)>> {
-        let Part::Sealed(sealed) = &self.scan.part else {
-            return Ok(None);
-        };
-        let (chunk, offset) = split(row);
-        let held = &mut self.columns[column as usize];
-        if held.as_ref().is_none_or(|(number, _)| *number != chunk) {
-            *held = Some((chunk, sealed.chunk(column, chunk)?));
-        }
-        Ok(held.as_ref().map(|(_, held)| (&**held, offset)))
-    }
-
-    fn audit_key(&mut self, row: u32) -> Result<[u8; 16]> {
-        if let Part::Block(block, _) = &self.scan.part {
-            return Ok(block.audit_key(row as usize));
-        }
-        let held = self.held(layout::AUDIT_COLUMN, row)?;
-        let key = held.and_then(|(held, offset)| held.data.get(offset * 16..offset * 16 + 16));
-        let key = key.ok_or_else(|| super::codec::damaged("a chunk of audit ids is short"))?;
-        Ok(key.try_into().expect("the slice has 16 bytes"))
     }
 
     /// The exact bytes of a row; the rows that come next are read along with it, more and more of
