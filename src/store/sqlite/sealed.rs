@@ -8,9 +8,10 @@ mod strings;
 pub(crate) use held::Lengths;
 use strings::Strings;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -22,8 +23,9 @@ use super::database::{self, Access, FileKind, failed};
 use super::facts::{self, Derived};
 use super::frontcode;
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
-use super::postings::{Posting, read_posting};
+use super::postings::{Posting, read_into, read_posting};
 use super::rollup;
+use super::rowset::RowSet;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -85,6 +87,9 @@ pub(crate) struct Header {
     pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
     #[serde(default)]
     pub(crate) rollups: Vec<Vec<i64>>,
+    /// How many rollups there could be when the file was written.
+    #[serde(default)]
+    pub(crate) rollups_known: usize,
     /// How many pieces each rollup's totals have.
     #[serde(default)]
     pub(crate) totals: Vec<u32>,
@@ -99,6 +104,9 @@ pub(crate) struct Header {
 
 /// Memory of an open file, about: SQLite's connection and page cache.
 const OPEN_BYTES: usize = 256 << 10;
+
+/// Strings up to which a column's counts are kept once they were read.
+const COUNTED_STRINGS_MAX: u32 = 1024;
 
 /// Strings per piece of a dictionary.
 pub(crate) const STRINGS_PER_PIECE: u32 = 128;
@@ -131,6 +139,8 @@ pub(crate) struct Sealed {
     lengths: OnceLock<Vec<u32>>,
     /// What an older file does not hold.
     derived: OnceLock<Derived>,
+    /// How many rows hold a string, of columns with few strings.
+    counts: Mutex<HashMap<(u8, u32), u32>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -179,6 +189,7 @@ impl Sealed {
             audit_index: OnceLock::new(),
             lengths: OnceLock::new(),
             derived: OnceLock::new(),
+            counts: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -431,14 +442,41 @@ impl Sealed {
         Ok(())
     }
 
-    /// The rows that hold a string; the column must keep lists.
-    pub(crate) fn posting(&self, column: TextColumn, id: u32) -> Result<Posting> {
-        let mut found = None;
-        self.postings(column, id, true, &mut |_, posting| {
-            found = Some(posting);
+    /// How many rows hold a string.
+    pub(crate) fn count_of(&self, column: TextColumn, id: u32) -> Result<u32> {
+        let counts = || self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        // The fewer strings, the longer their lists, and the more often they are asked for.
+        let kept = self.strings(column) <= COUNTED_STRINGS_MAX;
+        if let Some(&count) = counts().get(&(column as u8, id)) {
+            return Ok(count);
+        }
+        let mut count = None;
+        self.postings(column, id, false, &mut |_, posting| {
+            count = Some(posting.count);
             false
         })?;
-        found.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))
+        let count = count.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))?;
+        if kept {
+            counts().insert((column as u8, id), count);
+        }
+        Ok(count)
+    }
+
+    /// Adds the rows that hold a string to a set; the column must keep lists.
+    pub(crate) fn add_rows(&self, column: TextColumn, id: u32, set: &mut RowSet) -> Result<()> {
+        let firsts = &self.header.postings[column as usize];
+        let missing = || wrong(&self.path, "a list of rows is missing");
+        let number = firsts.partition_point(|&first| first <= id).checked_sub(1);
+        let number = number.ok_or_else(missing)?;
+        let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
+        let mut reader = Reader::new(&bytes);
+        for _ in firsts[number]..id {
+            read_posting(&mut reader, false)?;
+        }
+        if read_into(&mut reader, set)? {
+            return Ok(());
+        }
+        Err(missing())
     }
 
     /// The directory of body blocks.
@@ -467,7 +505,7 @@ impl Sealed {
 
     /// Reads a piece of a rollup.
     pub(crate) fn rollup(&self, number: u8, piece: usize, out: &mut rollup::Entries) -> Result<()> {
-        out.unpack(&self.piece(Piece::Rollup, number, piece as u32)?)
+        out.unpack(number, &self.piece(Piece::Rollup, number, piece as u32)?)
             .map_err(|error| wrong(&self.path, &error.to_string()))
     }
 
