@@ -168,3 +168,10 @@ pub const CLUSTER_BYTES_MAX: usize = 128;
 
 /// The longest reason kept with a quarantined item, in bytes.
 pub const REASON_BYTES_MAX: usize = 400;
+
+/// Letters of one value that a report's table shows; the CSV file beside it has all.
+pub const REPORT_CELL_CHARS_MAX: usize = 400;
+
+/// Stretches without events, and clusters, that a report lists: the longest, and those with the
+/// most events.
+pub const REPORT_LISTED_MAX: usize = 40;

@@ -6,3 +6,4 @@
 //! JSON, CSV).
 
 pub mod made;
+pub mod render;
