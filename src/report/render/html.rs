@@ -115,7 +115,10 @@ fn heading(out: &mut String, made: &Made, title: &str) {
         Paragraphs(&made.about)
     );
     let mut fact = |name: &str, value: String| {
-        let whole = if name == "Report" { " class=\"whole\"" } else { "" };
+        let whole = match name.starts_with("SHA-256") || name == "Report" {
+            true => " class=\"whole\"",
+            false => "",
+        };
         put!(out, "<div{whole}><dt>{name}</dt><dd>{value}</dd></div>\n");
     };
     if !made.framework.is_empty() {
@@ -156,6 +159,13 @@ fn heading(out: &mut String, made: &Made, title: &str) {
             Data(&made.name),
             Plain(&made.version),
             Plain(&made.definition_sha256)
+        ),
+    );
+    fact(
+        "SHA-256 of this document",
+        format!(
+            "<code id=\"digest\">{PLACEHOLDER}</code> <a href=\"#checking\">How to check it: \
+             Appendix B</a>"
         ),
     );
     out.push_str("</dl>\n");

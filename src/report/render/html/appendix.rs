@@ -1,30 +1,43 @@
 //! What a reader needs to repeat the report and to check it.
 
+use std::collections::HashMap;
+
 use super::text::{Attribute, Count, Data, Plain, file_link, ident};
-use super::{Numbered, PLACEHOLDER};
+use super::{Numbered, statement};
 use crate::report::made::{Made, MadeEvidence, MadeVerdict};
 
+/// Texts of statements with the anchor and number of the first that has it.
+type Texts<'a> = HashMap<&'a str, (&'a str, usize)>;
+
 /// Every statement with what was bound to it and how to run it again.
-pub(super) fn queries(out: &mut String, made: &Made, controls: &[Numbered<'_>]) {
+pub(super) fn queries<'a>(out: &mut String, made: &Made, controls: &'a [Numbered<'a>]) {
     out.push_str(
         "<section class=\"appendix\" aria-labelledby=\"queries\">\n\
          <h2 id=\"queries\">Appendix A: queries</h2>\n\
          <p>Each number in this report comes from one of these statements, over the tables that \
          <code>auditql schema</code> describes.</p>\n",
     );
+    let mut texts = Texts::default();
     for numbered in controls {
         let control = numbered.control;
         if let (Some(verdict), Some(number)) = (&control.verdict, numbered.verdict) {
-            of_verdict(out, made, &control.id, verdict, number);
+            of_verdict(out, made, &mut texts, &control.id, verdict, number);
         }
         for (at, evidence) in control.evidence.iter().enumerate() {
-            of_evidence(out, &control.id, evidence, numbered.evidence + at);
+            of_evidence(out, &mut texts, &control.id, evidence, numbered.evidence + at);
         }
     }
     out.push_str("</section>\n");
 }
 
-fn of_verdict(out: &mut String, made: &Made, id: &str, verdict: &MadeVerdict, number: usize) {
+fn of_verdict<'a>(
+    out: &mut String,
+    made: &Made,
+    texts: &mut Texts<'a>,
+    id: &str,
+    verdict: &'a MadeVerdict,
+    number: usize,
+) {
     begin(out, &verdict.anchor, number, "verdict");
     put!(
         out,
@@ -41,11 +54,18 @@ fn of_verdict(out: &mut String, made: &Made, id: &str, verdict: &MadeVerdict, nu
             .iter()
             .map(|(name, value)| (name.clone(), Some(value.clone()))),
     );
-    statement(out, &verdict.sql, &bound);
+    text_of(out, texts, &verdict.sql, &verdict.anchor, number);
+    bound_to(out, &bound);
     out.push_str("</article>\n");
 }
 
-fn of_evidence(out: &mut String, id: &str, evidence: &MadeEvidence, number: usize) {
+fn of_evidence<'a>(
+    out: &mut String,
+    texts: &mut Texts<'a>,
+    id: &str,
+    evidence: &'a MadeEvidence,
+    number: usize,
+) {
     begin(out, &evidence.anchor, number, &evidence.query);
     put!(
         out,
@@ -57,7 +77,8 @@ fn of_evidence(out: &mut String, id: &str, evidence: &MadeEvidence, number: usiz
         Count(evidence.row_count),
         if evidence.row_count == 1 { "row" } else { "rows" },
     );
-    statement(out, &evidence.sql, &evidence.bound);
+    text_of(out, texts, &evidence.sql, &evidence.anchor, number);
+    bound_to(out, &evidence.bound);
     again(out, &evidence.command);
     out.push_str("</article>\n");
 }
@@ -72,11 +93,29 @@ fn begin(out: &mut String, anchor: &str, number: usize, name: &str) {
     );
 }
 
-/// The text with the parameters; lines stay lines.
-fn statement(out: &mut String, sql: &str, bound: &[(String, Option<String>)]) {
+/// The text, whose lines stay lines; of a text that was there already, where.
+fn text_of<'a>(
+    out: &mut String,
+    texts: &mut Texts<'a>,
+    sql: &'a str,
+    anchor: &'a str,
+    number: usize,
+) {
+    if let Some((anchor, first)) = texts.get(sql) {
+        put!(
+            out,
+            "<p class=\"origin\">Its text is that of {}.</p>\n",
+            statement(anchor, *first)
+        );
+        return;
+    }
+    texts.insert(sql, (anchor, number));
     out.push_str("<pre class=\"sql\"><code>");
     code(out, sql.trim_matches(['\n', '\r']));
     out.push_str("</code></pre>\n");
+}
+
+fn bound_to(out: &mut String, bound: &[(String, Option<String>)]) {
     if bound.is_empty() {
         return;
     }
@@ -117,9 +156,8 @@ pub(super) fn checking(out: &mut String, made: &Made) {
         out,
         "<section class=\"appendix\" aria-labelledby=\"checking\">\n\
          <h2 id=\"checking\">Appendix B: checking this report</h2>\n\
-         <p>The SHA-256 of this document, taken while these 64 digits were zeros:</p>\n\
-         <p class=\"digest\"><code id=\"digest\">{PLACEHOLDER}</code></p>\n\
-         <p>This checks the document and the files beside it:</p>\n\
+         <p>The <a href=\"#digest\">SHA-256 in the document’s head</a> is that of the document’s bytes \
+         with these 64 digits as zeros. This checks the document and the files beside it:</p>\n\
          <pre class=\"command\"><code>auditql report --verify {}</code></pre>\n\
          <p>So does any system with a shell: both lines that this prints must be the same.</p>\n\
          <pre class=\"command\"><code>f={}\n\

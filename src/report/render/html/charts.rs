@@ -48,7 +48,8 @@ fn over_time(out: &mut String, made: &Made) {
     let every = every(charts.step_seconds);
     put!(
         out,
-        "<figure class=\"chart\">\n<figcaption><b>Events {every}</b>"
+        "<figure class=\"chart\">\n<figcaption><b>Events {every} <small>{}</small></b>",
+        zone(made)
     );
     if charts.steps.iter().all(|step| step.events == 0) {
         out.push_str(": there are none in this period.</figcaption>\n</figure>\n");
@@ -86,14 +87,14 @@ fn over_time(out: &mut String, made: &Made) {
         "</figcaption>\n<div class=\"plot\" role=\"img\" aria-label=\"{}\">\n",
         Attribute(&words)
     );
-    plot(out, charts, made);
+    plot(out, charts);
     put!(out, "</div>\n<p class=\"note\">{}</p>\n", Plain(&words));
     figures(out, made, &every);
     out.push_str("</figure>\n");
 }
 
 /// The axis and the bars.
-fn plot(out: &mut String, charts: &Charts, made: &Made) {
+fn plot(out: &mut String, charts: &Charts) {
     let most = charts.steps.iter().map(|step| step.events).max();
     let (top, lines) = scale(most.unwrap_or(0));
     let y = |events: f64| STRIP + HEIGHT * (1.0 - events / top as f64);
@@ -154,7 +155,7 @@ fn plot(out: &mut String, charts: &Charts, made: &Made) {
         bar("good", STRIP + HEIGHT - failed - good, good);
     }
     out.push('\n');
-    times(out, charts, made);
+    times(out, charts);
     out.push_str("</svg>\n");
 }
 
@@ -202,7 +203,7 @@ fn marks(out: &mut String, steps: &[Step]) {
 }
 
 /// The first, the middle and the last step's time.
-fn times(out: &mut String, charts: &Charts, made: &Made) {
+fn times(out: &mut String, charts: &Charts) {
     let steps = &charts.steps;
     let last = steps.len() - 1;
     for (at, anchor, x) in [
@@ -216,10 +217,9 @@ fn times(out: &mut String, charts: &Charts, made: &Made) {
         // Months of bars on a telephone leave no room for a third.
         let class = if anchor == "middle" { " class=\"mid\"" } else { "" };
         let text = begin(charts, &steps[at]);
-        let zone = if at == 0 { format!(" {}", zone(made)) } else { String::new() };
         put!(
             out,
-            "<text{class} x=\"{x:.3}%\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}{zone}</text>",
+            "<text{class} x=\"{x:.3}%\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
             STRIP + HEIGHT + 17.0,
             Plain(&text)
         );

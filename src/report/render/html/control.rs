@@ -16,11 +16,14 @@ pub(super) fn control(out: &mut String, numbered: &Numbered<'_>) {
         Data(&control.id),
         Data(&control.title)
     );
-    put!(
-        out,
-        "<dl class=\"terms\">\n<div><dt>Demands</dt><dd>{}</dd></div>\n",
-        Paragraphs(&control.demands)
-    );
+    out.push_str("<dl class=\"terms\">\n");
+    if !control.demands.trim().is_empty() {
+        put!(
+            out,
+            "<div><dt>Demands</dt><dd>{}</dd></div>\n",
+            Paragraphs(&control.demands)
+        );
+    }
     match (&control.verdict, numbered.verdict) {
         (Some(made), Some(number)) => put!(
             out,
@@ -59,7 +62,8 @@ fn evidence(out: &mut String, made: &MadeEvidence, number: usize) {
     put!(
         out,
         "<section class=\"evidence\" id=\"{id}\" aria-labelledby=\"t-{id}\">\n\
-         <h4 id=\"t-{id}\">{}</h4>\n<div class=\"answers\">{}</div>\n",
+         <div class=\"start\">\n<h4 id=\"t-{id}\">{}</h4>\n\
+         <div class=\"answers\">{}</div>\n</div>\n",
         Data(&made.title),
         Paragraphs(&made.answers)
     );

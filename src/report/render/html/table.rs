@@ -6,7 +6,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{Attribute, Cut, Data, instant_to};
+use super::text::{Attribute, Cut, Data, cells, instant_to};
 use crate::limits::REPORT_CELL_CHARS_MAX;
 use crate::model::time;
 use crate::model::value::Value;
@@ -27,6 +27,9 @@ const SHORT_LETTERS: usize = 14;
 
 /// Texts of more take half of the line where a row is printed as a block.
 const LONG_LETTERS: usize = 28;
+
+/// Letters beyond which a text gets no more room on a printed line; it takes several.
+const LINES_LETTERS: usize = 80;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -72,10 +75,10 @@ pub(super) fn table(
         if blocks { " blocks" } else { "" },
         if shown.len() > COLUMNS_ABREAST { " wide" } else { "" },
     );
-    for column in &shown {
+    for (column, share) in shown.iter().zip(shares(&shown)) {
         put!(
             out,
-            "<th scope=\"col\"{}>{}{}</th>",
+            "<th scope=\"col\"{} style=\"--w:{share:.1}%\">{}{}</th>",
             class(column.kind, column.width),
             Data(column.name),
             zone(column.kind)
@@ -235,22 +238,48 @@ fn time_letters(mut times: Vec<i64>) -> usize {
     }
 }
 
+impl Column<'_> {
+    /// Letters below which it must not be printed, the gap to the next one included.
+    fn least(&self) -> usize {
+        let head = self.name.split('_').map(UnicodeWidthStr::width).max();
+        let value = match self.kind {
+            // The day and the time of day may stand one above the other.
+            Kind::Time(letters) => (letters - 11).max(10),
+            Kind::Number => self.width + 1,
+            Kind::Text => self.width.min(SHORT_LETTERS),
+        };
+        value.max(head.unwrap_or(0).min(SHORT_LETTERS)) + 2
+    }
+
+    fn takes_more(&self) -> bool {
+        self.kind == Kind::Text && self.width > SHORT_LETTERS
+    }
+}
+
 /// Whether the columns have room side by side on a printed page.
 fn fits_page(columns: &[Column<'_>]) -> bool {
-    let letters: usize = columns
+    let letters: usize = columns.iter().map(Column::least).sum();
+    columns.len() <= COLUMNS_ABREAST && letters <= PAGE_LETTERS
+}
+
+/// Per cent of a printed line for each column: short values get what they need, and what remains
+/// goes to long ones by their length.
+fn shares(columns: &[Column<'_>]) -> Vec<f64> {
+    let longer = |column: &Column<'_>| match column.takes_more() {
+        true => column.width.min(LINES_LETTERS) - SHORT_LETTERS,
+        false => 0,
+    };
+    let least: usize = columns.iter().map(Column::least).sum();
+    let wanted: usize = columns.iter().map(longer).sum();
+    let spare = PAGE_LETTERS.saturating_sub(least);
+    let letters: Vec<f64> = columns
         .iter()
         .map(|column| {
-            let head = column.name.split('_').map(UnicodeWidthStr::width).max();
-            let value = match column.kind {
-                // The day and the time of day may stand one above the other.
-                Kind::Time(letters) => (letters - 11).max(10),
-                Kind::Number => column.width,
-                Kind::Text => column.width.min(SHORT_LETTERS),
-            };
-            value.max(head.unwrap_or(0)) + 2
+            column.least() as f64 + (spare * longer(column)) as f64 / wanted.max(1) as f64
         })
-        .sum();
-    columns.len() <= COLUMNS_ABREAST && letters <= PAGE_LETTERS
+        .collect();
+    let all: f64 = letters.iter().sum();
+    letters.iter().map(|letters| letters * 100.0 / all).collect()
 }
 
 /// Cells that a value takes, roughly.
@@ -258,14 +287,8 @@ fn width(value: &Value, kind: Kind) -> usize {
     match (value, kind) {
         (Value::Null, _) => 4,
         (Value::Time(_), Kind::Time(letters)) => letters,
-        // Only whether it is long matters, and it may be a megabyte.
-        (Value::Text(text) | Value::Json(text), _) => text
-            .chars()
-            .take(REPORT_CELL_CHARS_MAX)
-            .collect::<String>()
-            .width(),
-        (Value::Bytes(bytes), _) => bytes.len(),
-        _ => plain(value).map_or(0, |text| text.len()),
+        (Value::Text(text) | Value::Json(text), _) => cells(text, REPORT_CELL_CHARS_MAX),
+        _ => plain(value).map_or(0, |text| cells(&text, REPORT_CELL_CHARS_MAX)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Text in HTML: none of it is markup, hides, or reorders or covers what stands around it.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter, Write};
 
 use unicode_width::UnicodeWidthChar;
@@ -136,7 +137,9 @@ pub(super) fn ident(name: &str) -> String {
     let mut ident = String::with_capacity(name.len());
     for letter in name.chars() {
         match letter {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' => ident.push(letter),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '(' | ')' => {
+                ident.push(letter);
+            }
             _ => ident.push_str(&format!("_{:x}_", u32::from(letter))),
         }
     }
@@ -162,31 +165,62 @@ pub(super) fn file_link(path: &str) -> String {
     link
 }
 
-fn content(f: &mut Formatter<'_>, text: &str, breaks: bool) -> fmt::Result {
+/// A letter as it is shown.
+enum Letter {
+    Plain(char),
+    /// What stands for one that cannot be seen, or would cover others.
+    Spelled(String),
+}
+
+/// The letters of a text as they are shown.
+fn letters(text: &str) -> impl Iterator<Item = Letter> {
     let mut marks = 0;
-    let mut zeros = 0;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let plain = letter == ' ' || letter.is_ascii_graphic();
-        marks = match plain || letter.width() != Some(0) {
-            true => 0,
-            false => marks + 1,
-        };
-        if plain {
-            escape(f, letter, &mut zeros)?;
-        } else if marks > MARKS_MAX {
-            write!(f, "<span class=\"x\">\\u{{{:x}}}</span>", u32::from(letter))?;
-        } else {
-            match visible(letter.encode_utf8(&mut [0; 4])) {
-                std::borrow::Cow::Borrowed(_) => f.write_char(letter)?,
-                std::borrow::Cow::Owned(spelled) => {
-                    write!(f, "<span class=\"x\">{spelled}</span>")?;
-                }
-            }
+    text.chars().map(move |letter| {
+        if letter == ' ' || letter.is_ascii_graphic() {
+            marks = 0;
+            return Letter::Plain(letter);
         }
+        marks = if letter.width() == Some(0) { marks + 1 } else { 0 };
+        if marks > MARKS_MAX {
+            return Letter::Spelled(format!("\\u{{{:x}}}", u32::from(letter)));
+        }
+        match visible(letter.encode_utf8(&mut [0; 4])) {
+            Cow::Borrowed(_) => Letter::Plain(letter),
+            Cow::Owned(spelled) => Letter::Spelled(spelled),
+        }
+    })
+}
+
+/// Cells that the first `most` letters of a text take, roughly.
+pub(super) fn cells(text: &str, most: usize) -> usize {
+    letters(text)
+        .take(most)
+        .map(|letter| match letter {
+            Letter::Plain(letter) => letter.width().unwrap_or(0),
+            Letter::Spelled(spelled) => spelled.len(),
+        })
+        .sum()
+}
+
+fn content(f: &mut Formatter<'_>, text: &str, breaks: bool) -> fmt::Result {
+    let mut zeros = 0;
+    let mut before = ' ';
+    let mut letters = letters(text).peekable();
+    while let Some(letter) = letters.next() {
+        let letter = match letter {
+            Letter::Plain(letter) => letter,
+            Letter::Spelled(spelled) => {
+                write!(f, "<span class=\"x\">{spelled}</span>")?;
+                continue;
+            }
+        };
+        escape(f, letter, &mut zeros)?;
+        // Times, versions and addresses stay whole.
+        let digit = std::mem::replace(&mut before, letter).is_ascii_digit();
         let joint = breaks
             && matches!(letter, ':' | '.' | '_' | '=' | '&' | '?' | ',' | '@' | '/')
-            && letters.peek().is_some_and(char::is_ascii_alphanumeric);
+            && matches!(letters.peek(), Some(Letter::Plain(next))
+                if next.is_ascii_alphanumeric() && !(digit && next.is_ascii_digit()));
         if joint {
             f.write_str("<wbr>")?;
         }
