@@ -13,6 +13,7 @@ mod table;
 mod tests;
 mod visible;
 
+pub use csv::neutral;
 pub use look::Look;
 pub use visible::visible;
 

@@ -20,10 +20,8 @@ mod text;
 
 use text::{Count, Data, Paragraphs, Plain, When, ident};
 
+use crate::report::digest::PLACEHOLDER;
 use crate::report::made::{Made, MadeControl};
-
-/// Where the digest goes, once in every document.
-const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 const STYLE: &str = include_str!("html/style.css");
 
@@ -69,7 +67,7 @@ pub fn html(made: &Made, out: &mut String) {
         control::control(out, numbered);
     }
     out.push_str("</section>\n");
-    appendix::queries(out, made, &controls);
+    appendix::queries(out, &controls);
     appendix::checking(out, made);
     put!(
         out,

@@ -1,6 +1,6 @@
 //! What a reader needs to repeat the report and to check it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::text::{Attribute, Count, Data, Plain, file_link, ident};
 use super::{Numbered, statement};
@@ -10,7 +10,7 @@ use crate::report::made::{Made, MadeEvidence, MadeVerdict};
 type Texts<'a> = HashMap<&'a str, (&'a str, usize)>;
 
 /// Every statement with what was bound to it and how to run it again.
-pub(super) fn queries<'a>(out: &mut String, made: &Made, controls: &'a [Numbered<'a>]) {
+pub(super) fn queries<'a>(out: &mut String, controls: &'a [Numbered<'a>]) {
     out.push_str(
         "<section class=\"appendix\" aria-labelledby=\"queries\">\n\
          <h2 id=\"queries\">Appendix A: queries</h2>\n\
@@ -21,7 +21,7 @@ pub(super) fn queries<'a>(out: &mut String, made: &Made, controls: &'a [Numbered
     for numbered in controls {
         let control = numbered.control;
         if let (Some(verdict), Some(number)) = (&control.verdict, numbered.verdict) {
-            of_verdict(out, made, &mut texts, &control.id, verdict, number);
+            of_verdict(out, &mut texts, &control.id, verdict, number);
         }
         for (at, evidence) in control.evidence.iter().enumerate() {
             of_evidence(out, &mut texts, &control.id, evidence, numbered.evidence + at);
@@ -32,7 +32,6 @@ pub(super) fn queries<'a>(out: &mut String, made: &Made, controls: &'a [Numbered
 
 fn of_verdict<'a>(
     out: &mut String,
-    made: &Made,
     texts: &mut Texts<'a>,
     id: &str,
     verdict: &'a MadeVerdict,
@@ -45,17 +44,9 @@ fn of_verdict<'a>(
         ident(&verdict.anchor),
         Data(id)
     );
-    let mut bound = vec![
-        ("since".to_owned(), Some(made.since.clone())),
-        ("until".to_owned(), Some(made.until.clone())),
-    ];
-    bound.extend(
-        made.params
-            .iter()
-            .map(|(name, value)| (name.clone(), Some(value.clone()))),
-    );
     text_of(out, texts, &verdict.sql, &verdict.anchor, number);
-    bound_to(out, &bound);
+    bound_to(out, &verdict.bound);
+    again(out, "To repeat it, with the statement on stdin", &verdict.command);
     out.push_str("</article>\n");
 }
 
@@ -79,7 +70,7 @@ fn of_evidence<'a>(
     );
     text_of(out, texts, &evidence.sql, &evidence.anchor, number);
     bound_to(out, &evidence.bound);
-    again(out, &evidence.command);
+    again(out, "To repeat it", &evidence.command);
     out.push_str("</article>\n");
 }
 
@@ -132,9 +123,12 @@ fn bound_to(out: &mut String, bound: &[(String, Option<String>)]) {
     out.push_str("</dl>\n");
 }
 
-fn again(out: &mut String, command: &str) {
+fn again(out: &mut String, how: &str, command: &str) {
     if !command.is_empty() {
-        out.push_str("<p class=\"label\">To repeat it</p>\n<pre class=\"command\"><code>");
+        put!(
+            out,
+            "<p class=\"label\">{how}</p>\n<pre class=\"command\"><code>"
+        );
         code(out, command);
         out.push_str("</code></pre>\n");
     }
@@ -175,11 +169,14 @@ pub(super) fn checking(out: &mut String, made: &Made) {
 
 /// The files beside the document, which hold all rows.
 fn files(out: &mut String, made: &Made) {
+    // Controls that ask the same share a file.
+    let mut seen = HashSet::new();
     let files: Vec<(&MadeEvidence, &str)> = made
         .controls
         .iter()
         .flat_map(|control| &control.evidence)
         .filter_map(|evidence| Some((evidence, evidence.file.as_deref()?)))
+        .filter(|(_, file)| seen.insert(*file))
         .collect();
     if files.is_empty() {
         return;

@@ -339,7 +339,6 @@ fn every(seconds: u64) -> String {
         3600 => "per hour".to_owned(),
         86_400 => "per day".to_owned(),
         604_800 => "per week".to_owned(),
-        2_419_200..=2_678_400 => "per month".to_owned(),
         0 => "over time".to_owned(),
         _ if seconds.is_multiple_of(86_400) => format!("per {} days", seconds / 86_400),
         _ => format!("per {} hours", seconds.div_ceil(3600)),

@@ -120,9 +120,10 @@ fn whereabouts(out: &mut String, made: &MadeEvidence, shown: u64) {
     if let Some(file) = &made.file {
         put!(
             out,
-            "<p class=\"note\">{} of {} rows; all in <a href=\"{}\">{}</a>",
+            "<p class=\"note\">{} of {} rows{}; all in <a href=\"{}\">{}</a>",
             Count(shown),
             Count(made.row_count),
+            if shown < made.row_count { "" } else { ", long values cut" },
             file_link(file),
             Data(file)
         );

@@ -22,7 +22,7 @@ pub(super) struct Plain<'a>(pub(super) &'a str);
 /// [`Plain`] for values: long words may be broken where their parts meet.
 pub(super) struct Data<'a>(pub(super) &'a str);
 
-/// [`Data`] of at most so many letters, and a mark that says how many are missing.
+/// [`Data`] of at most so many letters, and a mark where it was cut.
 pub(super) struct Cut<'a>(pub(super) &'a str, pub(super) usize);
 
 /// Text as the value of an attribute in double quotes.
@@ -54,13 +54,8 @@ impl Display for Cut<'_> {
         let Some((at, _)) = self.0.char_indices().nth(self.1) else {
             return content(f, self.0, true);
         };
-        let (head, rest) = self.0.split_at(at);
-        content(f, head, true)?;
-        let missing = Count(rest.chars().count() as u64);
-        write!(
-            f,
-            "<span class=\"cut\">… {missing} more characters</span>"
-        )
+        content(f, &self.0[..at], true)?;
+        f.write_str("<span class=\"cut\">… cut here</span>")
     }
 }
 
