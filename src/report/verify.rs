@@ -21,11 +21,11 @@ pub struct Verified {
     pub differs: Vec<String>,
 }
 
-/// A file that a document names, with the SHA-256 that it should have. Where a form does not tie
-/// the two together, any digest in the document will do.
+/// A file that a document names, with the SHA-256 that it should have.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Named {
     file: String,
+    /// `None` where the document does not say.
     sha256: Option<String>,
 }
 
@@ -65,22 +65,15 @@ pub fn verify(path: &Path) -> Result<Verified, String> {
     let text = String::from_utf8_lossy(&document);
     let named = named(&text);
     let top = path.parent().unwrap_or(Path::new(""));
-    let digests: BTreeSet<&[u8]> = digest::words(&document).into_iter().collect();
     for Named { file, sha256 } in &named {
         match hash_of(&top.join(file)) {
             Err(error) => found.differs.push(format!("{file}: {error}")),
-            Ok(hash) => {
-                let fits = match sha256 {
-                    Some(sha256) => *sha256 == hash,
-                    None => digests.contains(hash.as_bytes()),
-                };
-                match fits {
-                    true => found.files.push(file.clone()),
-                    false => found.differs.push(format!(
-                        "{file}: its SHA-256 is {hash}, not what the document says"
-                    )),
-                }
-            }
+            Ok(hash) => match sha256.as_ref() == Some(&hash) {
+                true => found.files.push(file.clone()),
+                false => found.differs.push(format!(
+                    "{file}: its SHA-256 is {hash}, not what the document says"
+                )),
+            },
         }
     }
     found.differs.extend(strangers(top, &named));
@@ -140,10 +133,16 @@ fn named(text: &str) -> BTreeSet<Named> {
             })
             .collect();
     }
-    // Quotes in text of events are escaped, so that only the document itself links.
+    // Quotes in text of events are escaped, so that only the document itself links. A file's digest
+    // stands between its link and the next one.
     text.split("href=\"")
         .skip(1)
-        .filter_map(|rest| pair(rest.split('"').next()?, None))
+        .filter_map(|rest| {
+            let (link, rest) = rest.split_once('"')?;
+            let word = digest::words(rest.as_bytes()).into_iter().next();
+            let word = word.and_then(|word| std::str::from_utf8(word).ok());
+            pair(link.strip_prefix("./").unwrap_or(link), word)
+        })
         .collect()
 }
 

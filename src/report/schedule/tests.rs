@@ -316,7 +316,8 @@ fn rounds_write_catch_up_remove_and_record() {
         outcomes,
         [
             ("mine-2026-11-19.json", "removed"),
-            ("mine-2026-11-20.json", "kept")
+            ("mine-2026-11-20.json", "kept"),
+            ("mine-2026-11-21.json", "removed")
         ]
     );
 
