@@ -64,7 +64,7 @@ mod tests {
         fn numbers_and_instants_are_written_as_ever(number: i64) {
             let mut out = Vec::new();
             int(&mut out, number);
-            prop_assert_eq!(&out, number.to_string().as_bytes());
+            prop_assert_eq!(out.as_slice(), number.to_string().as_bytes());
             out.clear();
             instant(&mut out, number);
             let text = format!("\"{}\"", time::to_text(number));

@@ -39,6 +39,8 @@ mod pty;
 mod questions;
 mod readme;
 mod recovery;
+mod report_html;
+mod reports;
 mod shell;
 mod sql;
 mod syscalls;

@@ -46,6 +46,7 @@ mod predicate;
 mod quarantine;
 mod rebuild;
 mod report;
+mod reportlog;
 mod rollup;
 mod rollupplan;
 mod rollupwriter;
@@ -66,3 +67,4 @@ mod views;
 mod writer;
 
 pub(crate) use engine::{open_read, open_write};
+pub use sql::check_sql;
