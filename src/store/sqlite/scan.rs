@@ -38,6 +38,8 @@ pub enum SystemTable {
     IngestLog,
     /// cluster, source, events, duplicates, quarantined, first_seen, last_seen
     Sources,
+    /// what retention removed: pruned_time, before, events, oldest, newest, segment
+    Pruned,
 }
 
 impl SystemTable {
@@ -80,6 +82,14 @@ impl SystemTable {
                 ("quarantined", "integer"),
                 ("first_seen", "text"),
                 ("last_seen", "text"),
+            ],
+            SystemTable::Pruned => &[
+                ("pruned_time", "text"),
+                ("before", "text"),
+                ("events", "integer"),
+                ("oldest", "text"),
+                ("newest", "text"),
+                ("segment", "text"),
             ],
         }
     }
