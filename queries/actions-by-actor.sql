@@ -7,7 +7,7 @@ level = "Metadata"
 tags = ["pci-dss:10.2.1.1", "pci-dss:10.2.1.4", "pci-dss:10.2.1.5", "pci-dss:10.2.1.7", "nist-800-53:AU-6"]
 
 [params]
-refused_first = { type = "flag", help = "Those with the most refused requests first" }
+as_user = { type = "words", help = "Whom they impersonated; '*' is anybody, '!*' nobody" }
 
 [columns]
 user = "who asked; NULL when nobody was authenticated"
@@ -29,6 +29,7 @@ with ended as (
   where stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
+    and impersonated_user match :as_user
     and verb match :verb
     and resource match :resource
     and subresource match :subresource
@@ -43,6 +44,7 @@ with ended as (
   where stage = 'ResponseStarted' and user is null
     and cluster match :cluster
     and user match :user
+    and impersonated_user match :as_user
     and verb match :verb
     and resource match :resource
     and subresource match :subresource
@@ -63,4 +65,4 @@ select
   min(hour) as first_hour, max(hour) as last_hour, cluster
 from ended
 group by cluster, user, impersonated_user, verb, resource, api_group, subresource
-order by iif(:refused_first, refused, 0) desc, requests desc, user, verb, object, as_user, cluster
+order by requests desc, user, verb, object, as_user, cluster

@@ -3,8 +3,10 @@
 
 mod access;
 mod change;
+mod compliance;
 mod made;
 mod operations;
+mod policy;
 mod quality;
 mod traps;
 mod who;
@@ -131,6 +133,8 @@ const TESTED: &[&[&str]] = &[
     change::TESTED,
     operations::TESTED,
     quality::TESTED,
+    policy::TESTED,
+    compliance::TESTED,
 ];
 
 #[test]

@@ -83,4 +83,5 @@ files! {
     "actions-by-actor"
     "admin-actions"
     "audit-trail-access"
+    "active-users"
 }
