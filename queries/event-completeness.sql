@@ -1,7 +1,7 @@
 /*
 title = "Does every event say who, what, when, from where, on what and how it went"
 group = "compliance"
-answers = "One row per cluster and detail that audit rules ask for: how many events must have it, how many do, and whether all do. A request that was refused before anybody was authenticated (401) rightly has no user and is not counted for it; an arriving request has no outcome yet, and a name is asked for only where one object was read or changed."
+answers = "One row per cluster and detail that audit rules ask for: how many events must have it, how many do, and whether all do. A request that was refused before anybody was authenticated (401) rightly has no user and is not counted for it; an arriving request has no outcome yet; a request by an HTTP method that Kubernetes does not know has an empty verb; and a name is asked for only where one object was read or changed."
 cannot_see = "Whether what is recorded is true: the user agent and all addresses but the last are claims of the client. Who stands behind a shared account. What happens inside a container."
 level = "Metadata"
 tags = ["pci-dss:10.2.2", "nist-800-53:AU-3"]
@@ -83,6 +83,15 @@ lacking (cluster, place, stage, events) as materialized (
   select cluster, 9, null, count(*) from events
   where audit_id is null and cluster match :cluster and time >= :since and time < :until
   group by cluster
+  union all
+  select cluster, 9, null, count(*) from events
+  where audit_id = '' and cluster match :cluster and time >= :since and time < :until
+  group by cluster
+),
+nameless as materialized (
+  select cluster, sum(events) as events from event_counts
+  where verb = '' and cluster match :cluster and time >= :since and time < :until
+  group by cluster
 ),
 counted as (
   select
@@ -91,6 +100,9 @@ counted as (
       when 1 then clusters.events - (
         select coalesce(sum(events), 0) from lacking
         where cluster = clusters.cluster and place = 1 and stage = 'ResponseStarted'
+      )
+      when 2 then clusters.events - (
+        select coalesce(sum(events), 0) from nameless where cluster = clusters.cluster
       )
       when 4 then (
         select coalesce(sum(events), 0) from parts

@@ -44,7 +44,9 @@ fn class(event: &Value) -> &'static str {
 }
 
 fn number(row: &Row, column: &str) -> u64 {
-    row[column].as_u64().unwrap_or_else(|| panic!("{column} of {row:?}"))
+    row[column]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{column} of {row:?}"))
 }
 
 /// How many recorded events of a kind and class have these levels.
@@ -64,7 +66,9 @@ fn find<'a>(rows: &'a [Row], object: &str, class: &str) -> &'a Row {
     let mut found = rows
         .iter()
         .filter(|row| cell(row, "object") == object && cell(row, "class") == class);
-    let row = found.next().unwrap_or_else(|| panic!("no {object} {class}"));
+    let row = found
+        .next()
+        .unwrap_or_else(|| panic!("no {object} {class}"));
     assert!(found.next().is_none(), "{object} {class} twice");
     row
 }
@@ -76,17 +80,33 @@ fn policy_levels() {
         let sums = expected.entry((object(event), class(event))).or_default();
         let code = event["responseStatus"]["code"].as_u64().unwrap_or(0);
         let levels = ALL.iter().map(|level| text(event, "/level") == *level);
-        let stages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
+        let stages = [
+            "RequestReceived",
+            "ResponseStarted",
+            "ResponseComplete",
+            "Panic",
+        ];
         let stages = stages.iter().map(|stage| text(event, "/stage") == *stage);
         let succeeded = code == 101 || (200..400).contains(&code);
-        let counts = [true].into_iter().chain(levels).chain(stages).chain([succeeded]);
+        let counts = [true]
+            .into_iter()
+            .chain(levels)
+            .chain(stages)
+            .chain([succeeded]);
         for (sum, counts) in sums.iter_mut().zip(counts) {
             *sum += u64::from(counts);
         }
     }
     let columns = [
-        "events", "metadata", "request", "request_response", "received", "started", "complete",
-        "panic", "succeeded",
+        "events",
+        "metadata",
+        "request",
+        "request_response",
+        "received",
+        "started",
+        "complete",
+        "panic",
+        "succeeded",
     ];
     let rows = ask("policy-levels", &[]);
     let mut given = BTreeMap::new();
@@ -106,12 +126,27 @@ fn policy_levels() {
         ("secrets", "read", "Metadata", "Metadata"),
         ("secrets", "write", "Metadata", "Metadata"),
         ("serviceaccounts/token", "write", "Metadata", "Metadata"),
-        ("tokenreviews.authentication.k8s.io", "write", "Metadata", "Metadata"),
+        (
+            "tokenreviews.authentication.k8s.io",
+            "write",
+            "Metadata",
+            "Metadata",
+        ),
         ("pods/exec", "connect", "Request", "Request"),
         ("nodes/proxy", "connect", "Request", "Request"),
         ("events", "write", "Request", "Request"),
-        ("clusterroles.rbac.authorization.k8s.io", "write", "RequestResponse", "RequestResponse"),
-        ("rolebindings.rbac.authorization.k8s.io", "write", "RequestResponse", "RequestResponse"),
+        (
+            "clusterroles.rbac.authorization.k8s.io",
+            "write",
+            "RequestResponse",
+            "RequestResponse",
+        ),
+        (
+            "rolebindings.rbac.authorization.k8s.io",
+            "write",
+            "RequestResponse",
+            "RequestResponse",
+        ),
         ("configmaps", "read", "Metadata", "RequestResponse"),
     ] {
         let row = find(&rows, object, class);
@@ -119,7 +154,13 @@ fn policy_levels() {
         assert_eq!(ends, (lowest, highest), "{object} {class}");
     }
     // Stages that the policy omits.
-    assert_eq!(number(find(&rows, "leases.coordination.k8s.io", "write"), "received"), 0);
+    assert_eq!(
+        number(
+            find(&rows, "leases.coordination.k8s.io", "write"),
+            "received"
+        ),
+        0
+    );
     assert_eq!(number(find(&rows, "events", "write"), "received"), 0);
     assert_eq!(ask("policy-levels", &["--cluster", "elsewhere"]).len(), 0);
 }
@@ -127,7 +168,10 @@ fn policy_levels() {
 #[test]
 fn policy_exceptions() {
     let mut seen: BTreeMap<(String, &str, &str), BTreeMap<&str, u64>> = BTreeMap::new();
-    for event in EVENTS.iter().filter(|event| event["objectRef"]["resource"].is_string()) {
+    for event in EVENTS
+        .iter()
+        .filter(|event| event["objectRef"]["resource"].is_string())
+    {
         let key = (object(event), text(event, "/verb"), text(event, "/level"));
         let users = seen.entry(key).or_default();
         *users.entry(text(event, "/user/username")).or_default() += 1;
@@ -142,7 +186,10 @@ fn policy_exceptions() {
         .map(|((object, verb, level), users)| {
             let named = users.keys().filter(|user| !user.is_empty()).count();
             let figures = (users.values().sum::<u64>(), named as u64);
-            ((object.clone(), verb.to_string(), level.to_string()), figures)
+            (
+                (object.clone(), verb.to_string(), level.to_string()),
+                figures,
+            )
         })
         .collect();
     assert!(expected.keys().any(|(object, ..)| object == "configmaps"));
@@ -152,11 +199,21 @@ fn policy_exceptions() {
         let key = ["object", "verb", "level"].map(|column| cell(row, column).to_owned());
         let [object, verb, level] = key;
         let recorded = &seen[&(object.clone(), verb.as_str(), level.as_str())];
-        let mut ranked: Vec<_> = recorded.iter().filter(|(user, _)| !user.is_empty()).collect();
+        let mut ranked: Vec<_> = recorded
+            .iter()
+            .filter(|(user, _)| !user.is_empty())
+            .collect();
         ranked.sort_by_key(|(user, events)| (std::cmp::Reverse(**events), **user));
-        let top: Vec<_> = ranked.iter().take(5).map(|(user, _)| (**user).to_owned()).collect();
+        let top: Vec<_> = ranked
+            .iter()
+            .take(5)
+            .map(|(user, _)| (**user).to_owned())
+            .collect();
         assert_eq!(list(row, "top_users"), top, "{row:?}");
-        given.insert((object, verb, level), (number(row, "events"), number(row, "users")));
+        given.insert(
+            (object, verb, level),
+            (number(row, "events"), number(row, "users")),
+        );
     }
     assert_eq!(given, expected);
 
@@ -164,18 +221,38 @@ fn policy_exceptions() {
     let event = |n, hour: u32, level: &str| {
         let time = format!("2026-11-20T{hour:02}:30:00.000000Z");
         let object = json!({"resource": "secrets", "namespace": "a", "name": "b"});
-        made(n, "get", json!({"objectRef": object, "level": level, "stageTimestamp": time,
-            "requestReceivedTimestamp": time}))
+        made(
+            n,
+            "get",
+            json!({"objectRef": object, "level": level, "stageTimestamp": time,
+            "requestReceivedTimestamp": time}),
+        )
     };
-    let both = store_of(&[event(1, 3, "Metadata"), event(2, 4, "Metadata"), event(3, 9, "Request")]);
+    let both = store_of(&[
+        event(1, 3, "Metadata"),
+        event(2, 4, "Metadata"),
+        event(3, 9, "Request"),
+    ]);
     let rows = ask_of(&both, "policy-exceptions", &[]);
     let hours: Vec<_> = rows
         .iter()
-        .map(|row| (cell(row, "level"), cell(row, "first_hour"), cell(row, "last_hour")))
+        .map(|row| {
+            (
+                cell(row, "level"),
+                cell(row, "first_hour"),
+                cell(row, "last_hour"),
+            )
+        })
         .collect();
     let hour = |at: &str| format!("2026-11-20T{at}:00:00.000000Z");
     let (three, four, nine) = (hour("03"), hour("04"), hour("09"));
-    assert_eq!(hours, [("Metadata", &three[..], &four[..]), ("Request", &nine, &nine)]);
+    assert_eq!(
+        hours,
+        [
+            ("Metadata", &three[..], &four[..]),
+            ("Request", &nine, &nine)
+        ]
+    );
 }
 
 #[test]
@@ -188,13 +265,21 @@ fn policy_cis() {
         ("secrets", "write", "secrets"),
         ("configmaps", "read", "configmaps"),
         ("configmaps", "write", "configmaps"),
-        ("tokenreviews", "write", "tokenreviews.authentication.k8s.io"),
+        (
+            "tokenreviews",
+            "write",
+            "tokenreviews.authentication.k8s.io",
+        ),
         ("serviceaccounts/token", "write", "serviceaccounts/token"),
     ];
     for (object, class, recorded) in credentials {
         let row = find(&rows, object, class);
         let (events, high) = (at(recorded, class, ALL), at(recorded, class, BODIES));
-        assert_eq!((number(row, "events"), number(row, "too_high")), (events, high), "{object}");
+        assert_eq!(
+            (number(row, "events"), number(row, "too_high")),
+            (events, high),
+            "{object}"
+        );
         let verdict = match (events, high) {
             (0, _) => "not enough data",
             (_, 0) => "met",
@@ -220,31 +305,68 @@ fn policy_cis() {
     assert_eq!(list(row, "whose").len(), 5);
 
     for (object, class, recorded) in [
-        ("pods", "write", &["pods", "pods/binding", "pods/ephemeralcontainers", "pods/eviction"][..]),
-        ("deployments", "write", &["deployments.apps", "deployments.apps/scale"]),
+        (
+            "pods",
+            "write",
+            &[
+                "pods",
+                "pods/binding",
+                "pods/ephemeralcontainers",
+                "pods/eviction",
+            ][..],
+        ),
+        (
+            "deployments",
+            "write",
+            &["deployments.apps", "deployments.apps/scale"],
+        ),
         ("pods/exec", "connect", &["pods/exec"]),
         ("pods/portforward", "connect", &["pods/portforward"]),
         ("pods/proxy", "connect", &["pods/proxy"]),
         ("services/proxy", "connect", &["services/proxy"]),
     ] {
         let row = find(&rows, object, class);
-        let events: u64 = recorded.iter().map(|recorded| at(recorded, class, ALL)).sum();
+        let events: u64 = recorded
+            .iter()
+            .map(|recorded| at(recorded, class, ALL))
+            .sum();
         assert_eq!(number(row, "events"), events, "{object}");
-        let verdict = if events == 0 { "not enough data" } else { "met" };
-        assert_eq!((cell(row, "verdict"), number(row, "too_high")), (verdict, 0), "{object}");
+        let verdict = if events == 0 {
+            "not enough data"
+        } else {
+            "met"
+        };
+        assert_eq!(
+            (cell(row, "verdict"), number(row, "too_high")),
+            (verdict, 0),
+            "{object}"
+        );
     }
 
     // Another policy: bodies of secrets are kept, for one user only; most was never asked for.
     let secret = |n, user: &str, level: &str| {
         let object = json!({"resource": "secrets", "namespace": "a", "name": "b"});
-        made(n, "get", json!({"objectRef": object, "level": level, "user": {"username": user}}))
+        made(
+            n,
+            "get",
+            json!({"objectRef": object, "level": level, "user": {"username": user}}),
+        )
     };
-    let both = store_of(&[secret(1, "alice", "Metadata"), secret(2, "mallory", "RequestResponse")]);
+    let both = store_of(&[
+        secret(1, "alice", "Metadata"),
+        secret(2, "mallory", "RequestResponse"),
+    ]);
     let rows = ask_of(&both, "policy-cis", &[]);
     let row = find(&rows, "secrets", "read");
-    assert_eq!((cell(row, "verdict"), list(row, "whose")), ("not met", vec!["mallory".to_owned()]));
+    assert_eq!(
+        (cell(row, "verdict"), list(row, "whose")),
+        ("not met", vec!["mallory".to_owned()])
+    );
     assert_eq!((number(row, "events"), number(row, "too_high")), (2, 1));
-    assert_eq!((cell(row, "lowest"), cell(row, "highest")), ("Metadata", "RequestResponse"));
+    assert_eq!(
+        (cell(row, "lowest"), cell(row, "highest")),
+        ("Metadata", "RequestResponse")
+    );
     let row = find(&rows, "deployments", "write");
     assert_eq!(cell(row, "verdict"), "not enough data");
     assert_eq!(
@@ -270,13 +392,22 @@ fn policy_stig() {
         assert_eq!(row["rule"].is_null(), met);
         let share = row["share"].as_f64().unwrap();
         assert!((share - (events - low) as f64 / events as f64).abs() < 0.0001);
-        given.insert((cell(row, "object").to_owned(), cell(row, "class")), (events, low));
+        given.insert(
+            (cell(row, "object").to_owned(), cell(row, "class")),
+            (events, low),
+        );
     }
     assert_eq!(given, expected);
     assert_eq!(cell(find(&rows, "secrets", "read"), "verdict"), "not met");
-    assert_eq!(cell(find(&rows, "pods/exec", "connect"), "lowest"), "Request");
     assert_eq!(
-        cell(find(&rows, "clusterroles.rbac.authorization.k8s.io", "write"), "verdict"),
+        cell(find(&rows, "pods/exec", "connect"), "lowest"),
+        "Request"
+    );
+    assert_eq!(
+        cell(
+            find(&rows, "clusterroles.rbac.authorization.k8s.io", "write"),
+            "verdict"
+        ),
         "met"
     );
     let conflicts: BTreeSet<_> = rows
@@ -284,17 +415,29 @@ fn policy_stig() {
         .filter(|row| !row["conflict"].is_null())
         .map(|row| cell(row, "object"))
         .collect();
-    let kinds = ["configmaps", "secrets", "serviceaccounts/token", "tokenreviews.authentication.k8s.io"];
+    let kinds = [
+        "configmaps",
+        "secrets",
+        "serviceaccounts/token",
+        "tokenreviews.authentication.k8s.io",
+    ];
     assert_eq!(conflicts, BTreeSet::from(kinds));
 
     // What a client asks for goes into a rule as a scalar, whatever it holds.
     let hostile = "x\"]}]\n- level: None #";
     let object = json!({"resource": hostile, "apiGroup": "a", "namespace": "n"});
-    let both = store_of(&[made(1, "list", json!({"objectRef": object, "level": "Metadata"}))]);
+    let both = store_of(&[made(
+        1,
+        "list",
+        json!({"objectRef": object, "level": "Metadata"}),
+    )]);
     let rows = ask_of(&both, "policy-stig", &[]);
     let rule = cell(&rows[0], "rule");
     assert_eq!(rule.lines().count(), 3, "{rule}");
-    assert!(rule.ends_with(r#"resources: ["x\"]}]\n- level: None #"]}]"#), "{rule}");
+    assert!(
+        rule.ends_with(r#"resources: ["x\"]}]\n- level: None #"]}]"#),
+        "{rule}"
+    );
 }
 
 #[test]
@@ -304,11 +447,16 @@ fn policy_conflict() {
     for row in &rows {
         let named = |event: &&Value| {
             let object = object(event);
-            object.split_once(".authentication").map_or(&object[..], |(kind, _)| kind)
+            object
+                .split_once(".authentication")
+                .map_or(&object[..], |(kind, _)| kind)
                 == cell(row, "object")
         };
         let of = |level: &str| {
-            let at = EVENTS.iter().filter(named).filter(|event| text(event, "/level") == level);
+            let at = EVENTS
+                .iter()
+                .filter(named)
+                .filter(|event| text(event, "/level") == level);
             at.count() as u64
         };
         let (bare, request, full) = (of("Metadata"), of("Request"), of("RequestResponse"));
@@ -342,15 +490,29 @@ fn policy_unseen() {
     let events = |what: &str| {
         let row = rows.iter().find(|row| cell(row, "what").starts_with(what));
         let row = row.unwrap_or_else(|| panic!("no {what}"));
-        let seen = if number(row, "events") > 0 { "seen" } else { "never seen" };
+        let seen = if number(row, "events") > 0 {
+            "seen"
+        } else {
+            "never seen"
+        };
         assert_eq!(cell(row, "seen"), seen);
         number(row, "events")
     };
     let count = |matches: &dyn Fn(&Value) -> bool| {
         EVENTS.iter().filter(|event| matches(event)).count() as u64
     };
-    for kind in ["pods/exec", "pods/log", "nodes/proxy", "serviceaccounts/token", "secrets"] {
-        assert_eq!(events(kind), count(&|event| object(event) == kind), "{kind}");
+    for kind in [
+        "pods/exec",
+        "pods/log",
+        "nodes/proxy",
+        "serviceaccounts/token",
+        "secrets",
+    ] {
+        assert_eq!(
+            events(kind),
+            count(&|event| object(event) == kind),
+            "{kind}"
+        );
     }
     assert_eq!(
         events("answers"),
@@ -366,19 +528,30 @@ fn policy_unseen() {
             && text(event, "/user/username") == user
     };
     let manager = "system:kube-controller-manager";
-    assert_eq!(events("leases of kube-controller-manager"), count(&|event| lease(event, manager)));
+    assert_eq!(
+        events("leases of kube-controller-manager"),
+        count(&|event| lease(event, manager))
+    );
     let path = |event: &Value, starts: &[&str]| {
         event["objectRef"].is_null()
-            && starts.iter().any(|start| text(event, "/requestURI").starts_with(start))
+            && starts
+                .iter()
+                .any(|start| text(event, "/requestURI").starts_with(start))
     };
-    assert_eq!(events("URLs /openapi"), count(&|event| path(event, &["/openapi", "/swagger"])));
+    assert_eq!(
+        events("URLs /openapi"),
+        count(&|event| path(event, &["/openapi", "/swagger"]))
+    );
     assert_eq!(
         events("URLs /healthz"),
         count(&|event| path(event, &["/healthz", "/livez", "/readyz"]))
     );
 
     // The policy of the recording drops these two.
-    let never: Vec<_> = rows.iter().filter(|row| cell(row, "seen") == "never seen").collect();
+    let never: Vec<_> = rows
+        .iter()
+        .filter(|row| cell(row, "seen") == "never seen")
+        .collect();
     let sign = |what: &str| {
         let row = never.iter().find(|row| cell(row, "what").starts_with(what));
         cell(row.unwrap_or_else(|| panic!("{what} was seen")), "sign").to_owned()
