@@ -6,6 +6,7 @@ mod change;
 mod compliance;
 mod made;
 mod operations;
+pub(crate) mod plain;
 mod policy;
 mod quality;
 mod traps;
@@ -37,7 +38,7 @@ static STORE: Shared = Shared::new(|| {
 });
 
 /// A row of an answer.
-type Row = Map<String, Value>;
+pub(crate) type Row = Map<String, Value>;
 
 /// All rows of the answer to a question. Both ways must give the same, and the columns that the
 /// question promises.
@@ -91,7 +92,7 @@ fn encode(text: &str) -> String {
 }
 
 /// A value inside an event, such as `text(event, "/user/username")`; empty when there is none.
-fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
     event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 

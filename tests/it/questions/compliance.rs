@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::made::{made, store_of};
+use super::plain::{
+    READS, SESSIONS, WRITES, admin_by, code, count, ended, number, object, succeeded, user,
+};
 use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, text};
 use crate::both::Both;
 use crate::support::{event, event_at};
@@ -21,35 +24,6 @@ pub(super) const TESTED: &[&str] = &[
     "audit-trail-access",
     "active-users",
 ];
-
-const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
-
-fn number(row: &Row, column: &str) -> u64 {
-    row[column]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{column} of {row:?}"))
-}
-
-fn code(event: &Value) -> u64 {
-    event["responseStatus"]["code"].as_u64().unwrap_or(0)
-}
-
-fn ended(event: &Value) -> bool {
-    ["ResponseComplete", "Panic"].contains(&text(event, "/stage"))
-}
-
-fn user(event: &Value) -> &str {
-    text(event, "/user/username")
-}
-
-fn count(matches: impl Fn(&Value) -> bool) -> u64 {
-    EVENTS.iter().filter(|event| matches(event)).count() as u64
-}
-
-/// What ended well. What was refused is left to the outcome, which other tests look at.
-fn succeeded(event: &Value) -> bool {
-    code(event) == 101 || (200..400).contains(&code(event))
-}
 
 #[test]
 fn event_completeness() {
@@ -313,20 +287,6 @@ fn audit_interruptions() {
 #[test]
 fn actions_by_actor() {
     type Key = (String, String, String, String);
-    let object = |event: &Value| {
-        let part = |pointer: &str, sign: &str| match text(event, pointer) {
-            "" => String::new(),
-            part => format!("{sign}{part}"),
-        };
-        match text(event, "/objectRef/resource") {
-            "" => "non-resource paths".to_owned(),
-            resource => format!(
-                "{resource}{}{}",
-                part("/objectRef/apiGroup", "."),
-                part("/objectRef/subresource", "/")
-            ),
-        }
-    };
     let expect = |matches: &dyn Fn(&Value) -> bool| {
         let mut sums: BTreeMap<Key, [u64; 2]> = BTreeMap::new();
         for event in EVENTS.iter().filter(|event| {
@@ -407,28 +367,15 @@ fn actions_by_actor() {
 
 #[test]
 fn admin_actions() {
-    let groups = |event: &Value, whose: &str| {
-        let groups = event[whose]["groups"].as_array();
-        groups.is_some_and(|groups| groups.iter().any(|group| group == "system:masters"))
-    };
     let mut expected: BTreeMap<(String, String, &str), [u64; 4]> = BTreeMap::new();
     for event in EVENTS.iter().filter(|event| ended(event)) {
         let as_user = text(event, "/impersonatedUser/username");
-        let reason = text(event, "/annotations/authorization.k8s.io~1reason");
-        let masters = match as_user {
-            "" => groups(event, "user"),
-            _ => groups(event, "impersonatedUser"),
-        };
-        let admin_by = match masters {
-            true => "system:masters",
-            false if reason.contains(r#"ClusterRole "cluster-admin" to "#) => "cluster-admin",
-            false => continue,
+        let Some(admin_by) = admin_by(event) else {
+            continue;
         };
         let verb = text(event, "/verb");
-        let session = ["exec", "attach", "portforward", "proxy"]
-            .contains(&text(event, "/objectRef/subresource"));
-        let secret = text(event, "/objectRef/resource") == "secrets"
-            && ["get", "list", "watch"].contains(&verb);
+        let session = SESSIONS.contains(&text(event, "/objectRef/subresource"));
+        let secret = text(event, "/objectRef/resource") == "secrets" && READS.contains(&verb);
         let key = (user(event).to_owned(), as_user.to_owned(), admin_by);
         let sums = expected.entry(key).or_default();
         let counts = [true, WRITES.contains(&verb) && !session, secret, session];

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::made::{made, store_of};
+use super::plain::{class, count, number, object};
 use super::{EVENTS, Row, ask, ask_of, cell, list, text};
 
 pub(super) const TESTED: &[&str] = &[
@@ -15,39 +16,6 @@ pub(super) const TESTED: &[&str] = &[
     "policy-conflict",
     "policy-unseen",
 ];
-
-const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
-
-/// The kind of object as reports call it.
-fn object(event: &Value) -> String {
-    let part = |pointer: &str, sign: &str| match text(event, pointer) {
-        "" => String::new(),
-        part => format!("{sign}{part}"),
-    };
-    match text(event, "/objectRef/resource") {
-        "" => "non-resource paths".to_owned(),
-        resource => {
-            let group = part("/objectRef/apiGroup", ".");
-            format!("{resource}{group}{}", part("/objectRef/subresource", "/"))
-        }
-    }
-}
-
-fn class(event: &Value) -> &'static str {
-    let verb = text(event, "/verb");
-    match text(event, "/objectRef/subresource") {
-        "exec" | "attach" | "portforward" | "proxy" => "connect",
-        _ if ["get", "list", "watch", "head"].contains(&verb) => "read",
-        _ if WRITES.contains(&verb) => "write",
-        _ => "other",
-    }
-}
-
-fn number(row: &Row, column: &str) -> u64 {
-    row[column]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{column} of {row:?}"))
-}
 
 /// How many recorded events of a kind and class have these levels.
 fn at(object_is: &str, class_is: &str, levels: &[&str]) -> u64 {
@@ -498,9 +466,6 @@ fn policy_unseen() {
         assert_eq!(cell(row, "seen"), seen);
         number(row, "events")
     };
-    let count = |matches: &dyn Fn(&Value) -> bool| {
-        EVENTS.iter().filter(|event| matches(event)).count() as u64
-    };
     for kind in [
         "pods/exec",
         "pods/log",
@@ -508,19 +473,15 @@ fn policy_unseen() {
         "serviceaccounts/token",
         "secrets",
     ] {
-        assert_eq!(
-            events(kind),
-            count(&|event| object(event) == kind),
-            "{kind}"
-        );
+        assert_eq!(events(kind), count(|event| object(event) == kind), "{kind}");
     }
     assert_eq!(
         events("answers"),
-        count(&|event| text(event, "/stage") == "ResponseComplete")
+        count(|event| text(event, "/stage") == "ResponseComplete")
     );
     assert_eq!(
         events("requests whose credential"),
-        count(&|event| event["responseStatus"]["code"] == 401)
+        count(|event| event["responseStatus"]["code"] == 401)
     );
     let lease = |event: &Value, user: &str| {
         text(event, "/objectRef/resource") == "leases"
@@ -530,7 +491,7 @@ fn policy_unseen() {
     let manager = "system:kube-controller-manager";
     assert_eq!(
         events("leases of kube-controller-manager"),
-        count(&|event| lease(event, manager))
+        count(|event| lease(event, manager))
     );
     let path = |event: &Value, starts: &[&str]| {
         event["objectRef"].is_null()
@@ -540,11 +501,11 @@ fn policy_unseen() {
     };
     assert_eq!(
         events("URLs /openapi"),
-        count(&|event| path(event, &["/openapi", "/swagger"]))
+        count(|event| path(event, &["/openapi", "/swagger"]))
     );
     assert_eq!(
         events("URLs /healthz"),
-        count(&|event| path(event, &["/healthz", "/livez", "/readyz"]))
+        count(|event| path(event, &["/healthz", "/livez", "/readyz"]))
     );
 
     // The policy of the recording drops these two.
@@ -556,7 +517,7 @@ fn policy_unseen() {
         let row = never.iter().find(|row| cell(row, "what").starts_with(what));
         cell(row.unwrap_or_else(|| panic!("{what} was seen")), "sign").to_owned()
     };
-    let scheduler = count(&|event| text(event, "/user/username") == "system:kube-scheduler");
+    let scheduler = count(|event| text(event, "/user/username") == "system:kube-scheduler");
     assert_eq!(
         sign("leases of kube-scheduler"),
         format!("system:kube-scheduler runs: {scheduler} other events of it")
