@@ -83,6 +83,9 @@ pub(crate) struct Header {
     pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
     #[serde(default)]
     pub(crate) rollups: Vec<Vec<i64>>,
+    /// How many rollups there could be when the file was written.
+    #[serde(default)]
+    pub(crate) rollups_known: usize,
     /// How many pieces each rollup's totals have.
     #[serde(default)]
     pub(crate) totals: Vec<u32>,
@@ -468,7 +471,7 @@ impl Sealed {
 
     /// Reads a piece of a rollup.
     pub(crate) fn rollup(&self, number: u8, piece: usize, out: &mut rollup::Entries) -> Result<()> {
-        out.unpack(&self.piece(Piece::Rollup, number, piece as u32)?)
+        out.unpack(number, &self.piece(Piece::Rollup, number, piece as u32)?)
             .map_err(|error| wrong(&self.path, &error.to_string()))
     }
 
