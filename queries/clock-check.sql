@@ -76,9 +76,9 @@ select
   untimed, later_than_now,
   case
     when future + later_than_now > 0
-      then format('%,d events are from the future', max(future, later_than_now))
-    when before_received > 0 then format('%,d events ended before they began', before_received)
-    when untimed > 0 then format('%,d events have no time of their own', untimed)
+      then format('events from the future: %,d', max(future, later_than_now))
+    when before_received > 0 then format('events that ended before they began: %,d', before_received)
+    when untimed > 0 then format('events without a time of their own: %,d', untimed)
     when source <> 'webhook' then 'imported: a clock that is behind would not show'
     else format('stored %.1f to %.1f seconds after they happened', least_delay_s, most_delay_s)
   end as why
