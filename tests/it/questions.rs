@@ -4,8 +4,11 @@
 mod access;
 mod blind_spots;
 mod change;
+mod compliance;
 mod made;
 mod operations;
+pub(crate) mod plain;
+mod policy;
 mod quality;
 mod who;
 
@@ -35,7 +38,7 @@ static STORE: Shared = Shared::new(|| {
 });
 
 /// A row of an answer.
-type Row = Map<String, Value>;
+pub(crate) type Row = Map<String, Value>;
 
 /// All rows of the answer to a question. Both ways must give the same, and the columns that the
 /// question promises.
@@ -89,7 +92,7 @@ fn encode(text: &str) -> String {
 }
 
 /// A value inside an event, such as `text(event, "/user/username")`; empty when there is none.
-fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
     event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
@@ -131,6 +134,8 @@ const TESTED: &[&[&str]] = &[
     change::TESTED,
     operations::TESTED,
     quality::TESTED,
+    policy::TESTED,
+    compliance::TESTED,
 ];
 
 #[test]

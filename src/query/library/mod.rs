@@ -21,12 +21,13 @@ use std::sync::OnceLock;
 use crate::model::suggest::suggest;
 
 /// Groups of questions, in the order of listings. A user's own may have others.
-pub const GROUPS: [(&str, &str); 5] = [
+pub const GROUPS: [(&str, &str); 6] = [
     ("who", "Who did it"),
     ("access", "Access"),
     ("change", "Changes"),
     ("operations", "Operations"),
     ("data-quality", "Quality of the data"),
+    ("compliance", "Evidence for compliance"),
 ];
 
 /// Questions by name.
