@@ -1,39 +1,37 @@
 //! Adding up counts: per part by string ids, then over all parts by what the strings say.
 
+use std::cmp::Ordering;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
-use crate::limits::{COUNT_COLUMNS_MAX, COUNT_GROUPS_MAX};
+use super::combinations::Combinations;
+use crate::limits::COUNT_GROUPS_MAX;
 use crate::model::column::Kind;
 use crate::model::value::Value;
 use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
 
 type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
 
-/// Ids of one group, one per column that is counted by; 0 is absent.
-pub(crate) type Ids = [u32; COUNT_COLUMNS_MAX];
-
 /// Combinations of ids up to which counts stand in a plain array.
 const DENSE_MAX: usize = 1 << 20;
 
-/// Counts of one bucket of one part.
+/// Counts of one bucket of one part by ids, one per column that is counted by; 0 is absent.
 pub(crate) struct Tally {
     /// How many ids each column may have.
-    sizes: [usize; COUNT_COLUMNS_MAX],
+    sizes: Vec<usize>,
     dense: Vec<u64>,
     touched: Vec<u32>,
-    sparse: Map<Ids, u64>,
+    sparse: Combinations,
+    sparse_counts: Vec<u64>,
 }
 
 impl Tally {
     /// For columns with so many strings.
     pub(crate) fn new(strings: impl Iterator<Item = u32>) -> Tally {
-        let mut sizes = [1; COUNT_COLUMNS_MAX];
-        for (size, strings) in sizes.iter_mut().zip(strings) {
-            *size = strings as usize + 1;
-        }
+        let strings: Vec<u32> = strings.collect();
+        let sizes: Vec<usize> = strings.iter().map(|&most| most as usize + 1).collect();
         let combinations = sizes
             .iter()
             .try_fold(1usize, |all, &size| all.checked_mul(size))
@@ -42,14 +40,19 @@ impl Tally {
             sizes,
             dense: vec![0; combinations.unwrap_or(0)],
             touched: Vec::new(),
-            sparse: Map::default(),
+            sparse: Combinations::new(strings.iter().map(|most| u32::BITS - most.leading_zeros())),
+            sparse_counts: Vec::new(),
         }
     }
 
     #[inline]
-    pub(crate) fn add(&mut self, ids: Ids, count: u64) {
+    pub(crate) fn add(&mut self, ids: &[u32], count: u64) {
         if self.dense.is_empty() {
-            *self.sparse.entry(ids).or_default() += count;
+            let number = self.sparse.number(ids);
+            match self.sparse_counts.get_mut(number) {
+                Some(slot) => *slot += count,
+                None => self.sparse_counts.push(count),
+            }
             return;
         }
         let place = ids
@@ -64,19 +67,45 @@ impl Tally {
     }
 
     /// Gives every group with its count, and begins anew.
-    pub(crate) fn drain(&mut self, mut sink: impl FnMut(Ids, u64)) {
-        for (ids, count) in self.sparse.drain() {
-            sink(ids, count);
+    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u32], u64)) {
+        let mut ids = Vec::new();
+        for (number, count) in self.sparse_counts.drain(..).enumerate() {
+            self.sparse.ids(number, &mut ids);
+            sink(&ids, count);
         }
+        self.sparse.clear();
+        ids.resize(self.sizes.len(), 0);
         for place in self.touched.drain(..) {
             let count = std::mem::take(&mut self.dense[place as usize]);
-            let (mut ids, mut rest) = ([0; COUNT_COLUMNS_MAX], place as usize);
+            let mut rest = place as usize;
             for (id, &size) in ids.iter_mut().zip(&self.sizes).rev() {
                 *id = (rest % size) as u32;
                 rest /= size;
             }
-            sink(ids, count);
+            sink(&ids, count);
         }
+    }
+}
+
+/// Groups of one part: their buckets, ids and counts.
+#[derive(Default)]
+pub(crate) struct Groups {
+    counts: Vec<(i64, u64)>,
+    /// Those of one group after those of the other.
+    ids: Vec<u32>,
+}
+
+impl Groups {
+    pub(crate) fn push(&mut self, bucket: i64, ids: &[u32], count: u64) {
+        self.counts.push((bucket, count));
+        self.ids.extend_from_slice(ids);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &[u32], u64)> {
+        let width = self.ids.len() / self.counts.len().max(1);
+        let group =
+            move |(at, &(bucket, count))| (bucket, &self.ids[at * width..(at + 1) * width], count);
+        self.counts.iter().enumerate().map(group)
     }
 }
 
@@ -87,16 +116,12 @@ pub(crate) struct Buckets<'a> {
     /// Where the bucket ends.
     end: i64,
     pub(crate) tally: Tally,
-    groups: &'a mut Vec<(i64, Ids, u64)>,
+    groups: &'a mut Groups,
 }
 
 impl<'a> Buckets<'a> {
     /// For groups of buckets of `step`, or of all times.
-    pub(crate) fn new(
-        step: Option<i64>,
-        tally: Tally,
-        groups: &'a mut Vec<(i64, Ids, u64)>,
-    ) -> Self {
+    pub(crate) fn new(step: Option<i64>, tally: Tally, groups: &'a mut Groups) -> Self {
         Buckets {
             step,
             bucket: 0,
@@ -123,7 +148,7 @@ impl<'a> Buckets<'a> {
     pub(crate) fn finish(&mut self) {
         let (bucket, groups) = (self.bucket, &mut *self.groups);
         self.tally
-            .drain(|ids, count| groups.push((bucket, ids, count)));
+            .drain(|ids, count| groups.push(bucket, ids, count));
     }
 }
 
@@ -140,16 +165,32 @@ struct Texts {
 }
 
 /// Counts per bucket and values over all parts.
-#[derive(Default)]
 pub(crate) struct Totals {
-    columns: [Texts; COUNT_COLUMNS_MAX],
-    counts: Map<(i64, Ids), u64>,
+    columns: Vec<Texts>,
+    buckets: Map<i64, u32>,
+    bucket_begins: Vec<i64>,
+    /// By the bucket's number, if there are buckets, and the ids of the texts.
+    groups: Combinations,
+    counts: Vec<u64>,
+    stepped: bool,
+    ids: Vec<u32>,
 }
 
-/// One group of an answer: its bucket, its values, and how many events it has.
-type Group = (i64, Vec<Option<Arc<str>>>, u64);
-
 impl Totals {
+    /// For so many columns, with buckets or without.
+    pub(crate) fn new(columns: usize, stepped: bool) -> Totals {
+        let width = columns + usize::from(stepped);
+        Totals {
+            columns: (0..columns).map(|_| Texts::default()).collect(),
+            buckets: Map::default(),
+            bucket_begins: Vec::new(),
+            groups: Combinations::new(std::iter::repeat_n(u32::BITS, width)),
+            counts: Vec::new(),
+            stepped,
+            ids: Vec::new(),
+        }
+    }
+
     /// The id of a column's text.
     pub(crate) fn id(&mut self, column: usize, text: Option<&str>) -> u32 {
         let Some(text) = text else { return 0 };
@@ -174,32 +215,81 @@ impl Totals {
         }
     }
 
-    pub(crate) fn add(&mut self, bucket: i64, ids: Ids, count: u64) {
-        *self.counts.entry((bucket, ids)).or_default() += count;
+    pub(crate) fn add(&mut self, bucket: i64, ids: &[u32], count: u64) {
+        let number = if self.stepped {
+            let next = self.bucket_begins.len() as u32;
+            let bucket = *self.buckets.entry(bucket).or_insert_with(|| {
+                self.bucket_begins.push(bucket);
+                next
+            });
+            self.ids.clear();
+            self.ids.push(bucket);
+            self.ids.extend_from_slice(ids);
+            self.groups.number(&self.ids)
+        } else {
+            self.groups.number(ids)
+        };
+        match self.counts.get_mut(number) {
+            Some(slot) => *slot += count,
+            None => self.counts.push(count),
+        }
     }
 
-    /// Hands on the groups in order, up to the limit.
-    pub(crate) fn give(self, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
-        let mut groups = self.into_groups(query.by.len());
+    /// How many groups there are.
+    pub(crate) fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// A group's count; puts the ids of its texts into `ids` and gives the beginning of its bucket.
+    pub(crate) fn group(&self, number: usize, ids: &mut Vec<u32>) -> (i64, u64) {
+        self.groups.ids(number, ids);
+        let bucket = match self.stepped {
+            true => self.bucket_begins[ids.remove(0) as usize],
+            false => 0,
+        };
+        (bucket, self.counts[number])
+    }
+
+    /// A column's text.
+    pub(crate) fn text(&self, column: usize, id: u32) -> Option<&str> {
+        let at = (id as usize).checked_sub(1)?;
+        self.columns[column].texts.get(at).map(|text| &**text)
+    }
+
+    /// Hands on the groups up to the limit: buckets ascending, then the most frequent first, ties by
+    /// value with the absent first.
+    pub(crate) fn give(mut self, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
         // The number of all events is an answer also when it is none.
-        if groups.is_empty() && query.by.is_empty() && query.step.is_none() {
-            groups.push((0, Vec::new(), 0));
+        if self.len() == 0 && query.by.is_empty() && query.step.is_none() {
+            self.add(0, &[], 0);
         }
+        let mut ids = Vec::new();
+        let mut groups: Vec<(i64, u64, usize)> = (0..self.len())
+            .map(|number| {
+                let (bucket, count) = self.group(number, &mut ids);
+                (bucket, count, number)
+            })
+            .collect();
+        let order = self.order();
         if query.limit != 0 && groups.len() as u64 > query.limit {
             answer.truncated = true;
-            groups.truncate(query.limit as usize);
+            let limit = query.limit as usize;
+            groups.select_nth_unstable_by(limit, &order);
+            groups.truncate(limit);
         }
+        groups.sort_unstable_by(&order);
         let mut row = Vec::with_capacity(query.by.len() + 2);
-        for (bucket, texts, count) in groups {
+        for (bucket, count, number) in groups {
             row.clear();
             row.extend(query.step.map(|_| Value::Time(bucket)));
-            for (column, text) in query.by.iter().zip(texts) {
-                row.push(match (text, column.kind()) {
+            self.group(number, &mut ids);
+            for ((at, column), &id) in query.by.iter().enumerate().zip(&ids) {
+                row.push(match (self.text(at, id), column.kind()) {
                     (None, _) => Value::Null,
                     (Some(text), Kind::Int | Kind::Bool) => {
                         text.parse().map_or(Value::Null, Value::Int)
                     }
-                    (Some(text), _) => Value::text(&*text),
+                    (Some(text), _) => Value::text(text),
                 });
             }
             row.push(Value::Int(count as i64));
@@ -209,26 +299,18 @@ impl Totals {
         }
     }
 
-    /// All groups by so many columns: buckets ascending, then the most frequent first, ties by
-    /// value with the absent first.
-    fn into_groups(self, columns: usize) -> Vec<Group> {
-        let text = |(column, &id): (usize, &u32)| {
-            let at = (id as usize).checked_sub(1)?;
-            Some(Arc::clone(&self.columns[column].texts[at]))
+    /// How groups of (bucket, count, number) are ordered.
+    fn order(&self) -> impl Fn(&(i64, u64, usize), &(i64, u64, usize)) -> Ordering {
+        let texts = |number: usize| {
+            let mut ids = Vec::new();
+            self.group(number, &mut ids);
+            let texts = ids.into_iter().enumerate();
+            texts.map(|(column, id)| self.text(column, id))
         };
-        let mut groups: Vec<Group> = self
-            .counts
-            .iter()
-            .map(|((bucket, ids), &count)| {
-                let texts = ids[..columns].iter().enumerate().map(text).collect();
-                (*bucket, texts, count)
-            })
-            .collect();
-        groups.sort_unstable_by(|left, right| {
-            let by_count = (left.0, right.2).cmp(&(right.0, left.2));
-            by_count.then_with(|| left.1.cmp(&right.1))
-        });
-        groups
+        move |left, right| {
+            let by_count = (left.0, right.1).cmp(&(right.0, left.1));
+            by_count.then_with(|| texts(left.2).cmp(texts(right.2)))
+        }
     }
 }
 
@@ -249,15 +331,16 @@ impl Values {
 }
 
 /// Every combination of one value per column.
-pub(crate) fn each_combination(values: &[&[u32]; COUNT_COLUMNS_MAX], mut sink: impl FnMut(Ids)) {
+pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
     let combinations = values.iter().map(|ids| ids.len()).product();
+    let mut ids = vec![0; values.len()];
     for number in 0..combinations {
-        let (mut ids, mut rest) = (Ids::default(), number);
+        let mut rest: usize = number;
         for (id, values) in ids.iter_mut().zip(values) {
             *id = values[rest % values.len()];
             rest /= values.len();
         }
-        sink(ids);
+        sink(&ids);
     }
 }
 
@@ -274,13 +357,13 @@ mod tests {
         ) {
             let width = if many { u32::MAX - 1 } else { 6 };
             let mut tally = Tally::new([4, width].into_iter());
-            let mut expected = std::collections::BTreeMap::<Ids, u64>::new();
+            let mut expected = std::collections::BTreeMap::<Vec<u32>, u64>::new();
             for &(first, second, count) in &adds {
-                tally.add([first, second, 0, 0], count);
-                *expected.entry([first, second, 0, 0]).or_default() += count;
+                tally.add(&[first, second], count);
+                *expected.entry(vec![first, second]).or_default() += count;
             }
             let mut found = std::collections::BTreeMap::new();
-            tally.drain(|ids, count| { found.insert(ids, count); });
+            tally.drain(|ids, count| { found.insert(ids.to_vec(), count); });
             prop_assert_eq!(&found, &expected);
             let mut left = 0;
             tally.drain(|_, _| left += 1);

@@ -4,6 +4,7 @@
 //! does outlives it. The tables are virtual: SQLite hands down conditions and order (`plan`,
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
+mod counts;
 mod errors;
 mod events;
 mod functions;
@@ -14,6 +15,7 @@ mod memory;
 mod plan;
 mod pushdown;
 mod quota;
+mod reads;
 mod requests;
 mod sandbox;
 mod session;
@@ -172,6 +174,9 @@ fn execute(
     let _watched = Watched::new(&connection, &statement, &query.sql)?;
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
+    if session.wants_reads() {
+        session.set_reads(reads::of(&connection, &mut statement)?);
+    }
 
     let mut row = Vec::with_capacity(statement.column_count());
     let width = statement.column_count();
