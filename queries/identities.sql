@@ -2,7 +2,7 @@
 title = "Which identities there are, and when each was last used"
 group = "access"
 answers = "One row per user that the store knows of until the end of the time range, and per service account that was created in it and never used, longest unused first: calls in the time range, the hours of first and last use ever recorded, and whether it has been idle for longer than --idle."
-cannot_see = "Identities that were never used and not created while recording. Use before the oldest event of the store, or that the audit policy left out: an idle identity may be in use at a level of None. Which person used a shared one."
+cannot_see = "Identities that were never used and not created while recording. Use before the oldest event of the store, or that the audit policy left out: an idle identity may be in use at a level of None. Which person used a shared one. Watches and sessions that have not ended are no calls here."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.2"]
 

@@ -2,7 +2,7 @@
 title = "Who used privileges: cluster-admin, impersonation, sessions in pods, secrets, tokens, RBAC, admission"
 group = "access"
 answers = "One row per identity and privilege that it used or tried to use, the weightiest privilege first: how many calls went through, how many were refused or failed, in how many namespaces, in which hours the first and the last."
-cannot_see = "What was done inside a session or with a secret (who-execd and secret-reads list the calls). Roles that give as much under another name than cluster-admin, unless given with --role. Calls that the audit policy left out. Of a watch or session of which only one stage was recorded, that stage counts."
+cannot_see = "What was done inside a session or with a secret (who-execd and secret-reads list the calls). Roles that give as much under another name than cluster-admin, unless given with --role. Calls that the audit policy left out. Of watches of which some have no recorded begin and others no recorded end, too few may be counted."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.2", "attack:T1078"]
 
@@ -26,7 +26,10 @@ cluster = "where"
 with counted as materialized (
   select
     1 as rank, 'system:masters' as privilege, cluster, user, impersonated_user, stage, outcome,
-    dry_run, null as namespace, hour, sum(events) as events
+    dry_run, null as namespace, hour,
+    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log')
+      as long,
+    sum(events) as events
   from event_counts
   where user_groups match 'system:masters'
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -34,11 +37,13 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, hour, long
   union all
   select
     2, 'cluster-admin', cluster, user, impersonated_user, stage, outcome, dry_run, namespace,
-    hour, sum(events)
+    hour,
+    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+    sum(events)
   from event_counts
   where decision_reason glob 'RBAC: allowed by *Binding "*" of ClusterRole "' || :role || '" to *'
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -46,11 +51,13 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 11
   union all
   select
     3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, namespace,
-    hour, sum(events)
+    hour,
+    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+    sum(events)
   from event_counts
   where impersonated_user is not null
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -58,10 +65,12 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 11
   union all
   select
-    3, 'impersonation', cluster, user, null, stage, outcome, dry_run, namespace, hour, sum(events)
+    3, 'impersonation', cluster, user, null, stage, outcome, dry_run, namespace, hour,
+    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+    sum(events)
   from event_counts
   where outcome = 'denied_authz' and decision is null
     and message glob '*" cannot impersonate*'
@@ -70,12 +79,12 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, stage, outcome, dry_run, namespace, hour, 11
   union all
   select
     iif(outcome = 'denied_escalation', 5, 4),
     iif(outcome = 'denied_escalation', 'rbac escalation refused', 'rbac change'),
-    cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, sum(events)
+    cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 0, sum(events)
   from event_counts
   where resource in ('roles', 'clusterroles', 'rolebindings', 'clusterrolebindings')
     and api_group = 'rbac.authorization.k8s.io'
@@ -89,7 +98,7 @@ with counted as materialized (
   union all
   select
     6, 'token request', cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour,
-    sum(events)
+    0, sum(events)
   from event_counts
   where resource = 'serviceaccounts' and api_group is null and subresource = 'token'
     and verb = 'create'
@@ -102,7 +111,7 @@ with counted as materialized (
   union all
   select
     7, 'certificate approval', cluster, user, impersonated_user, stage, outcome, dry_run, namespace,
-    hour, sum(events)
+    hour, 0, sum(events)
   from event_counts
   where resource = 'certificatesigningrequests' and api_group = 'certificates.k8s.io'
     and subresource = 'approval'
@@ -121,19 +130,29 @@ with counted as materialized (
       when 'ephemeralcontainers' then 'debug container'
       else subresource
     end,
-    cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, sum(events)
-  from event_counts
-  where resource in ('pods', 'services', 'nodes') and api_group is null
-    and subresource in ('exec', 'attach', 'portforward', 'ephemeralcontainers', 'proxy')
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, subresource, stage, outcome, dry_run, namespace, hour
+    cluster, user, impersonated_user, 'ResponseComplete', outcome, dry_run, namespace, hour, 0,
+    count(*)
+  from (
+    -- Few enough to put their stages together; the last one says what came of it.
+    select
+      cluster, user, impersonated_user, subresource, outcome, dry_run, namespace,
+      substr(time, 1, 13) || ':00:00.000000Z' as hour,
+      max((stage <> 'ResponseStarted') || time) as stage_and_time
+    from events
+    where resource in ('pods', 'services', 'nodes') and api_group is null
+      and subresource in ('exec', 'attach', 'portforward', 'ephemeralcontainers', 'proxy')
+      and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and cluster match :cluster
+      and user match :user
+      and namespace match :namespace
+      and time >= :since and time < :until
+    group by cluster, ifnull(audit_id, id), user, request_uri, ifnull(received_time, id)
+  )
+  group by cluster, user, impersonated_user, subresource, outcome, dry_run, namespace, hour
   union all
   select
     9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour,
+    verb = 'watch',
     sum(events)
   from event_counts
   where resource = 'secrets' and api_group is null and subresource is null
@@ -143,11 +162,11 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 11
   union all
   select
     10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, null, hour,
-    sum(events)
+    0, sum(events)
   from event_counts
   where resource in (
       'validatingwebhookconfigurations', 'mutatingwebhookconfigurations',
@@ -163,39 +182,42 @@ with counted as materialized (
     and namespace match :namespace
     and time >= :since and time < :until
   group by cluster, user, impersonated_user, stage, outcome, dry_run, hour
-), by_outcome as (
-  -- Of long-running calls either stage may be missing, and both stand for one call.
-  select
-    rank, privilege, cluster, user, impersonated_user, outcome, dry_run,
-    max(
-      ifnull(sum(events) filter (where stage = 'ResponseStarted'), 0),
-      ifnull(sum(events) filter (where stage <> 'ResponseStarted'), 0)
-    ) as calls
-  from counted
-  group by rank, privilege, cluster, user, impersonated_user, outcome, dry_run
-), shown as (
+), summed as (
   select
     rank, privilege, cluster, user, impersonated_user,
-    sum(calls) filter (where outcome in ('success', 'upgraded')) as calls,
-    sum(calls) filter (where outcome glob 'denied*') as refused,
-    sum(calls) filter (
-      where outcome not in ('success', 'upgraded') and outcome not glob 'denied*') as failed,
-    sum(calls) filter (where outcome = 'success' and dry_run = 1) as dry_runs
-  from by_outcome
+    sum(events) filter (where counts and fate = 'good') as good,
+    sum(events) filter (where counts and fate = 'refused') as refused,
+    sum(events) filter (where counts and fate = 'failed') as failed,
+    sum(events) filter (where counts and fate = 'good' and dry_run = 1) as dry_runs,
+    -- Of a long call either stage may be missing, and one that began well may break off.
+    ifnull(sum(events) filter (where began and fate = 'good'), 0)
+      - ifnull(sum(events) filter (where long and counts and fate = 'good'), 0) as more_good,
+    ifnull(sum(events) filter (where began and fate = 'refused'), 0)
+      - ifnull(sum(events) filter (where long and counts and fate = 'refused'), 0) as more_refused,
+    ifnull(sum(events) filter (where began and fate = 'failed'), 0)
+      - ifnull(sum(events) filter (where long and counts and fate = 'failed'), 0) as more_failed,
+    count(distinct namespace) as namespaces, min(hour) as first_hour, max(hour) as last_hour
+  from (
+    select
+      *,
+      case
+        when outcome in ('success', 'upgraded') then 'good'
+        when outcome glob 'denied*' then 'refused'
+        else 'failed'
+      end as fate,
+      -- An answer to who is not authenticated is a start without an end.
+      stage <> 'ResponseStarted' or outcome = 'denied_authn' or not long as counts,
+      stage = 'ResponseStarted' and outcome <> 'denied_authn' and long as began
+    from counted
+  )
   group by rank, privilege, cluster, user, impersonated_user
-), spread as (
-  select
-    privilege, cluster, user, impersonated_user, count(distinct namespace) as namespaces,
-    min(hour) as first_hour, max(hour) as last_hour
-  from counted
-  group by privilege, cluster, user, impersonated_user
 )
 select
-  shown.privilege, shown.user, shown.impersonated_user as as_user, ifnull(calls, 0) as calls,
-  ifnull(refused, 0) as refused, ifnull(failed, 0) as failed, ifnull(dry_runs, 0) as dry_runs,
-  namespaces, first_hour, last_hour, shown.cluster
-from shown join spread
-  on spread.privilege = shown.privilege and spread.cluster = shown.cluster
-    and spread.user is shown.user and spread.impersonated_user is shown.impersonated_user
-where :privilege is null or shown.privilege glob :privilege
-order by rank, shown.privilege, calls desc, shown.user, as_user
+  privilege, user, impersonated_user as as_user,
+  ifnull(good, 0) + max(0, more_good - max(0, -more_failed)) as calls,
+  ifnull(refused, 0) + max(0, more_refused) as refused,
+  ifnull(failed, 0) + max(0, more_failed) as failed, ifnull(dry_runs, 0) as dry_runs,
+  namespaces, first_hour, last_hour, cluster
+from summed
+where :privilege is null or privilege glob :privilege
+order by rank, privilege, calls desc, user, as_user

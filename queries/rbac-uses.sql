@@ -109,5 +109,5 @@ left join uses on uses.words = granted.words and uses.cluster = granted.cluster
 left join removed
   on removed.cluster = granted.cluster and removed.resource = granted.resource
     and removed.namespace is granted.namespace and removed.name = granted.name
-where not (:unused and uses.calls > 0)
+where not (:unused and ifnull(uses.calls, 0) > 0)
 order by granted.time, granted.name, granted.subject

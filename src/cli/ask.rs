@@ -39,11 +39,11 @@ struct Asked {
 }
 
 /// The library, and why a user's own directory could not be added to it.
-type Loaded = (Library, Option<String>);
+pub(super) type Loaded = (Library, Option<String>);
 
 /// The library. Its directory must be known before there are flags to read, so it is looked for in
 /// the arguments.
-fn loaded() -> &'static Loaded {
+pub(super) fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
         let shipped = Library::shipped();
@@ -165,7 +165,7 @@ fn subcommand(question: &Question) -> Command {
 }
 
 /// A parameter as a flag.
-fn flag(param: &Param) -> Arg {
+pub(super) fn flag(param: &Param) -> Arg {
     let value = match param.kind {
         Kind::Words => "LIST",
         Kind::Text => "TEXT",

@@ -5,4 +5,15 @@
 //! [`Source`](crate::query::source::Source) -> [`made::Made`] -> one of the forms (HTML, Markdown,
 //! JSON, CSV).
 
+pub mod catalogue;
+pub mod definition;
+pub mod digest;
 pub mod made;
+pub mod make;
+pub mod publish;
+pub mod render;
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::Catalogue;
+pub use definition::Definition;

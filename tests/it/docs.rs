@@ -259,8 +259,8 @@ fn write_help(command: &mut clap::Command, path: &str, out: &mut String) {
         help.join("\n").trim_end()
     )
     .unwrap();
-    // The library has a document of its own.
-    if command.get_name() == "ask" {
+    // Questions and reports are listed there; they have help of their own.
+    if matches!(command.get_name(), "ask" | "report") {
         return;
     }
     for inner in command.get_subcommands_mut() {

@@ -3,8 +3,10 @@
 
 mod access;
 mod change;
+mod incident;
 mod made;
 mod operations;
+mod person;
 mod quality;
 mod traps;
 mod who;
@@ -129,6 +131,8 @@ const TESTED: &[&[&str]] = &[
     who::TESTED,
     access::TESTED,
     change::TESTED,
+    incident::TESTED,
+    person::TESTED,
     operations::TESTED,
     quality::TESTED,
 ];

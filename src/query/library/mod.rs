@@ -1,9 +1,9 @@
 //! The library of questions: SQL files with a typed header, asked by name.
 //!
-//! `queries/` holds those that are shipped, one file each and one line in `shipped.rs`; a user's own
-//! directory adds to them. A question's parameters are flags of `auditql ask` and query parameters
+//! `queries/` holds those that are shipped, one file each; a user's own directory adds to them. A question's parameters are flags of `auditql ask` and query parameters
 //! of `/api/v1/queries/{name}`.
 
+pub(crate) mod header;
 mod params;
 mod question;
 mod shipped;

@@ -64,3 +64,4 @@ mod views;
 mod writer;
 
 pub(crate) use engine::{open_read, open_write};
+pub use sql::check_sql;

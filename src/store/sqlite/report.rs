@@ -19,7 +19,10 @@ use crate::store::{Budget, CountQuery, Coverage, Quarantined, Result, Stats, Sto
 pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
     let state = shared.state();
     let snapshot = Arc::new(Snapshot::new(Arc::clone(shared)));
-    let mut stats = Stats::default();
+    let mut stats = Stats {
+        identity: shared.identity.clone(),
+        ..Stats::default()
+    };
     let mut components: BTreeMap<String, u64> = BTreeMap::new();
     let mut sealed_bytes = 0;
     let mut accounted = 0;
