@@ -8,6 +8,7 @@ mod made;
 mod operations;
 mod person;
 mod quality;
+mod reviews;
 mod traps;
 mod who;
 

@@ -23,7 +23,7 @@ const THIEF_AT: &[&str] = &["--source-ip", "198.51.100.23", "--since", "all"];
 const AGENT: &str = "system:serviceaccount:kube-system:sync-agent";
 
 /// The audit IDs of a recorded story's steps, in order.
-fn steps(story: &str) -> Vec<String> {
+pub(super) fn steps(story: &str) -> Vec<String> {
     let text = std::fs::read(crate::both::recorded("storyline.json")).unwrap();
     let stories: Value = serde_json::from_slice(&text).unwrap();
     let mut stories = stories["stories"].as_array().unwrap().iter();
