@@ -19,14 +19,13 @@ time = "when the request arrived"
 user = "who asked; NULL when nobody was authenticated"
 as_user = "whom they impersonated"
 what = "what was asked, in words"
-result = "what came of it, in words"
+result = "what came of it, in words; begins with 'dry run' when nothing was to change"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"
 user_agent = "program, as claimed"
 message = "the apiserver's words, when it failed"
 request_uri = "path and query as sent"
 outcome = "success, denied_authz, not_found, ..."
-dry_run = "1 when nothing changed because of dryRun=All"
 cluster = "where"
 audit_id = "for auditql show"
 */
@@ -130,7 +129,8 @@ select
     when outcome = 'panic' then 'broken off'
     else 'failed: ' || replace(outcome, '_', ' ')
   end as result,
-  source_ip, client_ip, user_agent, message, request_uri, outcome, dry_run, cluster, audit_id
+  source_ip, client_ip, user_agent, message, request_uri, outcome, cluster,
+  audit_id
 from step
 where not :notable
   or impersonated_user is not null
