@@ -5,11 +5,14 @@ mod access;
 mod blind_spots;
 mod change;
 mod compliance;
+mod incident;
 mod made;
 mod operations;
+mod person;
 pub(crate) mod plain;
 mod policy;
 mod quality;
+mod reviews;
 mod who;
 
 use std::collections::BTreeSet;
@@ -132,6 +135,8 @@ const TESTED: &[&[&str]] = &[
     who::TESTED,
     access::TESTED,
     change::TESTED,
+    incident::TESTED,
+    person::TESTED,
     operations::TESTED,
     quality::TESTED,
     policy::TESTED,

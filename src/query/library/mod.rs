@@ -21,10 +21,12 @@ use std::sync::OnceLock;
 use crate::model::suggest::suggest;
 
 /// Groups of questions, in the order of listings. A user's own may have others.
-pub const GROUPS: [(&str, &str); 6] = [
+pub const GROUPS: [(&str, &str); 8] = [
     ("who", "Who did it"),
     ("access", "Access"),
     ("change", "Changes"),
+    ("incident", "An incident"),
+    ("person", "A person"),
     ("operations", "Operations"),
     ("data-quality", "Quality of the data"),
     ("compliance", "Evidence for compliance"),
