@@ -12,6 +12,7 @@ macro_rules! put {
 
 mod appendix;
 mod charts;
+mod columns;
 mod control;
 mod coverage;
 mod summary;

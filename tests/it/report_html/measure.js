@@ -149,8 +149,9 @@ function structure({ doc, say }) {
       if (!['col', 'row'].includes(head.scope)) say('no scope:', named(head));
     }
     const columns = table.tHead.rows[0].cells.length;
-    for (const row of table.tBodies[0].rows) {
-      if (row.cells.length !== columns) say('cells are missing:', named(row));
+    for (const row of [...table.tBodies].flatMap(body => [...body.rows])) {
+      const cells = [...row.cells].reduce((sum, cell) => sum + cell.colSpan, 0);
+      if (cells !== columns) say('cells are missing:', named(row));
     }
   }
   for (const mark of ['html[lang=en]', 'header h1', 'main#main', 'nav[aria-label]', 'footer',
@@ -210,7 +211,7 @@ function contents({ doc, variant, say }, { controls, anchors, rows, hostile }) {
   for (const element of doc.querySelectorAll('main *')) {
     const folded = variant.paper ? 'details, details *' : 'details *';
     if (element.closest('svg') || element.matches(folded)) continue;
-    if (!seen(element) && !element.matches('.blocks thead, .blocks thead *, .mid, wbr')) {
+    if (!seen(element) && !element.matches('.mid, wbr')) {
       say('hidden:', named(element));
     }
   }

@@ -12,6 +12,12 @@ use crate::query::output::visible;
 /// lines around them.
 const MARKS_MAX: usize = 4;
 
+/// Line breaks of one value that are shown as such; more would take whole pages.
+const LINES_MAX: usize = 40;
+
+/// What stands where a value was cut.
+const CUT: &str = "<span class=\"cut\">… cut here</span>";
+
 /// Zeros in a row, after which one is written as a reference: the place of the digest is 64 of
 /// them, and must be the only such in the document's bytes.
 const ZEROS_MAX: usize = 48;
@@ -24,6 +30,9 @@ pub(super) struct Data<'a>(pub(super) &'a str);
 
 /// [`Data`] of at most so many letters, and a mark where it was cut.
 pub(super) struct Cut<'a>(pub(super) &'a str, pub(super) usize);
+
+/// Text of several lines, such as a file's, in a frame; no more letters than of [`Cut`].
+pub(super) struct Lines<'a>(pub(super) &'a str, pub(super) usize);
 
 /// Text as the value of an attribute in double quotes.
 pub(super) struct Attribute<'a>(pub(super) &'a str);
@@ -55,7 +64,24 @@ impl Display for Cut<'_> {
             return content(f, self.0, true);
         };
         content(f, &self.0[..at], true)?;
-        f.write_str("<span class=\"cut\">… cut here</span>")
+        f.write_str(CUT)
+    }
+}
+
+impl Display for Lines<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let end = self.0.char_indices().nth(self.1).map(|(at, _)| at);
+        f.write_str("<span class=\"lines\">")?;
+        let mut lines = self.0[..end.unwrap_or(self.0.len())].splitn(LINES_MAX, '\n');
+        content(f, lines.next().unwrap_or_default(), true)?;
+        for line in lines {
+            f.write_char('\n')?;
+            content(f, line, true)?;
+        }
+        if end.is_some() {
+            f.write_str(CUT)?;
+        }
+        f.write_str("</span>")
     }
 }
 
