@@ -60,6 +60,7 @@ mod segfile;
 pub mod sql;
 mod state;
 mod tally;
+mod totals;
 mod uri;
 mod uricolumns;
 mod verify;

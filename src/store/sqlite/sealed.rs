@@ -2,6 +2,7 @@
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
 mod held;
+mod listed;
 mod lookup;
 mod strings;
 
@@ -11,7 +12,7 @@ use strings::Strings;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -23,9 +24,8 @@ use super::database::{self, Access, FileKind, failed};
 use super::facts::{self, Derived};
 use super::frontcode;
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
-use super::postings::{Posting, read_into, read_posting};
+use super::postings::{Posting, read_posting};
 use super::rollup;
-use super::rowset::RowSet;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -104,9 +104,6 @@ pub(crate) struct Header {
 
 /// Memory of an open file, about: SQLite's connection and page cache.
 const OPEN_BYTES: usize = 256 << 10;
-
-/// Strings up to which a column's counts are kept once they were read.
-const COUNTED_STRINGS_MAX: u32 = 1024;
 
 /// Strings per piece of a dictionary.
 pub(crate) const STRINGS_PER_PIECE: u32 = 128;
@@ -440,43 +437,6 @@ impl Sealed {
             }
         }
         Ok(())
-    }
-
-    /// How many rows hold a string.
-    pub(crate) fn count_of(&self, column: TextColumn, id: u32) -> Result<u32> {
-        let counts = || self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        // The fewer strings, the longer their lists, and the more often they are asked for.
-        let kept = self.strings(column) <= COUNTED_STRINGS_MAX;
-        if let Some(&count) = counts().get(&(column as u8, id)) {
-            return Ok(count);
-        }
-        let mut count = None;
-        self.postings(column, id, false, &mut |_, posting| {
-            count = Some(posting.count);
-            false
-        })?;
-        let count = count.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))?;
-        if kept {
-            counts().insert((column as u8, id), count);
-        }
-        Ok(count)
-    }
-
-    /// Adds the rows that hold a string to a set; the column must keep lists.
-    pub(crate) fn add_rows(&self, column: TextColumn, id: u32, set: &mut RowSet) -> Result<()> {
-        let firsts = &self.header.postings[column as usize];
-        let missing = || wrong(&self.path, "a list of rows is missing");
-        let number = firsts.partition_point(|&first| first <= id).checked_sub(1);
-        let number = number.ok_or_else(missing)?;
-        let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
-        let mut reader = Reader::new(&bytes);
-        for _ in firsts[number]..id {
-            read_posting(&mut reader, false)?;
-        }
-        if read_into(&mut reader, set)? {
-            return Ok(());
-        }
-        Err(missing())
     }
 
     /// The directory of body blocks.
