@@ -64,7 +64,8 @@ mod tests {
         fn numbers_and_instants_are_written_as_ever(number: i64) {
             let mut out = Vec::new();
             int(&mut out, number);
-            prop_assert_eq!(&out, number.to_string().as_bytes());
+            let text = number.to_string();
+            prop_assert_eq!(&out, text.as_bytes());
             out.clear();
             instant(&mut out, number);
             let text = format!("\"{}\"", time::to_text(number));
