@@ -70,6 +70,7 @@ mod tests {
             assert_eq!(strings.find(none), None);
         }
         assert_eq!((strings.get(5), strings.last()), (None, Some("日本")));
-        assert_eq!(Strings::new(&[]).last(), None);
+        let none = Strings::new(&[]);
+        assert_eq!(none.last(), None);
     }
 }
