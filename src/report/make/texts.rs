@@ -102,7 +102,9 @@ pub(super) fn sql_command(params: &[(String, Value)]) -> String {
 pub(super) fn bound(params: &[(String, Value)]) -> Vec<(String, Option<String>)> {
     let text = |value| plain(value).map(|text| digest::apart(&text).into_owned());
     let bound = params.iter();
-    bound.map(|(name, value)| (name.clone(), text(value))).collect()
+    bound
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 /// `text` as one word of a shell.

@@ -35,7 +35,8 @@ pub fn there(test: &str, tools: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    let required = std::env::var_os("AUDITQL_TEST_CHROMIUM").is_some_and(|value| value == "required");
+    let required =
+        std::env::var_os("AUDITQL_TEST_CHROMIUM").is_some_and(|value| value == "required");
     assert!(!required, "{} is not on the path", missing.join(", "));
     eprintln!("SKIPPED {test}: {} is not on the path", missing.join(", "));
     false

@@ -24,7 +24,13 @@ pub(super) fn queries<'a>(out: &mut String, controls: &'a [Numbered<'a>]) {
             of_verdict(out, &mut texts, &control.id, verdict, number);
         }
         for (at, evidence) in control.evidence.iter().enumerate() {
-            of_evidence(out, &mut texts, &control.id, evidence, numbered.evidence + at);
+            of_evidence(
+                out,
+                &mut texts,
+                &control.id,
+                evidence,
+                numbered.evidence + at,
+            );
         }
     }
     out.push_str("</section>\n");
@@ -46,7 +52,11 @@ fn of_verdict<'a>(
     );
     text_of(out, texts, &verdict.sql, &verdict.anchor, number);
     bound_to(out, &verdict.bound);
-    again(out, "To repeat it, with the statement on stdin", &verdict.command);
+    again(
+        out,
+        "To repeat it, with the statement on stdin",
+        &verdict.command,
+    );
     out.push_str("</article>\n");
 }
 
@@ -66,7 +76,11 @@ fn of_evidence<'a>(
         Data(id),
         if evidence.truncated { "at least " } else { "" },
         Count(evidence.row_count),
-        if evidence.row_count == 1 { "row" } else { "rows" },
+        if evidence.row_count == 1 {
+            "row"
+        } else {
+            "rows"
+        },
     );
     text_of(out, texts, &evidence.sql, &evidence.anchor, number);
     bound_to(out, &evidence.bound);

@@ -163,7 +163,9 @@ fn plot(out: &mut String, charts: &Charts) {
 fn mark(step: &Step) -> Option<&'static str> {
     match step {
         Step { pruned: true, .. } => Some("pruned"),
-        Step { silent_hours: 1.., .. } => Some("gap"),
+        Step {
+            silent_hours: 1.., ..
+        } => Some("gap"),
         _ => None,
     }
 }
@@ -208,14 +210,22 @@ fn times(out: &mut String, charts: &Charts) {
     let last = steps.len() - 1;
     for (at, anchor, x) in [
         (0, "start", 0.0),
-        (last / 2, "middle", (last / 2) as f64 * 100.0 / steps.len() as f64),
+        (
+            last / 2,
+            "middle",
+            (last / 2) as f64 * 100.0 / steps.len() as f64,
+        ),
         (last, "end", 100.0),
     ] {
         if (at == 0 && anchor != "start") || (at == last && anchor == "middle") {
             continue;
         }
         // Months of bars on a telephone leave no room for a third.
-        let class = if anchor == "middle" { " class=\"mid\"" } else { "" };
+        let class = if anchor == "middle" {
+            " class=\"mid\""
+        } else {
+            ""
+        };
         let text = begin(charts, &steps[at]);
         put!(
             out,

@@ -156,7 +156,13 @@ impl<'a> Column<'a> {
 /// by its length.
 pub(super) fn shares(columns: &[Column<'_>]) -> Vec<f64> {
     let longer = |column: &Column<'_>| match column.kind {
-        Kind::Text => column.width.min(LONG_LETTERS).saturating_sub(BROKEN_LETTERS) + 1,
+        Kind::Text => {
+            column
+                .width
+                .min(LONG_LETTERS)
+                .saturating_sub(BROKEN_LETTERS)
+                + 1
+        }
         _ => 1,
     };
     let least: usize = columns.iter().map(Column::least).sum();
@@ -263,7 +269,11 @@ mod tests {
     fn texts_of_instants_are_instants() {
         let text = Value::text("2026-11-21T03:41:26.826551Z");
         assert_eq!(instant(&text).map(time::to_text), plain(&text));
-        for other in ["2026-11-21T03:41:26.826551z", "2026-11-21", "xxxx-xx-xxTxx:xx:xx.xxxxxxZ"] {
+        for other in [
+            "2026-11-21T03:41:26.826551z",
+            "2026-11-21",
+            "xxxx-xx-xxTxx:xx:xx.xxxxxxZ",
+        ] {
             assert_eq!(instant(&Value::text(other)), None);
         }
     }
@@ -290,7 +300,10 @@ mod tests {
         let rows = [row(1), row(2)];
         let layout = Layout::new(&columns, &rows);
         let names = |columns: &[Column<'_>]| {
-            let names: Vec<String> = columns.iter().map(|column| column.name.to_owned()).collect();
+            let names: Vec<String> = columns
+                .iter()
+                .map(|column| column.name.to_owned())
+                .collect();
             names.join(" ")
         };
         assert_eq!(names(&layout.abreast), "time user n");

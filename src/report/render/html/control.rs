@@ -123,7 +123,11 @@ fn whereabouts(out: &mut String, made: &MadeEvidence, shown: u64) {
             "<p class=\"note\">{} of {} rows{}; all in <a href=\"{}\">{}</a>",
             Count(shown),
             Count(made.row_count),
-            if shown < made.row_count { "" } else { ", long values cut" },
+            if shown < made.row_count {
+                ""
+            } else {
+                ", long values cut"
+            },
             file_link(file),
             Data(file)
         );

@@ -54,7 +54,9 @@ fn in_words(out: &mut String, made: &Made) {
             plural(coverage.hours, "hour", "hours")
         ),
     }
-    out.push_str(" An event that the audit policy left out, or that never arrived, is in no figure.</p>\n");
+    out.push_str(
+        " An event that the audit policy left out, or that never arrived, is in no figure.</p>\n",
+    );
 }
 
 /// The figures, each with what it means for a reader.
@@ -112,7 +114,11 @@ fn figures(out: &mut String, made: &Made) {
         none_or(coverage.quarantined, "item", "items"),
         "Arrived but could not be read as events; the bytes are kept, no figure counts them.",
     );
-    line("Damaged", damaged(coverage), "Files of the store that were left out of every answer.");
+    line(
+        "Damaged",
+        damaged(coverage),
+        "Files of the store that were left out of every answer.",
+    );
     line(
         "The whole store",
         match (&coverage.oldest, &coverage.newest) {
@@ -127,7 +133,11 @@ fn figures(out: &mut String, made: &Made) {
 }
 
 fn levels(coverage: &Coverage) -> String {
-    let all = coverage.levels.iter().map(|(_, events)| events).sum::<u64>();
+    let all = coverage
+        .levels
+        .iter()
+        .map(|(_, events)| events)
+        .sum::<u64>();
     let parts: Vec<String> = coverage
         .levels
         .iter()

@@ -59,7 +59,9 @@ pub(super) fn summary(out: &mut String, controls: &[Numbered<'_>]) {
     for (verdict, class, words) in ANSWERS {
         let count = controls
             .iter()
-            .filter(|numbered| numbered.control.verdict.as_ref().map(|made| made.verdict) == verdict)
+            .filter(|numbered| {
+                numbered.control.verdict.as_ref().map(|made| made.verdict) == verdict
+            })
             .count();
         put!(
             out,

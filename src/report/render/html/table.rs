@@ -59,7 +59,9 @@ fn level(out: &mut String, caption: &str, columns: &[SqlColumn], rows: &[Vec<Val
         }
         out.push_str("</tr>");
         let present = layout.below.iter();
-        let present: Vec<_> = present.filter(|column| *value(column) != Value::Null).collect();
+        let present: Vec<_> = present
+            .filter(|column| *value(column) != Value::Null)
+            .collect();
         left_out |= present.len() < layout.below.len();
         if !present.is_empty() {
             put!(

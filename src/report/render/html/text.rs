@@ -156,8 +156,11 @@ const IDENT_BYTES_MAX: usize = 100;
 /// long names end in their hash, so that different ones stay different.
 pub(super) fn ident(name: &str) -> String {
     let mut ident = String::with_capacity(name.len());
+    let mut zeros = 0;
     for letter in name.chars() {
+        zeros = if letter == '0' { zeros + 1 } else { 0 };
         match letter {
+            '0' if zeros > ZEROS_MAX => ident.push_str("_30_"),
             'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '(' | ')' => {
                 ident.push(letter);
             }
@@ -201,7 +204,11 @@ fn letters(text: &str) -> impl Iterator<Item = Letter> {
             marks = 0;
             return Letter::Plain(letter);
         }
-        marks = if letter.width() == Some(0) { marks + 1 } else { 0 };
+        marks = if letter.width() == Some(0) {
+            marks + 1
+        } else {
+            0
+        };
         if marks > MARKS_MAX {
             return Letter::Spelled(format!("\\u{{{:x}}}", u32::from(letter)));
         }
