@@ -201,6 +201,22 @@ pub const REPORT_STEPS_MAX: i64 = 120;
 /// Hours of the time range, its last ones, in which a report looks for silence.
 pub const REPORT_HOURS_MAX: i64 = 200_000;
 
+/// The largest document that is checked.
+pub const REPORT_DOCUMENT_BYTES_MAX: u64 = 256 << 20;
+
+/// How long a scheduled report may take: it gives way to everything else.
+pub const REPORT_SCHEDULED_TIME: Duration = Duration::from_secs(600);
+
+/// How often a schedule is looked at.
+pub const REPORT_SCHEDULE_ROUND: Duration = Duration::from_secs(60);
+
+/// Periods whose reports are made up for after a time without the server: the last ones.
+pub const REPORT_CATCH_UP_MAX: usize = 7;
+
+/// How often the report of a period is tried, and how long to wait after it failed.
+pub const REPORT_TRIES_MAX: usize = 3;
+pub const REPORT_RETRY_WAIT: Duration = Duration::from_secs(3600);
+
 /// Stretches without events, and clusters, that a report lists: the longest, and those with the
 /// most events.
 pub const REPORT_LISTED_MAX: usize = 40;
