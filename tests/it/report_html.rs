@@ -411,9 +411,9 @@ fn the_document_says_how_to_check_it() {
     let dir = temp_dir();
     let file = dir.path().join("pci-dss.html");
     let out = dir.path().to_str().unwrap();
-    let data = STORE.get().data();
+    let store = STORE.get();
     local(
-        data,
+        store.data(),
         "report",
         &["pci-dss", "--since", "all", "-o", "html", "--out", out],
     )
@@ -439,7 +439,7 @@ fn the_document_says_how_to_check_it() {
     assert!(check());
     std::fs::write(&file, html.replacen("Met<", "met<", 1)).unwrap();
     assert!(!check());
-    cli(&["report", "--verify", file.to_str().unwrap()]).expect(2);
+    cli(&["report", "--verify", file.to_str().unwrap()]).expect(1);
 }
 
 #[test]
