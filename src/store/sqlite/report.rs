@@ -34,7 +34,7 @@ pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
         sealed_bytes += meta.file_bytes;
         match shared.open_sealed(meta) {
             Ok(sealed) => {
-                stats.outdated += u64::from(!sealed.stores_facts());
+                stats.outdated += u64::from(!sealed.is_current());
                 for (name, bytes) in &sealed.header.components {
                     *components.entry(name.clone()).or_default() += bytes;
                     accounted += bytes;

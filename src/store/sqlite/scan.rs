@@ -8,7 +8,7 @@ use super::state::{Shared, State};
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
-use crate::store::{Budget, Coverage, Result, Work};
+use crate::store::{Budget, Coverage, Result, StoreError, Work};
 
 pub use super::cursor::{Cell, Cursor};
 
@@ -230,5 +230,15 @@ impl PartAt {
                 Ok(Part::Sealed(shared.open_sealed(meta)?))
             }
         }
+    }
+}
+
+/// Says what can be done about damage.
+pub(crate) fn advised(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(text) => StoreError::Damaged(format!(
+            "{text}; restore the file from a backup, or answer without it with --skip-damaged (skip_damaged)"
+        )),
+        other => other,
     }
 }

@@ -8,8 +8,10 @@ use super::{Limits, errors, install};
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
+use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::scan::{ScanOrder, Seen, SystemTable};
-use crate::store::{Budget, Coverage, Result, StoreError};
+use crate::store::sqlite::tally::Measures;
+use crate::store::{Budget, CountQuery, Coverage, Result, StoreError};
 
 /// A store without anything in it.
 struct Nothing;
@@ -22,6 +24,15 @@ impl Backing for Nothing {
         _skip_damaged: bool,
         _budget: Budget,
     ) -> Result<Box<dyn Rows>> {
+        Err(StoreError::Cancelled)
+    }
+
+    fn groups(
+        self: Arc<Self>,
+        _query: &CountQuery,
+        _measures: Measures,
+        _budget: &Budget,
+    ) -> Result<Counted> {
         Err(StoreError::Cancelled)
     }
 

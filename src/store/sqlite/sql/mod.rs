@@ -5,6 +5,7 @@
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
 mod check;
+mod counts;
 mod errors;
 mod events;
 mod functions;
@@ -15,6 +16,7 @@ mod memory;
 mod plan;
 mod pushdown;
 mod quota;
+mod reads;
 mod requests;
 mod sandbox;
 mod session;
@@ -174,6 +176,9 @@ fn execute(
     let _watched = Watched::new(&connection, &statement, &query.sql)?;
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
+    if session.wants_reads() {
+        session.set_reads(reads::of(&connection, &mut statement)?);
+    }
 
     let mut row = Vec::with_capacity(statement.column_count());
     let width = statement.column_count();
