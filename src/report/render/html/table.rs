@@ -85,7 +85,11 @@ fn field(out: &mut String, column: &Column<'_>, value: &Value) {
     put!(
         out,
         "<span class=\"f{}\"><b>{}</b>{} <bdi>",
-        if column.is_long() { " long" } else { "" },
+        if column.takes_line(value) {
+            " long"
+        } else {
+            ""
+        },
         Data(column.name),
         zone(column.kind)
     );
