@@ -6,9 +6,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::text::cells;
+use super::text::{cells, whole_instant};
 use crate::limits::REPORT_CELL_CHARS_MAX;
-use crate::model::time;
 use crate::model::value::Value;
 use crate::query::output::plain;
 use crate::store::SqlColumn;
@@ -28,8 +27,10 @@ const SHORT_LETTERS: usize = 14;
 /// What a longer text takes side by side with others; it may be broken.
 const BROKEN_LETTERS: usize = 24;
 
-/// Texts of more go below.
+/// Texts of more go below, but for those of the first columns that are mostly short enough.
 const LONG_LETTERS: usize = 64;
+const LEADING: usize = 3;
+const LEADING_LETTERS: usize = 56;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
@@ -45,6 +46,8 @@ pub(super) struct Column<'a> {
     pub(super) kind: Kind,
     /// Cells of its widest value.
     width: usize,
+    /// And of its values on average.
+    average: usize,
     /// A value has several lines.
     lines: bool,
 }
@@ -88,8 +91,7 @@ impl<'a> Layout<'a> {
             let fits = few
                 || (room <= PAGE_LETTERS
                     && layout.abreast.len() < ABREAST
-                    && column.width <= LONG_LETTERS
-                    && !column.lines);
+                    && (!column.is_long() || layout.abreast.len() < LEADING && column.leads()));
             if fits || layout.abreast.is_empty() {
                 letters = room;
                 layout.abreast.push(column);
@@ -107,11 +109,13 @@ impl<'a> Column<'a> {
     pub(super) fn new(columns: &'a [SqlColumn], rows: &[Vec<Value>], at: usize) -> Column<'a> {
         let values = || rows.iter().filter_map(move |row| row.get(at));
         let kind = kind(values());
+        let widths = || values().map(move |value| width(value, kind));
         Column {
             at,
             name: &columns[at].name,
             kind,
-            width: values().map(|value| width(value, kind)).max().unwrap_or(0),
+            width: widths().max().unwrap_or(0),
+            average: widths().sum::<usize>() / rows.len().max(1),
             lines: values().any(|value| has_lines(value)),
         }
     }
@@ -128,9 +132,19 @@ impl<'a> Column<'a> {
         value.max(head.unwrap_or(0).min(SHORT_LETTERS)) + 2
     }
 
-    /// Whether it takes a line of its own below a row.
-    pub(super) fn is_long(&self) -> bool {
+    /// Whether it is mostly short enough for one of the first columns, which say what a row is
+    /// about.
+    fn leads(&self) -> bool {
+        self.average <= LEADING_LETTERS && !self.lines
+    }
+
+    fn is_long(&self) -> bool {
         self.lines || self.width > LONG_LETTERS
+    }
+
+    /// Whether a value of it takes a line of its own below its row.
+    pub(super) fn takes_line(&self, value: &Value) -> bool {
+        has_lines(value) || width(value, self.kind) > LONG_LETTERS
     }
 
     /// The class of a cell with this value.
@@ -156,7 +170,13 @@ impl<'a> Column<'a> {
 /// by its length.
 pub(super) fn shares(columns: &[Column<'_>]) -> Vec<f64> {
     let longer = |column: &Column<'_>| match column.kind {
-        Kind::Text => column.width.min(LONG_LETTERS).saturating_sub(BROKEN_LETTERS) + 1,
+        Kind::Text => {
+            column
+                .width
+                .min(LONG_LETTERS)
+                .saturating_sub(BROKEN_LETTERS)
+                + 1
+        }
         _ => 1,
     };
     let least: usize = columns.iter().map(Column::least).sum();
@@ -183,10 +203,7 @@ pub(super) fn shares(columns: &[Column<'_>]) -> Vec<f64> {
 pub(super) fn instant(value: &Value) -> Option<i64> {
     match value {
         Value::Time(time) => Some(*time),
-        Value::Text(text) if text.len() == time::TEXT_BYTES => {
-            let time = time::parse_rfc3339(text.as_bytes())?;
-            (time::to_text(time) == **text).then_some(time)
-        }
+        Value::Text(text) => whole_instant(text),
         _ => None,
     }
 }
@@ -261,9 +278,14 @@ mod tests {
 
     #[test]
     fn texts_of_instants_are_instants() {
+        use crate::model::time;
         let text = Value::text("2026-11-21T03:41:26.826551Z");
         assert_eq!(instant(&text).map(time::to_text), plain(&text));
-        for other in ["2026-11-21T03:41:26.826551z", "2026-11-21", "xxxx-xx-xxTxx:xx:xx.xxxxxxZ"] {
+        for other in [
+            "2026-11-21T03:41:26.826551z",
+            "2026-11-21",
+            "xxxx-xx-xxTxx:xx:xx.xxxxxxZ",
+        ] {
             assert_eq!(instant(&Value::text(other)), None);
         }
     }
@@ -290,7 +312,10 @@ mod tests {
         let rows = [row(1), row(2)];
         let layout = Layout::new(&columns, &rows);
         let names = |columns: &[Column<'_>]| {
-            let names: Vec<String> = columns.iter().map(|column| column.name.to_owned()).collect();
+            let names: Vec<String> = columns
+                .iter()
+                .map(|column| column.name.to_owned())
+                .collect();
             names.join(" ")
         };
         assert_eq!(names(&layout.abreast), "time user n");

@@ -59,7 +59,9 @@ fn level(out: &mut String, caption: &str, columns: &[SqlColumn], rows: &[Vec<Val
         }
         out.push_str("</tr>");
         let present = layout.below.iter();
-        let present: Vec<_> = present.filter(|column| *value(column) != Value::Null).collect();
+        let present: Vec<_> = present
+            .filter(|column| *value(column) != Value::Null)
+            .collect();
         left_out |= present.len() < layout.below.len();
         if !present.is_empty() {
             put!(
@@ -83,7 +85,11 @@ fn field(out: &mut String, column: &Column<'_>, value: &Value) {
     put!(
         out,
         "<span class=\"f{}\"><b>{}</b>{} <bdi>",
-        if column.is_long() { " long" } else { "" },
+        if column.takes_line(value) {
+            " long"
+        } else {
+            ""
+        },
         Data(column.name),
         zone(column.kind)
     );
