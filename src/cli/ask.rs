@@ -41,17 +41,17 @@ struct Asked {
 }
 
 /// The library, and what is missing from it.
-struct Loaded {
-    library: Library,
+pub(super) struct Loaded {
+    pub(super) library: Library,
     /// Why nothing can be asked.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// Why what a server knows is not listed.
     note: Option<String>,
 }
 
 /// The library. Its directory and the server must be known before there are flags to read, so they
 /// are looked for in the arguments.
-fn loaded() -> &'static Loaded {
+pub(super) fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
         let (library, error) = match directory(std::env::args_os().skip(1)) {
@@ -182,7 +182,7 @@ fn subcommand(question: &Question) -> Command {
 }
 
 /// A parameter as a flag.
-fn flag(param: &Param) -> Arg {
+pub(super) fn flag(param: &Param) -> Arg {
     let value = match param.kind {
         Kind::Words => "LIST",
         Kind::Text => "TEXT",

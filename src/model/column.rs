@@ -121,6 +121,63 @@ impl Column {
         )
     }
 
+    /// Whether `event_counts` tells events apart by it: one value per event that is kept in a
+    /// column.
+    pub const fn is_grouping(self) -> bool {
+        matches!(
+            self,
+            Column::TimeQuality
+                | Column::Cluster
+                | Column::Source
+                | Column::Stage
+                | Column::Level
+                | Column::Verb
+                | Column::User
+                | Column::UserUid
+                | Column::ImpersonatedUser
+                | Column::EffectiveUser
+                | Column::SourceIp
+                | Column::ClientIp
+                | Column::UserAgent
+                | Column::ApiGroup
+                | Column::ApiVersion
+                | Column::Resource
+                | Column::Subresource
+                | Column::Namespace
+                | Column::Name
+                | Column::Code
+                | Column::Reason
+                | Column::Message
+                | Column::Outcome
+                | Column::Decision
+                | Column::DecisionReason
+                | Column::DryRun
+                | Column::FieldManager
+                | Column::RoleRef
+                | Column::Owner
+                | Column::CredentialId
+                | Column::IssuedCredentialId
+                | Column::Deprecated
+                | Column::BodyQuality
+                | Column::Truncated
+        )
+    }
+
+    /// Whether `event_counts` takes conditions on it though it does not tell events apart by it.
+    pub const fn is_counting_condition(self) -> bool {
+        self.is_list()
+            || matches!(
+                self,
+                Column::Time
+                    | Column::ReceivedTime
+                    | Column::StoredTime
+                    | Column::AuditId
+                    | Column::RequestUri
+                    | Column::Path
+                    | Column::Raw
+            )
+    }
+
     /// The column with this name.
     pub fn by_name(name: &str) -> Option<Column> {
         Column::ALL

@@ -28,13 +28,26 @@ impl Table {
         TABLES.iter().find(|table| table.name == name)
     }
 
+    /// Columns that are there for conditions only, and not in [`Table::columns`].
+    pub fn conditions(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let counts = self.name == "event_counts";
+        let conditions = Column::ALL
+            .iter()
+            .filter(move |column| counts && column.is_counting_condition());
+        conditions.map(|column| column.name())
+    }
+
     /// The columns in their order; those of `events` are every [`Column`].
     pub fn columns(&self) -> Vec<TableColumn> {
         let own = self
             .columns
             .iter()
             .map(|&(name, kind, doc)| TableColumn { name, kind, doc });
-        let of_events = Column::ALL.iter().filter(|_| self.name == "events");
+        let of_events = Column::ALL.iter().filter(|column| match self.name {
+            "events" => true,
+            "event_counts" => column.is_grouping(),
+            _ => false,
+        });
         let of_events = of_events.map(|column| TableColumn {
             name: column.name(),
             kind: column.kind(),
@@ -51,6 +64,22 @@ pub const TABLES: &[Table] = &[
         doc: "One row per event: one stage of one request. `user`, `name` and the like are as recorded; what the apiserver did not record is NULL.",
         columns: &[],
         note: "",
+    },
+    Table {
+        name: "event_counts",
+        doc: "How many events there are: one row per combination of those of its columns that the statement reads, and the number of its events. Counts come from what was added up when events were sealed, where that fits, and are always those that `events` gives.",
+        columns: &[
+            (
+                "hour",
+                Kind::Time,
+                "begin of the hour UTC that `events.time` lies in",
+            ),
+            ("events", Kind::Int, "how many"),
+            ("first_time", Kind::Time, "time of the first of them"),
+            ("last_time", Kind::Time, "time of the last of them"),
+            ("raw_bytes", Kind::Int, "sum of `events.raw_bytes`"),
+        ],
+        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. `first_time`, `last_time` and `raw_bytes` are read from events, the rest from rollups where they fit. A statement that reads neither `hour` nor any column below these gets one row, or none when nothing matches. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times, `match` on the others. Reading one is an error, and `select *` leaves them out. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
     },
     Table {
         name: "requests",
@@ -239,6 +268,52 @@ pub const TABLES: &[Table] = &[
                 Kind::Int,
                 "bytes of the file; NULL while active",
             ),
+        ],
+        note: "",
+    },
+    Table {
+        name: "reports",
+        doc: "What became of the reports that the server writes on a schedule: a row per file that was written, per failure and per removal.",
+        columns: &[
+            (
+                "made_at",
+                Kind::Time,
+                "when it was made, failed or was removed",
+            ),
+            ("name", Kind::Text, "the report's"),
+            ("since", Kind::Time, "the time range that it is about"),
+            ("until", Kind::Time, "its end, not included"),
+            (
+                "form",
+                Kind::Text,
+                "`html`, `md`, `json`, `csv`; `rows` is a file beside them",
+            ),
+            ("path", Kind::Text, "the file"),
+            (
+                "sha256",
+                Kind::Text,
+                "the digest that a document holds; of a file with rows that of its bytes",
+            ),
+            ("made_for", Kind::Text, ""),
+            (
+                "outcome",
+                Kind::Text,
+                "`made`, `failed`, `removed`; `kept`: too old, but somebody changed it",
+            ),
+            ("reason", Kind::Text, "why it failed or was kept"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "pruned",
+        doc: "What retention removed, one row per file that it removed events from.",
+        columns: &[
+            ("pruned_time", Kind::Time, "when"),
+            ("before", Kind::Time, "events before this were to go"),
+            ("events", Kind::Int, "how many went"),
+            ("oldest", Kind::Time, "oldest event of the file"),
+            ("newest", Kind::Time, "newest event that could go"),
+            ("segment", Kind::Text, "file name in the data directory"),
         ],
         note: "",
     },

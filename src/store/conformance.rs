@@ -3,6 +3,7 @@
 
 mod counting;
 mod filters;
+mod grouping;
 mod keeping;
 mod naive;
 mod paging;
@@ -193,10 +194,13 @@ macro_rules! conformance {
             keeping: prunes_exactly,
             keeping: prunes_within_a_segment_of_many_blocks,
             keeping: counts_add_up,
+            keeping: records_reports_in_order_and_for_good,
             questions: filters_like_a_plain_loop,
             counting: counts_like_a_plain_loop,
             counting: counts_from_rollups_like_from_rows,
             counting: counts_without_visiting_rows,
+            grouping: counts_in_sql_like_events,
+            grouping: counts_in_sql_read_rollups,
             questions: orders_by_time_then_id,
             questions: finds_bytes_across_borders,
             questions: shows_last_stages_only,

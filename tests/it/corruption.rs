@@ -155,6 +155,8 @@ fn answers(data: &Path) -> Vec<Result<String, String>> {
         "select count(*) from events",
         "select verb, code, count(*) from events group by verb, code order by 1, 2",
         "select name, raw from events where resource = 'pods' order by id",
+        "select resource, verb, outcome, sum(events) from event_counts group by 1, 2, 3 order by 1, 2, 3",
+        "select hour, name, source_ip, events from event_counts order by 1, 2, 3",
         "select * from users order by 1",
     ] {
         let query = SqlQuery {
@@ -369,6 +371,23 @@ fn with_a_bad_day(spoil: impl Fn(&Path)) {
             .unwrap()
             .contains(name)
     );
+    let by_name = [
+        "select name, count(*) events from events group by name order by name",
+        "select name, events from event_counts order by name",
+    ];
+    let answers = by_name.map(|sql| {
+        let failed = support::local(data, "sql", &[sql]).expect(2);
+        assert!(
+            failed.stderr.contains("--skip-damaged"),
+            "{}",
+            failed.stderr
+        );
+        let skipped = support::local(data, "sql", &[sql, "--skip-damaged", "-o", "csv"]).expect(0);
+        assert!(skipped.stderr.contains(name), "{}", skipped.stderr);
+        skipped.text().to_owned()
+    });
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0].lines().count(), 51);
     let failed = server.get("/api/v1/top/verb?limit=0");
     assert_ne!(failed.status, 200, "{}", failed.text());
 

@@ -4,9 +4,15 @@
 mod access;
 mod blind_spots;
 mod change;
+mod compliance;
+mod incident;
 mod made;
 mod operations;
+mod person;
+pub(crate) mod plain;
+mod policy;
 mod quality;
+mod reviews;
 mod who;
 
 use std::collections::BTreeSet;
@@ -35,7 +41,7 @@ static STORE: Shared = Shared::new(|| {
 });
 
 /// A row of an answer.
-type Row = Map<String, Value>;
+pub(crate) type Row = Map<String, Value>;
 
 /// All rows of the answer to a question. Both ways must give the same, and the columns that the
 /// question promises.
@@ -89,7 +95,7 @@ fn encode(text: &str) -> String {
 }
 
 /// A value inside an event, such as `text(event, "/user/username")`; empty when there is none.
-fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
     event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
@@ -129,8 +135,12 @@ const TESTED: &[&[&str]] = &[
     who::TESTED,
     access::TESTED,
     change::TESTED,
+    incident::TESTED,
+    person::TESTED,
     operations::TESTED,
     quality::TESTED,
+    policy::TESTED,
+    compliance::TESTED,
 ];
 
 #[test]

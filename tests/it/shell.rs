@@ -95,7 +95,7 @@ fn tab_completes_words_and_values() {
         terminal.type_in(".mode jsonl\r");
         terminal.expect(PROMPT);
         terminal.type_in(&format!(
-            "select impersonated_u{TAB} is null as n from eve{TAB} limit 1;\r"
+            "select impersonated_u{TAB} is null as n from eve{TAB}s{TAB} limit 1;\r"
         ));
         terminal.expect("{\"n\":1}");
         terminal.expect(PROMPT);

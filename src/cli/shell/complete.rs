@@ -260,11 +260,11 @@ pub(super) fn named(statement: &str) -> Vec<&'static Table> {
 }
 
 pub(super) fn columns(tables: &[&Table]) -> Vec<&'static str> {
-    tables
-        .iter()
-        .flat_map(|table| table.columns())
-        .map(|column| column.name)
-        .collect()
+    let of_table = |table: &&Table| {
+        let columns = table.columns().into_iter().map(|column| column.name);
+        columns.chain(table.conditions()).collect::<Vec<_>>()
+    };
+    tables.iter().flat_map(of_table).collect()
 }
 
 #[cfg(test)]

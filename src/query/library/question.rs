@@ -1,9 +1,9 @@
 //! One question: a SQL file that begins with a comment whose text is TOML.
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::params::{Kind, Param, SINCE, UNTIL};
+use super::header::{InOrder, OwnParam, Scalar, names};
+use super::params::{Param, SINCE, UNTIL};
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
 use crate::query::params::FilterParams;
@@ -90,53 +90,6 @@ struct Header {
 enum OwnColumn {
     Doc(String),
     Json { json: String },
-}
-
-/// A parameter that is no filter of `auditql query`, or a filter with a default of its own.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnParam {
-    #[serde(rename = "type")]
-    kind: Option<Kind>,
-    help: Option<String>,
-    default: Option<Scalar>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Bool(bool),
-    Int(i64),
-    Text(String),
-}
-
-/// A table's entries as they stand in the file.
-struct InOrder<T>(Vec<(String, T)>);
-
-impl<T> Default for InOrder<T> {
-    fn default() -> Self {
-        InOrder(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = InOrder<T>;
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("a table")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InOrder<T>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(InOrder(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(std::marker::PhantomData))
-    }
 }
 
 impl Question {
@@ -306,11 +259,7 @@ fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
             if let Some(help) = &own.help {
                 param.help.clone_from(help);
             }
-            param.default = own.default.as_ref().map(|default| match default {
-                Scalar::Bool(on) => on.to_string(),
-                Scalar::Int(number) => number.to_string(),
-                Scalar::Text(text) => text.clone(),
-            });
+            param.default = own.default.as_ref().map(Scalar::text);
         }
         if param.name == SINCE {
             param.default.clone_from(&header.since);
@@ -333,35 +282,4 @@ fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
         _ => 0,
     });
     Ok(params)
-}
-
-/// The names of a statement's parameters, in order, each once.
-fn names(sql: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut rest = sql;
-    while let Some(at) = rest.find([':', '\'', '"', '-', '/']) {
-        let (sign, after) = (rest.as_bytes()[at], &rest[at + 1..]);
-        let past = |end: &str| {
-            after
-                .find(end)
-                .map_or("", |found| &after[found + end.len()..])
-        };
-        rest = match sign {
-            b'\'' => past("'"),
-            b'"' => past("\""),
-            b'-' if after.starts_with('-') => past("\n"),
-            b'/' if after.starts_with('*') => past("*/"),
-            b':' => {
-                let letters = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                let length = after.bytes().take_while(letters).count();
-                let name = &after[..length];
-                if length > 0 && !names.iter().any(|known| known == name) {
-                    names.push(name.to_owned());
-                }
-                &after[length..]
-            }
-            _ => after,
-        };
-    }
-    names
 }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::countkeys::{Key, Stored, refuse_nonsense};
 use super::facts;
 use super::groups::counts;
 use super::layout::{IntColumn, Origin, TextColumn, origin};
@@ -13,10 +14,10 @@ use super::partscan::{Direction, PartScan};
 use super::predicate::{self, Compiled, Predicate};
 use super::rollup;
 use super::rollupplan::{Asked, Plan, Span};
-use super::scan::{Cell, ScanOrder, Snapshot};
+use super::scan::{Cell, ScanOrder, Snapshot, advised};
 use super::sealed::Sealed;
-use super::tally::{Buckets, Ids, Tally, Totals, Values, begin, each_combination};
-use crate::limits::COUNT_COLUMNS_MAX;
+use super::tally::{Buckets, Groups, Measured, Measures, Tally, Values, begin, each_combination};
+use super::totals::Totals;
 use crate::model::column::Column;
 use crate::store::filter::Filter;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
@@ -29,64 +30,57 @@ pub(crate) fn count(
     sink: RowSink<'_>,
 ) -> Result<Answer> {
     refuse_nonsense(query)?;
-    let mut counting = Counting {
-        snapshot,
-        query,
-        budget,
-        totals: Totals::default(),
-        work: Work::default(),
-        damaged: Vec::new(),
-    };
-    match stored_columns(query) {
-        Some(columns) => counting.parts(&columns)?,
-        None => counting.rows()?,
-    }
+    let mut counted = groups(snapshot, query, Measures::default(), budget)?;
     let mut answer = Answer {
         coverage: snapshot.coverage(query.filter.since, query.filter.until),
         ..Answer::default()
     };
-    answer.coverage.damaged.append(&mut counting.damaged);
-    answer.stats = counting.work;
-    counting.totals.give(query, &mut answer, sink);
+    answer.coverage.damaged.append(&mut counted.damaged);
+    answer.stats = counted.work;
+    counted.totals.give(query, &mut answer, sink);
     answer.stats.elapsed_us = budget.elapsed().as_micros() as u64;
     Ok(answer)
 }
 
-fn refuse_nonsense(query: &CountQuery) -> Result<()> {
-    if query.by.len() > COUNT_COLUMNS_MAX {
-        return Err(StoreError::BadRequest(format!(
-            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
-            query.by.len()
-        )));
-    }
-    // Every element of one list would meet every one of the other, and clients choose both.
-    let lists = || query.by.iter().filter(|column| column.is_list());
-    if lists().count() > 1 {
-        let names: Vec<&str> = lists().map(|column| column.name()).collect();
-        return Err(StoreError::BadRequest(format!(
-            "{} hold lists, whose elements are counted one by one; count by one of them",
-            names.join(" and ")
-        )));
-    }
-    Ok(())
+/// Groups with their counts, and what it took.
+pub(crate) struct Counted {
+    pub(crate) totals: Totals,
+    pub(crate) work: Work,
+    /// Damaged segments that were left out.
+    pub(crate) damaged: Vec<String>,
 }
 
-/// The stored columns that a query counts by, if string ids alone tell its groups apart.
-fn stored_columns(query: &CountQuery) -> Option<Vec<TextColumn>> {
-    if query.last_stage_only {
-        return None;
-    }
-    let stored = |column: &Column| match origin(*column) {
-        Origin::Text(text) | Origin::Derived(text, _) => Some(text),
-        Origin::Code => Some(TextColumn::Code),
-        _ => None,
+/// Counts events by any number of columns; only those that are stored can be measured.
+pub(crate) fn groups(
+    snapshot: &Arc<Snapshot>,
+    query: &CountQuery,
+    measures: Measures,
+    budget: &Budget,
+) -> Result<Counted> {
+    let mut counting = Counting {
+        snapshot,
+        query,
+        measures,
+        budget,
+        totals: Totals::new(query.by.len(), query.step.is_some()),
+        work: Work::default(),
+        damaged: Vec::new(),
     };
-    query.by.iter().map(stored).collect()
+    match Stored::new(query) {
+        Some(stored) => counting.parts(&stored)?,
+        None => counting.rows()?,
+    }
+    Ok(Counted {
+        totals: counting.totals,
+        work: counting.work,
+        damaged: counting.damaged,
+    })
 }
 
 struct Counting<'a> {
     snapshot: &'a Arc<Snapshot>,
     query: &'a CountQuery,
+    measures: Measures,
     budget: &'a Budget,
     totals: Totals,
     work: Work,
@@ -118,22 +112,22 @@ impl Counting<'_> {
             {
                 continue;
             }
-            let mut values: [Values; COUNT_COLUMNS_MAX] = std::array::from_fn(|_| Values::One([0]));
+            let mut values = Vec::with_capacity(by.len());
             for (at, &column) in by.iter().enumerate() {
-                values[at] = match cursor.cell(column)? {
+                values.push(match cursor.cell(column)? {
                     Cell::Null => self.values(at, None),
                     Cell::Int(value) => self.values(at, Some(&value.to_string())),
                     Cell::Time(value) => self.values(at, Some(&crate::model::time::to_text(value))),
                     Cell::Text(text) => self.values(at, Some(text)),
                     Cell::Bytes(bytes) => self.values(at, Some(&String::from_utf8_lossy(bytes))),
-                };
+                });
             }
             let bucket = match (self.query.step, cursor.cell(Column::Time)?) {
                 (Some(step), Cell::Time(time)) => begin(time, step),
                 _ => 0,
             };
-            let values = values.each_ref().map(Values::ids);
-            each_combination(&values, |ids| self.totals.add(bucket, ids, 1));
+            let values: Vec<&[u32]> = values.iter().map(Values::ids).collect();
+            each_combination(&values, |ids| self.totals.add(bucket, ids, 1, None));
             self.totals.check()?;
         }
         self.work = cursor.work();
@@ -142,48 +136,52 @@ impl Counting<'_> {
     }
 
     /// Counts part by part, by string ids.
-    fn parts(&mut self, columns: &[TextColumn]) -> Result<()> {
+    fn parts(&mut self, stored: &Stored) -> Result<()> {
         let (parts, pruned) = self.snapshot.parts(&self.query.filter);
         self.work.segments_pruned = pruned;
         for at in parts {
             self.budget.check()?;
             let opened = at.open(&self.snapshot.shared, &mut self.work);
             let counted = opened.and_then(|part| {
-                let mut groups = Vec::new();
-                self.part(&part, columns, &mut groups)?;
-                self.add(&part, columns, groups)
+                let mut groups = Groups::default();
+                self.part(&part, stored, &mut groups)?;
+                self.add(&part, stored, &groups)
             });
             match counted {
                 Ok(()) => {}
                 Err(StoreError::Damaged(text)) if self.query.skip_damaged => {
                     self.damaged.push(text);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(advised(error)),
             }
         }
         Ok(())
     }
 
     /// Adds a part's groups to the totals, by what their strings say.
-    fn add(
-        &mut self,
-        part: &Part,
-        columns: &[TextColumn],
-        groups: Vec<(i64, Ids, u64)>,
-    ) -> Result<()> {
-        // Per column and string what it counts as, once known.
-        let mut known: Vec<Vec<Option<Values>>> = columns
+    fn add(&mut self, part: &Part, stored: &Stored, groups: &Groups) -> Result<()> {
+        // Per column that is counted by, and per id in its place and the other one, what the string
+        // counts as, once known.
+        let none = |place: usize| vec![None; stored.columns[place].strings(part) as usize + 1];
+        let mut known: Vec<[Vec<Option<Values>>; 2]> = stored
+            .sources
             .iter()
-            .map(|&column| vec![None; part.strings(column) as usize + 1])
+            .map(|source| {
+                [
+                    none(source.first),
+                    source.otherwise.map_or(Vec::new(), none),
+                ]
+            })
             .collect();
         // All strings before the first count: half a damaged part is no answer.
-        for (_, ids, _) in &groups {
-            for (at, &column) in columns.iter().enumerate() {
-                let slot = &mut known[at][ids[at] as usize];
+        for (_, ids, ..) in groups.iter() {
+            for (at, source) in stored.sources.iter().enumerate() {
+                let (which, place) = source.of(ids);
+                let slot = &mut known[at][which][ids[place] as usize];
                 if slot.is_none() {
-                    let text = match ids[at] {
+                    let text = match ids[place] {
                         0 => None,
-                        id => Some(part.string(column, id)?),
+                        id => Some(stored.columns[place].string(part, id)?),
                     };
                     let derived = match origin(self.query.by[at]) {
                         Origin::Derived(_, derivation) => {
@@ -198,15 +196,22 @@ impl Counting<'_> {
                 }
             }
         }
-        for (bucket, ids, count) in groups {
-            let values = known.iter().zip(ids);
-            let values: [&[u32]; COUNT_COLUMNS_MAX] = std::array::from_fn(|at| {
-                let column = values.clone().nth(at);
-                column.map_or(&[0][..], |(known, id)| {
-                    known[id as usize].as_ref().map_or(&[], Values::ids)
-                })
-            });
-            each_combination(&values, |ids| self.totals.add(bucket, ids, count));
+        let mut values: Vec<&[u32]> = Vec::with_capacity(stored.sources.len());
+        let mut one = Vec::with_capacity(stored.sources.len());
+        for (bucket, ids, count, measured) in groups.iter() {
+            values.clear();
+            for (known, source) in known.iter().zip(&stored.sources) {
+                let (which, place) = source.of(ids);
+                let slot = known[which][ids[place] as usize].as_ref();
+                values.push(slot.map_or(&[], Values::ids));
+            }
+            if values.iter().all(|ids| ids.len() == 1) {
+                one.clear();
+                one.extend(values.iter().map(|ids| ids[0]));
+                self.totals.add(bucket, &one, count, measured);
+            } else {
+                each_combination(&values, |ids| self.totals.add(bucket, ids, count, measured));
+            }
             self.totals.check()?;
         }
         Ok(())
@@ -230,38 +235,42 @@ impl Counting<'_> {
     }
 
     /// Counts one part, by what costs least.
-    fn part(
-        &mut self,
-        part: &Part,
-        columns: &[TextColumn],
-        groups: &mut Vec<(i64, Ids, u64)>,
-    ) -> Result<()> {
-        if columns.iter().any(|column| column.fact().is_some()) {
+    fn part(&mut self, part: &Part, stored: &Stored, groups: &mut Groups) -> Result<()> {
+        let columns = &stored.columns;
+        let measures = self.measures;
+        if columns.iter().any(|column| column.is_fact()) || measures.raw_bytes {
             facts::ensure(part, self.budget, &mut self.work)?;
         }
         let filter = &self.query.filter;
         let unfiltered = filter.terms.is_empty()
             && filter.since.is_none_or(|since| since <= part.oldest())
             && filter.until.is_none_or(|until| until > part.newest())
-            && self.query.step.is_none();
+            && self.query.step.is_none()
+            && !measures.any();
         if unfiltered && columns.is_empty() {
             let rows = part.rows() - part.dead().len();
-            groups.push((0, Ids::default(), rows as u64));
+            groups.push(0, &[], rows as u64, None);
             return Ok(());
         }
-        let tally = Tally::new(columns.iter().map(|&column| part.strings(column)));
+        let tally = Tally::new(
+            columns.iter().map(|column| column.strings(part)),
+            measures.any(),
+        );
         let mut buckets = Buckets::new(self.query.step, tally, groups);
         let span = Span::new(filter, part, self.query.step);
-        let planned = match (part, span) {
-            (Part::Sealed(sealed), Some(span)) if rollup::fitting(columns).is_some() => {
-                let plan = self.plan(part, sealed, &span, columns)?;
+        let texts = stored
+            .texts()
+            .filter(|columns| !measures.any() && rollup::fitting(columns).is_some());
+        let planned = match (part, span, texts) {
+            (Part::Sealed(sealed), Some(span), Some(columns)) => {
+                let plan = self.plan(part, sealed, &span, &columns)?;
                 plan.map(|plan| (sealed, span, plan))
             }
             _ => None,
         };
         let Some((sealed, span, plan)) = planned else {
-            match columns {
-                &[column] if unfiltered => listed(part, column, &mut buckets.tally)?,
+            match columns[..] {
+                [Key::Text(column)] if unfiltered => listed(part, column, &mut buckets.tally)?,
                 _ => self.scan(part, filter, columns, &mut buckets)?,
             }
             buckets.finish();
@@ -312,7 +321,7 @@ impl Counting<'_> {
         &mut self,
         part: &Part,
         filter: &Filter,
-        columns: &[TextColumn],
+        columns: &[Key],
         buckets: &mut Buckets<'_>,
     ) -> Result<()> {
         let deriver = &self.snapshot.deriver;
@@ -326,27 +335,43 @@ impl Counting<'_> {
         )?;
         let Some(mut scan) = scan else { return Ok(()) };
         let mut rows = Vec::new();
-        let mut times = Vec::new();
-        let mut ids: [Vec<u32>; COUNT_COLUMNS_MAX] = Default::default();
+        let measures = self.measures;
+        let (mut times, mut lengths) = (Vec::new(), Vec::new());
+        let mut flags = Vec::new();
+        let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
+        let mut group = vec![0; columns.len()];
         while scan.next_rows(&mut rows, self.budget, &mut self.work)? {
             let Some(&first) = rows.first() else { continue };
             let (chunk, base) = part.chunk_of(first);
-            if buckets.step.is_some() {
+            if buckets.step.is_some() || measures.times {
                 part.ints(IntColumn::Time, chunk, &mut times)?;
             }
+            if measures.raw_bytes {
+                part.ints(IntColumn::RawBytes, chunk, &mut lengths)?;
+            }
             for (&column, ids) in columns.iter().zip(&mut ids) {
-                part.ids(column, chunk, ids)?;
+                column.ids(part, chunk, &mut flags, ids)?;
             }
             for &row in &rows {
                 let at = (row - base) as usize;
                 if buckets.step.is_some() {
                     buckets.enter(times[at]);
                 }
-                let mut group = Ids::default();
-                for (slot, ids) in group.iter_mut().zip(&ids[..columns.len()]) {
+                for (slot, ids) in group.iter_mut().zip(&ids) {
                     *slot = ids[at];
                 }
-                buckets.tally.add(group, 1);
+                if measures.any() {
+                    let mut measured = Measured::NOTHING;
+                    if measures.times {
+                        (measured.first, measured.last) = (times[at], times[at]);
+                    }
+                    if measures.raw_bytes {
+                        measured.raw_bytes = lengths[at] as u64;
+                    }
+                    buckets.tally.measure(&group, &measured);
+                } else {
+                    buckets.tally.add(&group, 1);
+                }
             }
         }
         Ok(())
@@ -366,9 +391,7 @@ fn within(filter: &Filter, range: Range<i64>) -> Filter {
 fn listed(part: &Part, column: TextColumn, tally: &mut Tally) -> Result<()> {
     for (id, (count, ..)) in (0..).zip(counts(part, column)?) {
         if count > 0 {
-            let mut ids = Ids::default();
-            ids[0] = id;
-            tally.add(ids, count);
+            tally.add(&[id], count);
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::layout::{self, IntColumn, Origin, TextColumn, origin};
 use super::partscan::{self, Direction, PartScan};
 use super::predicate;
 use super::rowbatch::Batch;
-use super::scan::{PartAt, PartSource, ScanOrder, Snapshot};
+use super::scan::{PartAt, PartSource, ScanOrder, Snapshot, advised};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::Filter;
@@ -169,10 +169,7 @@ impl Cursor {
                 self.damaged.push(text);
                 Ok(())
             }
-            Err(StoreError::Damaged(text)) => Err(StoreError::Damaged(format!(
-                "{text}; restore the file from a backup, or answer without it with --skip-damaged (skip_damaged)"
-            ))),
-            other => other,
+            other => other.map_err(advised),
         }
     }
 

@@ -13,13 +13,18 @@ use super::scan::{Snapshot, SystemTable};
 use super::state::Shared;
 use crate::model::time;
 use crate::model::value::Value;
-use crate::store::{Budget, CountQuery, Coverage, Quarantined, Result, Stats, StoreError};
+use crate::store::{
+    Budget, CountQuery, Coverage, Quarantined, ReportRecord, Result, Stats, StoreError,
+};
 
 /// Sizes and counts.
 pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
     let state = shared.state();
     let snapshot = Arc::new(Snapshot::new(Arc::clone(shared)));
-    let mut stats = Stats::default();
+    let mut stats = Stats {
+        identity: shared.identity.clone(),
+        ..Stats::default()
+    };
     let mut components: BTreeMap<String, u64> = BTreeMap::new();
     let mut sealed_bytes = 0;
     let mut accounted = 0;
@@ -29,7 +34,7 @@ pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
         sealed_bytes += meta.file_bytes;
         match shared.open_sealed(meta) {
             Ok(sealed) => {
-                stats.outdated += u64::from(!sealed.stores_facts());
+                stats.outdated += u64::from(!sealed.is_current());
                 for (name, bytes) in &sealed.header.components {
                     *components.entry(name.clone()).or_default() += bytes;
                     accounted += bytes;
@@ -262,6 +267,25 @@ pub(crate) fn rows(
                 ]
             })
             .collect(),
+        SystemTable::Reports => {
+            let text = |text: Option<String>| text.map_or(Value::Null, Value::text);
+            let records = snapshot.shared.ledger().reports()?.into_iter();
+            let row = |record: ReportRecord| {
+                vec![
+                    Value::Time(record.made_at),
+                    Value::text(record.name),
+                    Value::Time(record.since),
+                    Value::Time(record.until),
+                    Value::text(record.form),
+                    Value::text(record.path),
+                    text(record.sha256),
+                    Value::text(record.made_for),
+                    Value::text(record.outcome),
+                    text(record.reason),
+                ]
+            };
+            records.map(row).collect()
+        }
         SystemTable::Sources => sources(&snapshot.shared)?
             .into_iter()
             .map(|((cluster, source), intake)| {
@@ -273,6 +297,22 @@ pub(crate) fn rows(
                     number(intake.quarantined),
                     Value::Time(intake.first_seen),
                     Value::Time(intake.last_seen),
+                ]
+            })
+            .collect(),
+        SystemTable::Pruned => snapshot
+            .shared
+            .ledger()
+            .prunings()?
+            .into_iter()
+            .map(|pruning| {
+                vec![
+                    Value::Time(pruning.pruned_time),
+                    Value::Time(pruning.before),
+                    number(pruning.events),
+                    Value::Time(pruning.oldest),
+                    Value::Time(pruning.newest),
+                    Value::text(pruning.segment),
                 ]
             })
             .collect(),

@@ -7,7 +7,7 @@ use super::layout::TextColumn;
 use super::part::Part;
 use super::rollup::{self, CELL, Entries, HOUR, ROLLUPS};
 use super::sealed::Sealed;
-use super::tally::{Buckets, Ids, begin};
+use super::tally::{Buckets, begin};
 use crate::store::filter::Filter;
 use crate::store::{Budget, Result, Work};
 
@@ -115,6 +115,7 @@ impl Plan {
 
     /// Adds up those entries of a stretch that match.
     fn stretch(&self, entries: &Entries, stretch: Range<usize>, buckets: &mut Buckets<'_>) {
+        let mut group = vec![0; self.by.len()];
         for at in stretch {
             let Some(Some(cell)) = self.cells.get(entries.cells[at] as usize) else {
                 continue;
@@ -123,14 +124,13 @@ impl Plan {
             if !self.sets.iter().all(matches) {
                 continue;
             }
-            let mut group = Ids::default();
             for (slot, place) in group.iter_mut().zip(&self.by) {
                 *slot = match *place {
                     Place::Cell(column) => cell[column],
                     Place::Ids(column) => entries.ids[column][at],
                 };
             }
-            buckets.tally.add(group, u64::from(entries.counts[at]));
+            buckets.tally.add(&group, u64::from(entries.counts[at]));
         }
     }
 }

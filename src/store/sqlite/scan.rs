@@ -8,7 +8,7 @@ use super::state::{Shared, State};
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
-use crate::store::{Budget, Coverage, Result, Work};
+use crate::store::{Budget, Coverage, Result, StoreError, Work};
 
 pub use super::cursor::{Cell, Cursor};
 
@@ -38,6 +38,10 @@ pub enum SystemTable {
     IngestLog,
     /// cluster, source, events, duplicates, quarantined, first_seen, last_seen
     Sources,
+    /// made_at, name, since, until, form, path, sha256, made_for, outcome, reason
+    Reports,
+    /// what retention removed: pruned_time, before, events, oldest, newest, segment
+    Pruned,
 }
 
 impl SystemTable {
@@ -80,6 +84,26 @@ impl SystemTable {
                 ("quarantined", "integer"),
                 ("first_seen", "text"),
                 ("last_seen", "text"),
+            ],
+            SystemTable::Reports => &[
+                ("made_at", "text"),
+                ("name", "text"),
+                ("since", "text"),
+                ("until", "text"),
+                ("form", "text"),
+                ("path", "text"),
+                ("sha256", "text"),
+                ("made_for", "text"),
+                ("outcome", "text"),
+                ("reason", "text"),
+            ],
+            SystemTable::Pruned => &[
+                ("pruned_time", "text"),
+                ("before", "text"),
+                ("events", "integer"),
+                ("oldest", "text"),
+                ("newest", "text"),
+                ("segment", "text"),
             ],
         }
     }
@@ -216,5 +240,15 @@ impl PartAt {
                 Ok(Part::Sealed(shared.open_sealed(meta)?))
             }
         }
+    }
+}
+
+/// Says what can be done about damage.
+pub(crate) fn advised(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(text) => StoreError::Damaged(format!(
+            "{text}; restore the file from a backup, or answer without it with --skip-damaged (skip_damaged)"
+        )),
+        other => other,
     }
 }

@@ -2,12 +2,14 @@
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
 mod held;
+mod listed;
 mod lookup;
 mod strings;
 
 pub(crate) use held::Lengths;
 use strings::Strings;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -85,6 +87,9 @@ pub(crate) struct Header {
     pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
     #[serde(default)]
     pub(crate) rollups: Vec<Vec<i64>>,
+    /// How many rollups there could be when the file was written.
+    #[serde(default)]
+    pub(crate) rollups_known: usize,
     /// How many pieces each rollup's totals have.
     #[serde(default)]
     pub(crate) totals: Vec<u32>,
@@ -131,6 +136,8 @@ pub(crate) struct Sealed {
     lengths: OnceLock<Vec<u32>>,
     /// What an older file does not hold.
     derived: OnceLock<Derived>,
+    /// How many rows hold a string, of columns with few strings.
+    counts: Mutex<HashMap<(u8, u32), u32>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -179,6 +186,7 @@ impl Sealed {
             audit_index: OnceLock::new(),
             lengths: OnceLock::new(),
             derived: OnceLock::new(),
+            counts: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -431,16 +439,6 @@ impl Sealed {
         Ok(())
     }
 
-    /// The rows that hold a string; the column must keep lists.
-    pub(crate) fn posting(&self, column: TextColumn, id: u32) -> Result<Posting> {
-        let mut found = None;
-        self.postings(column, id, true, &mut |_, posting| {
-            found = Some(posting);
-            false
-        })?;
-        found.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))
-    }
-
     /// The directory of body blocks.
     pub(crate) fn body_index(&self) -> Result<&[BodyAt]> {
         let index = self.once(&self.body_index, || {
@@ -467,7 +465,7 @@ impl Sealed {
 
     /// Reads a piece of a rollup.
     pub(crate) fn rollup(&self, number: u8, piece: usize, out: &mut rollup::Entries) -> Result<()> {
-        out.unpack(&self.piece(Piece::Rollup, number, piece as u32)?)
+        out.unpack(number, &self.piece(Piece::Rollup, number, piece as u32)?)
             .map_err(|error| wrong(&self.path, &error.to_string()))
     }
 

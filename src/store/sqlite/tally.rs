@@ -1,55 +1,102 @@
-//! Adding up counts: per part by string ids, then over all parts by what the strings say.
+//! Adding up counts of one part by string ids.
 
-use std::hash::BuildHasherDefault;
-use std::sync::Arc;
+use super::combinations::Combinations;
 
-use rustc_hash::FxHasher;
+/// What is wanted of each group beside the number of its events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Measures {
+    pub(crate) times: bool,
+    pub(crate) raw_bytes: bool,
+}
 
-use crate::limits::{COUNT_COLUMNS_MAX, COUNT_GROUPS_MAX};
-use crate::model::column::Kind;
-use crate::model::value::Value;
-use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
+impl Measures {
+    pub(crate) fn any(self) -> bool {
+        self.times || self.raw_bytes
+    }
+}
 
-type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
+/// What is known of the events of a group beside their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Microseconds.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) raw_bytes: u64,
+}
 
-/// Ids of one group, one per column that is counted by; 0 is absent.
-pub(crate) type Ids = [u32; COUNT_COLUMNS_MAX];
+impl Measured {
+    pub(crate) const NOTHING: Measured = Measured {
+        first: i64::MAX,
+        last: i64::MIN,
+        raw_bytes: 0,
+    };
+
+    #[inline]
+    pub(crate) fn add(&mut self, other: &Measured) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.raw_bytes += other.raw_bytes;
+    }
+}
 
 /// Combinations of ids up to which counts stand in a plain array.
 const DENSE_MAX: usize = 1 << 20;
 
-/// Counts of one bucket of one part.
+/// Counts of one bucket of one part by ids, one per column that is counted by; 0 is absent.
 pub(crate) struct Tally {
     /// How many ids each column may have.
-    sizes: [usize; COUNT_COLUMNS_MAX],
+    sizes: Vec<usize>,
     dense: Vec<u64>,
     touched: Vec<u32>,
-    sparse: Map<Ids, u64>,
+    sparse: Combinations,
+    sparse_counts: Vec<u64>,
+    /// As long as the sparse counts where groups are measured, else empty.
+    measured: Vec<Measured>,
 }
 
 impl Tally {
-    /// For columns with so many strings.
-    pub(crate) fn new(strings: impl Iterator<Item = u32>) -> Tally {
-        let mut sizes = [1; COUNT_COLUMNS_MAX];
-        for (size, strings) in sizes.iter_mut().zip(strings) {
-            *size = strings as usize + 1;
-        }
+    /// For columns with so many strings; groups that are measured are not kept in an array.
+    pub(crate) fn new(strings: impl Iterator<Item = u32>, measures: bool) -> Tally {
+        let strings: Vec<u32> = strings.collect();
+        let sizes: Vec<usize> = strings.iter().map(|&most| most as usize + 1).collect();
         let combinations = sizes
             .iter()
             .try_fold(1usize, |all, &size| all.checked_mul(size))
-            .filter(|&all| all <= DENSE_MAX);
+            .filter(|&all| all <= DENSE_MAX && !measures);
         Tally {
             sizes,
             dense: vec![0; combinations.unwrap_or(0)],
             touched: Vec::new(),
-            sparse: Map::default(),
+            sparse: Combinations::new(strings.iter().map(|most| u32::BITS - most.leading_zeros())),
+            sparse_counts: Vec::new(),
+            measured: Vec::new(),
+        }
+    }
+
+    /// Adds an event that is measured.
+    #[inline]
+    pub(crate) fn measure(&mut self, ids: &[u32], measured: &Measured) {
+        let number = self.sparse.number(ids);
+        match self.measured.get_mut(number) {
+            Some(slot) => {
+                self.sparse_counts[number] += 1;
+                slot.add(measured);
+            }
+            None => {
+                self.sparse_counts.push(1);
+                self.measured.push(*measured);
+            }
         }
     }
 
     #[inline]
-    pub(crate) fn add(&mut self, ids: Ids, count: u64) {
+    pub(crate) fn add(&mut self, ids: &[u32], count: u64) {
         if self.dense.is_empty() {
-            *self.sparse.entry(ids).or_default() += count;
+            let number = self.sparse.number(ids);
+            match self.sparse_counts.get_mut(number) {
+                Some(slot) => *slot += count,
+                None => self.sparse_counts.push(count),
+            }
             return;
         }
         let place = ids
@@ -64,19 +111,57 @@ impl Tally {
     }
 
     /// Gives every group with its count, and begins anew.
-    pub(crate) fn drain(&mut self, mut sink: impl FnMut(Ids, u64)) {
-        for (ids, count) in self.sparse.drain() {
-            sink(ids, count);
+    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u32], u64, Option<&Measured>)) {
+        let mut ids = Vec::new();
+        for (number, count) in self.sparse_counts.drain(..).enumerate() {
+            self.sparse.ids(number, &mut ids);
+            sink(&ids, count, self.measured.get(number));
         }
+        self.sparse.clear();
+        self.measured.clear();
+        ids.resize(self.sizes.len(), 0);
         for place in self.touched.drain(..) {
             let count = std::mem::take(&mut self.dense[place as usize]);
-            let (mut ids, mut rest) = ([0; COUNT_COLUMNS_MAX], place as usize);
+            let mut rest = place as usize;
             for (id, &size) in ids.iter_mut().zip(&self.sizes).rev() {
                 *id = (rest % size) as u32;
                 rest /= size;
             }
-            sink(ids, count);
+            sink(&ids, count, None);
         }
+    }
+}
+
+/// Groups of one part: their buckets, ids and counts.
+#[derive(Default)]
+pub(crate) struct Groups {
+    counts: Vec<(i64, u64)>,
+    /// Those of one group after those of the other.
+    ids: Vec<u32>,
+    /// One per group, or none at all.
+    measured: Vec<Measured>,
+}
+
+impl Groups {
+    pub(crate) fn push(
+        &mut self,
+        bucket: i64,
+        ids: &[u32],
+        count: u64,
+        measured: Option<&Measured>,
+    ) {
+        self.counts.push((bucket, count));
+        self.ids.extend_from_slice(ids);
+        self.measured.extend(measured);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &[u32], u64, Option<&Measured>)> {
+        let width = self.ids.len() / self.counts.len().max(1);
+        let group = move |(at, &(bucket, count))| {
+            let ids = &self.ids[at * width..(at + 1) * width];
+            (bucket, ids, count, self.measured.get(at))
+        };
+        self.counts.iter().enumerate().map(group)
     }
 }
 
@@ -87,16 +172,12 @@ pub(crate) struct Buckets<'a> {
     /// Where the bucket ends.
     end: i64,
     pub(crate) tally: Tally,
-    groups: &'a mut Vec<(i64, Ids, u64)>,
+    groups: &'a mut Groups,
 }
 
 impl<'a> Buckets<'a> {
     /// For groups of buckets of `step`, or of all times.
-    pub(crate) fn new(
-        step: Option<i64>,
-        tally: Tally,
-        groups: &'a mut Vec<(i64, Ids, u64)>,
-    ) -> Self {
+    pub(crate) fn new(step: Option<i64>, tally: Tally, groups: &'a mut Groups) -> Self {
         Buckets {
             step,
             bucket: 0,
@@ -123,113 +204,13 @@ impl<'a> Buckets<'a> {
     pub(crate) fn finish(&mut self) {
         let (bucket, groups) = (self.bucket, &mut *self.groups);
         self.tally
-            .drain(|ids, count| groups.push((bucket, ids, count)));
+            .drain(|ids, count, measured| groups.push(bucket, ids, count, measured));
     }
 }
 
 /// The beginning of the bucket that holds an instant.
 pub(crate) fn begin(time: i64, step: i64) -> i64 {
     time.saturating_sub(time.rem_euclid(step))
-}
-
-/// The texts of a column over all parts; id 0 is absent.
-#[derive(Default)]
-struct Texts {
-    ids: Map<Arc<str>, u32>,
-    texts: Vec<Arc<str>>,
-}
-
-/// Counts per bucket and values over all parts.
-#[derive(Default)]
-pub(crate) struct Totals {
-    columns: [Texts; COUNT_COLUMNS_MAX],
-    counts: Map<(i64, Ids), u64>,
-}
-
-/// One group of an answer: its bucket, its values, and how many events it has.
-type Group = (i64, Vec<Option<Arc<str>>>, u64);
-
-impl Totals {
-    /// The id of a column's text.
-    pub(crate) fn id(&mut self, column: usize, text: Option<&str>) -> u32 {
-        let Some(text) = text else { return 0 };
-        let Texts { ids, texts } = &mut self.columns[column];
-        if let Some(&id) = ids.get(text) {
-            return id;
-        }
-        let text: Arc<str> = text.into();
-        texts.push(Arc::clone(&text));
-        let id = texts.len() as u32;
-        ids.insert(text, id);
-        id
-    }
-
-    /// Fails when there are too many groups to hold.
-    pub(crate) fn check(&self) -> Result<()> {
-        match self.counts.len() > COUNT_GROUPS_MAX {
-            true => Err(StoreError::LimitReached(format!(
-                "the count has more than {COUNT_GROUPS_MAX} groups; narrow the filter, or count by columns with fewer values"
-            ))),
-            false => Ok(()),
-        }
-    }
-
-    pub(crate) fn add(&mut self, bucket: i64, ids: Ids, count: u64) {
-        *self.counts.entry((bucket, ids)).or_default() += count;
-    }
-
-    /// Hands on the groups in order, up to the limit.
-    pub(crate) fn give(self, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
-        let mut groups = self.into_groups(query.by.len());
-        // The number of all events is an answer also when it is none.
-        if groups.is_empty() && query.by.is_empty() && query.step.is_none() {
-            groups.push((0, Vec::new(), 0));
-        }
-        if query.limit != 0 && groups.len() as u64 > query.limit {
-            answer.truncated = true;
-            groups.truncate(query.limit as usize);
-        }
-        let mut row = Vec::with_capacity(query.by.len() + 2);
-        for (bucket, texts, count) in groups {
-            row.clear();
-            row.extend(query.step.map(|_| Value::Time(bucket)));
-            for (column, text) in query.by.iter().zip(texts) {
-                row.push(match (text, column.kind()) {
-                    (None, _) => Value::Null,
-                    (Some(text), Kind::Int | Kind::Bool) => {
-                        text.parse().map_or(Value::Null, Value::Int)
-                    }
-                    (Some(text), _) => Value::text(&*text),
-                });
-            }
-            row.push(Value::Int(count as i64));
-            if sink(&row).is_break() {
-                break;
-            }
-        }
-    }
-
-    /// All groups by so many columns: buckets ascending, then the most frequent first, ties by
-    /// value with the absent first.
-    fn into_groups(self, columns: usize) -> Vec<Group> {
-        let text = |(column, &id): (usize, &u32)| {
-            let at = (id as usize).checked_sub(1)?;
-            Some(Arc::clone(&self.columns[column].texts[at]))
-        };
-        let mut groups: Vec<Group> = self
-            .counts
-            .iter()
-            .map(|((bucket, ids), &count)| {
-                let texts = ids[..columns].iter().enumerate().map(text).collect();
-                (*bucket, texts, count)
-            })
-            .collect();
-        groups.sort_unstable_by(|left, right| {
-            let by_count = (left.0, right.2).cmp(&(right.0, left.2));
-            by_count.then_with(|| left.1.cmp(&right.1))
-        });
-        groups
-    }
 }
 
 /// What one stored text counts as in a column: ids in the totals.
@@ -249,15 +230,16 @@ impl Values {
 }
 
 /// Every combination of one value per column.
-pub(crate) fn each_combination(values: &[&[u32]; COUNT_COLUMNS_MAX], mut sink: impl FnMut(Ids)) {
+pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
     let combinations = values.iter().map(|ids| ids.len()).product();
+    let mut ids = vec![0; values.len()];
     for number in 0..combinations {
-        let (mut ids, mut rest) = (Ids::default(), number);
+        let mut rest: usize = number;
         for (id, values) in ids.iter_mut().zip(values) {
             *id = values[rest % values.len()];
             rest /= values.len();
         }
-        sink(ids);
+        sink(&ids);
     }
 }
 
@@ -273,17 +255,17 @@ mod tests {
             many in any::<bool>(),
         ) {
             let width = if many { u32::MAX - 1 } else { 6 };
-            let mut tally = Tally::new([4, width].into_iter());
-            let mut expected = std::collections::BTreeMap::<Ids, u64>::new();
+            let mut tally = Tally::new([4, width].into_iter(), false);
+            let mut expected = std::collections::BTreeMap::<Vec<u32>, u64>::new();
             for &(first, second, count) in &adds {
-                tally.add([first, second, 0, 0], count);
-                *expected.entry([first, second, 0, 0]).or_default() += count;
+                tally.add(&[first, second], count);
+                *expected.entry(vec![first, second]).or_default() += count;
             }
             let mut found = std::collections::BTreeMap::new();
-            tally.drain(|ids, count| { found.insert(ids, count); });
+            tally.drain(|ids, count, _| { found.insert(ids.to_vec(), count); });
             prop_assert_eq!(&found, &expected);
             let mut left = 0;
-            tally.drain(|_, _| left += 1);
+            tally.drain(|_, _, _| left += 1);
             prop_assert_eq!(left, 0);
         }
     }

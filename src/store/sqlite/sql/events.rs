@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::vtab::{Filters, IndexInfo};
 
-use super::plan::{self, Plan, Planned};
+use super::plan::{self, Plan, Planned, Subject};
 use super::pushdown;
 use super::session::{Scan, Session};
 use super::vtab::{Table, TableCursor};
@@ -51,9 +51,10 @@ impl Table for Events {
         plan::choose(
             info,
             &Planned {
-                column: &column,
+                subject: &|at| column(at).map(Subject::Event),
                 ordered: &column,
                 only_order: None,
+                plain_times: false,
                 events,
             },
         )

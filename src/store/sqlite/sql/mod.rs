@@ -4,6 +4,8 @@
 //! does outlives it. The tables are virtual: SQLite hands down conditions and order (`plan`,
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
+mod check;
+mod counts;
 mod errors;
 mod events;
 mod functions;
@@ -14,6 +16,7 @@ mod memory;
 mod plan;
 mod pushdown;
 mod quota;
+mod reads;
 mod requests;
 mod sandbox;
 mod session;
@@ -48,6 +51,7 @@ use crate::model::time;
 use crate::model::value::Value;
 use crate::store::{Answer, Budget, Result, SqlColumn, SqlQuery, SqlSink, StoreError, Work};
 
+pub use self::check::check_sql;
 pub use self::sandbox::install;
 
 /// What one statement may take.
@@ -172,6 +176,9 @@ fn execute(
     let _watched = Watched::new(&connection, &statement, &query.sql)?;
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
+    if session.wants_reads() {
+        session.set_reads(reads::of(&connection, &mut statement)?);
+    }
 
     let mut row = Vec::with_capacity(statement.column_count());
     let width = statement.column_count();

@@ -54,10 +54,42 @@ const OPS: [(Op, &str); 14] = [
     (Op::NotNull, "notnull"),
 ];
 
+/// What a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Event(Column),
+    /// The begin of the hour UTC that an event's time lies in.
+    Hour,
+}
+
+impl Subject {
+    /// The column of `events` whose kind and collation it has.
+    fn column(self) -> Column {
+        match self {
+            Subject::Event(column) => column,
+            Subject::Hour => Column::Time,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Subject::Event(column) => column.name(),
+            Subject::Hour => "hour",
+        }
+    }
+
+    fn by_name(name: &str) -> Option<Subject> {
+        match name {
+            "hour" => Some(Subject::Hour),
+            name => Column::by_name(name).map(Subject::Event),
+        }
+    }
+}
+
 /// A scan's conditions, in the order of their values, and its order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
-    pub(super) conditions: Vec<(Column, Op)>,
+    pub(super) conditions: Vec<(Subject, Op)>,
     pub(super) order: ScanOrder,
 }
 
@@ -71,12 +103,12 @@ impl Plan {
             ScanOrder::ByReceivedTime => "received".to_owned(),
             ScanOrder::GroupedBy(column) => format!("grouped:{}", column.name()),
         };
-        for (column, op) in &self.conditions {
+        for (subject, op) in &self.conditions {
             let sign = OPS
                 .iter()
                 .find(|(known, _)| known == op)
                 .map_or("", |(_, sign)| sign);
-            let _ = write!(text, " {}:{sign}", column.name());
+            let _ = write!(text, " {}:{sign}", subject.name());
         }
         text
     }
@@ -92,9 +124,9 @@ impl Plan {
             other => ScanOrder::GroupedBy(Column::by_name(other.strip_prefix("grouped:")?)?),
         };
         let condition = |word: &str| {
-            let (column, sign) = word.split_once(':')?;
+            let (subject, sign) = word.split_once(':')?;
             let op = OPS.iter().find(|(_, known)| *known == sign)?.0;
-            Some((Column::by_name(column)?, op))
+            Some((Subject::by_name(subject)?, op))
         };
         let conditions = words.map(condition).collect::<Option<_>>()?;
         Some(Plan { conditions, order })
@@ -103,13 +135,14 @@ impl Plan {
 
 /// What a table says about itself for planning.
 pub(super) struct Planned<'a> {
-    /// The event column behind a column of the table (-1 is the row's id) whose conditions may go
-    /// down.
-    pub(super) column: &'a dyn Fn(i32) -> Option<Column>,
+    /// What conditions on a column of the table (-1 is the row's id) are about, if they may go down.
+    pub(super) subject: &'a dyn Fn(i32) -> Option<Subject>,
     /// The event column behind a column of the table by which rows can be ordered.
     pub(super) ordered: &'a dyn Fn(i32) -> Option<Column>,
     /// The order in which rows come unless another one is chosen; `None` if any can be had.
     pub(super) only_order: Option<ScanOrder>,
+    /// Columns of times may be without their collation.
+    pub(super) plain_times: bool,
     /// Events in the snapshot.
     pub(super) events: u64,
 }
@@ -159,9 +192,10 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
     let (mut rows, mut visited) = (table.events.max(1) as f64, table.events.max(1) as f64);
     let mut unique = false;
     for (at, (column, operator, usable)) in offered.into_iter().enumerate() {
-        let Some(column) = (table.column)(column) else {
+        let Some(subject) = (table.subject)(column) else {
             continue;
         };
+        let column = subject.column();
         let Some(op) = op(info, at, &operator)? else {
             continue;
         };
@@ -175,13 +209,13 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             }
             continue;
         }
-        let Some(exact) = takes(info, at, column, op)? else {
+        let Some(exact) = takes(info, at, column, op, table.plain_times)? else {
             continue;
         };
         if op == Op::In && !info.set_in_constraint(at, true)? {
             continue;
         }
-        plan.conditions.push((column, op));
+        plan.conditions.push((subject, op));
         let mut usage = info.constraint_usage(at);
         usage.set_argv_index(plan.conditions.len() as i32);
         usage.set_omit(exact);
@@ -226,7 +260,13 @@ fn op(info: &IndexInfo, at: usize, op: &IndexConstraintOp) -> rusqlite::Result<O
 }
 
 /// Whether a condition goes down, and then whether the scan decides it exactly.
-fn takes(info: &IndexInfo, at: usize, column: Column, op: Op) -> rusqlite::Result<Option<bool>> {
+fn takes(
+    info: &IndexInfo,
+    at: usize,
+    column: Column,
+    op: Op,
+    plain_times: bool,
+) -> rusqlite::Result<Option<bool>> {
     if op == Op::Match {
         return Ok(Filter::takes_words(column).then_some(true));
     }
@@ -241,9 +281,10 @@ fn takes(info: &IndexInfo, at: usize, column: Column, op: Op) -> rusqlite::Resul
     Ok(match (column.kind(), op) {
         (Kind::Time, Op::Like | Op::Glob) => None,
         // What a comparison with a time means is ours to say.
-        (Kind::Time, _) => collation
-            .eq_ignore_ascii_case(instant::COLLATION)
-            .then_some(true),
+        (Kind::Time, _) => {
+            let plain = plain_times && collation.eq_ignore_ascii_case("binary");
+            (plain || collation.eq_ignore_ascii_case(instant::COLLATION)).then_some(true)
+        }
         (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
         (Kind::Int | Kind::Bool, _) => Some(false),
         (_, Op::Like | Op::Glob) => Some(false),
@@ -325,7 +366,8 @@ mod tests {
         let conditions: Vec<_> = OPS
             .iter()
             .zip(Column::ALL)
-            .map(|((op, _), column)| (*column, *op))
+            .map(|((op, _), column)| (Subject::Event(*column), *op))
+            .chain([(Subject::Hour, Op::Ge)])
             .collect();
         for order in [
             ScanOrder::Any,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rusqlite::vtab::{Filters, IndexInfo};
 
 use super::events::{declaration, read_plan};
-use super::plan::{self, Planned};
+use super::plan::{self, Planned, Subject};
 use super::session::{Scan, Session};
 use super::vtab::{Table, TableCursor};
 use super::{pushdown, quota};
@@ -134,9 +134,10 @@ impl Table for Requests {
         plan::choose(
             info,
             &Planned {
-                column: &pushed,
+                subject: &|at| pushed(at).map(Subject::Event),
                 ordered: &ordered,
                 only_order,
+                plain_times: false,
                 events,
             },
         )

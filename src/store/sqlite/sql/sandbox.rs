@@ -11,6 +11,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
+use super::counts::{self, EventCounts};
 use super::events::Events;
 use super::requests::Requests;
 use super::session::Session;
@@ -100,6 +101,12 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         "requests",
         session,
         Requests { session: shared() },
+    )?;
+    vtab::register(
+        &connection,
+        counts::NAME,
+        session,
+        EventCounts { session: shared() },
     )?;
     for (name, source) in tables::ALL {
         vtab::register(
@@ -319,7 +326,8 @@ fn refusal(action: &AuthAction<'_>) -> Option<String> {
 /// statement's own (`with`) is asked about by name alone when no column of it is read.
 fn may_read(table: &str, column: &str) -> bool {
     let is = |known: &str| known.eq_ignore_ascii_case(table);
-    let ours = is("events") || is("requests") || tables::ALL.iter().any(|(name, _)| is(name));
+    let ours = ["events", "requests", counts::NAME].into_iter().any(is)
+        || tables::ALL.iter().any(|(name, _)| is(name));
     let useful = ["json_each", "json_tree", "sqlite_schema", "sqlite_master"];
     let pragma = table
         .get(..7)

@@ -1,16 +1,19 @@
 //! What one running statement shares with its tables: the snapshot, the budget, the first failure.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::ffi;
 
 use super::quota;
+use super::reads::Reads;
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
+use crate::store::sqlite::count::{self, Counted};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot, SystemTable};
-use crate::store::{Budget, Coverage, Result, StoreError, Work};
+use crate::store::sqlite::tally::Measures;
+use crate::store::{Budget, CountQuery, Coverage, Result, StoreError, Work};
 
 /// Where the tables read from: a snapshot, or rows in memory in tests.
 pub(super) trait Backing: Send + Sync {
@@ -22,6 +25,13 @@ pub(super) trait Backing: Send + Sync {
         skip_damaged: bool,
         budget: Budget,
     ) -> Result<Box<dyn Rows>>;
+    /// See [`count::groups`].
+    fn groups(
+        self: Arc<Self>,
+        query: &CountQuery,
+        measures: Measures,
+        budget: &Budget,
+    ) -> Result<Counted>;
     /// See [`Snapshot::seen`].
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>>;
     /// See [`Snapshot::rows`].
@@ -37,6 +47,10 @@ pub(super) trait Rows {
     fn advance(&mut self) -> Result<bool>;
     fn cell(&mut self, column: Column) -> Result<Cell<'_>>;
     fn work(&self) -> Work;
+    /// Damaged segments that were left out.
+    fn damaged(&self) -> &[String] {
+        &[]
+    }
 }
 
 impl Backing for Snapshot {
@@ -53,6 +67,15 @@ impl Backing for Snapshot {
             skip_damaged,
             budget,
         )?))
+    }
+
+    fn groups(
+        self: Arc<Self>,
+        query: &CountQuery,
+        measures: Measures,
+        budget: &Budget,
+    ) -> Result<Counted> {
+        count::groups(&self, query, measures, budget)
     }
 
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
@@ -86,16 +109,23 @@ impl Rows for Cursor {
     fn work(&self) -> Work {
         self.work()
     }
+
+    fn damaged(&self) -> &[String] {
+        self.damaged()
+    }
 }
 
 /// One statement from `prepare` to its last row.
 pub(super) struct Session {
     pub(super) backing: Arc<dyn Backing>,
     pub(super) budget: Budget,
-    skip_damaged: bool,
+    pub(super) skip_damaged: bool,
     failed: AtomicBool,
     failure: Mutex<Option<StoreError>>,
     scanned: Mutex<Scanned>,
+    /// Some table wants to know which of its columns are read.
+    wants_reads: AtomicBool,
+    reads: Mutex<Reads>,
 }
 
 /// What all scans of the statement did together.
@@ -104,6 +134,27 @@ struct Scanned {
     work: Work,
     /// The hull of the time ranges, once there was a scan.
     range: Option<(Option<i64>, Option<i64>)>,
+    damaged: Vec<String>,
+}
+
+impl Scanned {
+    fn saw(&mut self, filter: &Filter) {
+        self.range = Some(match self.range {
+            None => (filter.since, filter.until),
+            Some((since, until)) => (
+                since.zip(filter.since).map(|(a, b)| a.min(b)),
+                until.zip(filter.until).map(|(a, b)| a.max(b)),
+            ),
+        });
+    }
+
+    fn left_out(&mut self, damaged: &[String]) {
+        for text in damaged {
+            if !self.damaged.contains(text) {
+                self.damaged.push(text.clone());
+            }
+        }
+    }
 }
 
 impl Session {
@@ -115,6 +166,8 @@ impl Session {
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             scanned: Mutex::default(),
+            wants_reads: AtomicBool::new(false),
+            reads: Mutex::default(),
         }
     }
 
@@ -148,28 +201,56 @@ impl Session {
             let backing = Arc::clone(&self.backing);
             backing.scan(filter, order, self.skip_damaged, self.budget.clone())
         })?;
-        let mut scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
-        scanned.range = Some(match scanned.range {
-            None => (filter.since, filter.until),
-            Some((since, until)) => (
-                since.zip(filter.since).map(|(a, b)| a.min(b)),
-                until.zip(filter.until).map(|(a, b)| a.max(b)),
-            ),
-        });
+        self.scanned().saw(filter);
         Ok(Scan {
             rows: Some(rows),
             session: Arc::clone(self),
         })
     }
 
+    /// Counts events.
+    pub(super) fn count(&self, query: &CountQuery, measures: Measures) -> Result<Counted> {
+        let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget)?;
+        let mut scanned = self.scanned();
+        scanned.saw(&query.filter);
+        scanned.work.add(counted.work);
+        scanned.left_out(&counted.damaged);
+        Ok(counted)
+    }
+
+    /// Asks for [`Session::reads`] once the statement is compiled.
+    pub(super) fn watch_reads(&self) {
+        self.wants_reads.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wants_reads(&self) -> bool {
+        self.wants_reads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_reads(&self, reads: Reads) {
+        *self.reads.lock().unwrap_or_else(PoisonError::into_inner) = reads;
+    }
+
+    /// The columns that the statement reads of a table with this plan.
+    pub(super) fn reads(&self, plan: &str) -> Vec<usize> {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.get(plan).into_iter().flatten().copied().collect()
+    }
+
+    fn scanned(&self) -> MutexGuard<'_, Scanned> {
+        self.scanned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The work of all scans that ended, and what they could not see.
     pub(super) fn report(&self) -> (Work, Coverage) {
-        let scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        let scanned = self.scanned();
         let (since, until) = scanned.range.unwrap_or_default();
-        (
-            scanned.work,
-            quota::exempt(|| self.backing.coverage(since, until)),
-        )
+        let coverage = quota::exempt(|| {
+            let mut coverage = self.backing.coverage(since, until);
+            coverage.damaged.extend_from_slice(&scanned.damaged);
+            coverage
+        });
+        (scanned.work, coverage)
     }
 }
 
@@ -200,13 +281,11 @@ impl Scan {
 impl Drop for Scan {
     fn drop(&mut self) {
         let Some(rows) = self.rows.take() else { return };
-        let done = rows.work();
-        quota::exempt(|| drop(rows));
-        let mut scanned = self
-            .session
-            .scanned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        scanned.work.add(done);
+        let mut scanned = self.session.scanned();
+        scanned.work.add(rows.work());
+        quota::exempt(|| {
+            scanned.left_out(rows.damaged());
+            drop(rows);
+        });
     }
 }

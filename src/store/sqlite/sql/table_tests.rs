@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::fake::{Fake, Row, event};
+use super::Limits;
+use super::fake::{Fake, Row, event, query, run_query};
 use super::tests::{last_scan, rows, store};
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::sqlite::scan::ScanOrder;
+use crate::store::{Budget, StoreError};
 
 #[test]
 fn requests_put_stages_together() {
@@ -161,5 +163,91 @@ fn small_tables_show_distinct_values_and_the_store() {
     );
     for (name, _) in super::tables::ALL {
         rows(&fake, &format!("select * from {name}"));
+    }
+}
+
+#[test]
+fn counts_have_a_row_per_combination_of_what_is_read() {
+    let fake = store();
+    let asked = |sql: &str| {
+        let found = rows(&fake, sql);
+        let query = fake.counts.lock().unwrap().pop().unwrap();
+        (found, query)
+    };
+    let (found, query) = asked("select verb, events from event_counts order by 2 desc, 1 limit 1");
+    assert_eq!(found, ["get|2"]);
+    assert_eq!((query.by, query.step), (vec![Column::Verb], None));
+    // What only conditions name is not counted by.
+    let (found, query) = asked(
+        "select sum(events) from event_counts where user match 'alice' and verb = 'get' and time < '2027-01-01' and hour >= '2026-11-20T14:00Z'",
+    );
+    assert_eq!(found, ["1"]);
+    assert!(query.by.is_empty(), "{query:?}");
+    assert_eq!(query.step, None);
+    assert!(query.filter.since.is_some() && query.filter.until.is_some());
+    // Unless SQLite has to test it.
+    let (found, query) = asked("select sum(events) from event_counts where user like 'ALICE'");
+    assert_eq!(found, ["2"]);
+    assert_eq!(query.by, [Column::User]);
+    let (found, query) = asked("select hour, events from event_counts order by 2 desc limit 1");
+    assert_eq!(found, ["2026-11-20T14:00:00.000000Z|3"]);
+    assert!(query.by.is_empty() && query.step.is_some());
+    let (found, query) = asked("select count(*) from event_counts");
+    assert_eq!(found, ["1"]);
+    assert!(query.by.is_empty());
+    // Two that read different columns know nothing of each other.
+    let (found, _) = asked(
+        "select a.events, b.events from event_counts a, event_counts b where a.verb = 'get' and b.user = 'bob'",
+    );
+    assert_eq!(found, ["2|1"]);
+    rows(&fake, "select * from event_counts");
+    assert!(rows(&fake, "select events from event_counts where verb = 'x'").is_empty());
+    let plan = rows(
+        &fake,
+        "explain query plan select verb, events from event_counts where cluster match 'a' and hour > '2026-01-01'",
+    );
+    assert!(plan[0].ends_with("any hour:> cluster:match"), "{plan:?}");
+}
+
+#[test]
+fn columns_for_conditions_have_no_value() {
+    let fake = store();
+    for sql in [
+        "select time from event_counts",
+        "select events from event_counts where time > '2026-01-01' or verb = 'get'",
+        "select events from event_counts where source_ips like '%10%'",
+        "select events from event_counts where audit_id > 5",
+        "select events from event_counts order by raw",
+    ] {
+        let error = run_query(&fake, &query(sql), &Limits::default(), &Budget::new(None));
+        match error {
+            Err(StoreError::BadRequest(text)) => {
+                assert!(
+                    text.contains("event_counts has no value of"),
+                    "{sql}: {text}"
+                );
+            }
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn counting_by_a_column_of_event_counts_reads_columns_only() {
+    use crate::store::sqlite::layout::{Origin, origin};
+    for column in Column::ALL.iter().filter(|column| column.is_grouping()) {
+        assert!(
+            !column.is_list() && !column.is_counting_condition(),
+            "{column:?}"
+        );
+        let stored = matches!(
+            origin(*column),
+            Origin::Text(_)
+                | Origin::Derived(..)
+                | Origin::Code
+                | Origin::EffectiveUser
+                | Origin::Flag(_)
+        );
+        assert!(stored, "{column:?}");
     }
 }

@@ -1,0 +1,151 @@
+//! Which stored columns a count goes by, and what their ids say.
+
+use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, origin};
+use super::part::Part;
+use crate::limits::COUNT_COLUMNS_MAX;
+use crate::store::{CountQuery, Result, StoreError};
+
+/// What is stored of the columns that a query counts by.
+pub(crate) struct Stored {
+    /// Each once.
+    pub(crate) columns: Vec<Key>,
+    /// Per column of the query which of them says its value.
+    pub(crate) sources: Vec<Source>,
+}
+
+/// A stored column whose few values have ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Key {
+    Text(TextColumn),
+    /// A bit of the flags: 1 when it is not set, 2 when it is.
+    Flag(i64),
+}
+
+/// Where a column's value comes from: places among the stored columns.
+pub(crate) struct Source {
+    pub(crate) first: usize,
+    /// Where the first has no value.
+    pub(crate) otherwise: Option<usize>,
+}
+
+impl Stored {
+    /// `None` when string ids alone do not tell the groups apart.
+    pub(crate) fn new(query: &CountQuery) -> Option<Stored> {
+        if query.last_stage_only {
+            return None;
+        }
+        let mut stored = Stored {
+            columns: Vec::new(),
+            sources: Vec::new(),
+        };
+        for &column in &query.by {
+            let (first, otherwise) = match origin(column) {
+                Origin::Text(text) | Origin::Derived(text, _) => (Key::Text(text), None),
+                Origin::Code => (Key::Text(TextColumn::Code), None),
+                Origin::EffectiveUser => (
+                    Key::Text(TextColumn::ImpersonatedUser),
+                    Some(Key::Text(TextColumn::User)),
+                ),
+                Origin::Flag(flag) => (Key::Flag(flag), None),
+                _ => return None,
+            };
+            let source = Source {
+                first: stored.place(first),
+                otherwise: otherwise.map(|key| stored.place(key)),
+            };
+            stored.sources.push(source);
+        }
+        Some(stored)
+    }
+
+    fn place(&mut self, key: Key) -> usize {
+        let known = self.columns.iter().position(|&known| known == key);
+        known.unwrap_or_else(|| {
+            self.columns.push(key);
+            self.columns.len() - 1
+        })
+    }
+
+    /// The text columns, if there are no others.
+    pub(crate) fn texts(&self) -> Option<Vec<TextColumn>> {
+        let text = |key: &Key| match key {
+            Key::Text(column) => Some(*column),
+            Key::Flag(_) => None,
+        };
+        self.columns.iter().map(text).collect()
+    }
+}
+
+impl Source {
+    /// Which of the two says the value in a group, and its place.
+    pub(crate) fn of(&self, ids: &[u32]) -> (usize, usize) {
+        match self.otherwise {
+            Some(otherwise) if ids[self.first] == 0 => (1, otherwise),
+            _ => (0, self.first),
+        }
+    }
+}
+
+impl Key {
+    pub(crate) fn is_fact(self) -> bool {
+        match self {
+            Key::Text(column) => column.fact().is_some(),
+            Key::Flag(flag) => flag == FLAG_DEPRECATED,
+        }
+    }
+
+    /// How many ids beside 0 it may have.
+    pub(crate) fn strings(self, part: &Part) -> u32 {
+        match self {
+            Key::Text(column) => part.strings(column),
+            Key::Flag(_) => 2,
+        }
+    }
+
+    pub(crate) fn string(self, part: &Part, id: u32) -> Result<&str> {
+        match (self, id) {
+            (Key::Text(column), id) => part.string(column, id),
+            (Key::Flag(_), 1) => Ok("0"),
+            (Key::Flag(_), _) => Ok("1"),
+        }
+    }
+
+    /// The ids of a chunk.
+    pub(crate) fn ids(
+        self,
+        part: &Part,
+        chunk: u32,
+        ints: &mut Vec<i64>,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        match self {
+            Key::Text(column) => part.ids(column, chunk, out),
+            Key::Flag(flag) => {
+                part.ints(IntColumn::Flags, chunk, ints)?;
+                out.clear();
+                out.extend(ints.iter().map(|flags| 1 + u32::from(flags & flag != 0)));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Refuses a count that nobody can read or hold.
+pub(crate) fn refuse_nonsense(query: &CountQuery) -> Result<()> {
+    if query.by.len() > COUNT_COLUMNS_MAX {
+        return Err(StoreError::BadRequest(format!(
+            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
+            query.by.len()
+        )));
+    }
+    // Every element of one list would meet every one of the other, and clients choose both.
+    let lists = || query.by.iter().filter(|column| column.is_list());
+    if lists().count() > 1 {
+        let names: Vec<&str> = lists().map(|column| column.name()).collect();
+        return Err(StoreError::BadRequest(format!(
+            "{} hold lists, whose elements are counted one by one; count by one of them",
+            names.join(" and ")
+        )));
+    }
+    Ok(())
+}

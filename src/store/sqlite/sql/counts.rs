@@ -1,0 +1,252 @@
+//! The table `event_counts`: one row per combination of those of its columns that the statement
+//! reads, with the number of its events. It counts as `count` does, from rollups where they fit.
+//!
+//! SQLite tells a table which columns a statement names, those in conditions that the table decides
+//! alone included. What the statement's program reads is known once it is compiled (`reads`), so that
+//! `where user match :user` alone does not make a group of every user.
+
+use std::sync::{Arc, LazyLock};
+
+use rusqlite::vtab::{Filters, IndexInfo};
+
+use super::events::{declaration, read_plan};
+use super::plan::{self, Planned, Subject};
+use super::pushdown;
+use super::quota;
+use super::session::Session;
+use super::vtab::{Table, TableCursor};
+use crate::model::column::{Column, Kind};
+use crate::store::filter::Filter;
+use crate::store::sqlite::count::Counted;
+use crate::store::sqlite::rollup::HOUR;
+use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::sqlite::tally::Measures;
+use crate::store::{CountQuery, Result, StoreError};
+
+pub(super) const NAME: &str = "event_counts";
+
+/// A column of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Hour,
+    /// Events are told apart by it.
+    Group(Column),
+    Events,
+    FirstTime,
+    LastTime,
+    RawBytes,
+    /// For conditions only, and left out of `select *`.
+    Condition(Column),
+}
+
+/// The table's columns in their order.
+pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
+    let columns = || Column::ALL.iter().copied();
+    let groups = columns().filter(|column| column.is_grouping());
+    let conditions = columns().filter(|column| column.is_counting_condition());
+    [Shown::Hour, Shown::Events]
+        .into_iter()
+        .chain([Shown::FirstTime, Shown::LastTime, Shown::RawBytes])
+        .chain(groups.map(Shown::Group))
+        .chain(conditions.map(Shown::Condition))
+        .collect()
+});
+
+impl Shown {
+    fn name(self) -> &'static str {
+        match self {
+            Shown::Hour => "hour",
+            Shown::Events => "events",
+            Shown::FirstTime => "first_time",
+            Shown::LastTime => "last_time",
+            Shown::RawBytes => "raw_bytes",
+            Shown::Group(column) | Shown::Condition(column) => column.name(),
+        }
+    }
+}
+
+/// SQLite loses the collation of a hidden column when it takes the word out of its type.
+fn hidden(column: Column) -> String {
+    let declared = declaration(column.name(), column.kind());
+    let plain = declared.split(" COLLATE ").next().unwrap_or_default();
+    format!("{plain} HIDDEN")
+}
+
+pub(super) struct EventCounts {
+    pub(super) session: Arc<Session>,
+}
+
+impl Table for EventCounts {
+    fn columns(&self) -> String {
+        let columns = COLUMNS.iter().map(|&shown| match shown {
+            Shown::Hour | Shown::FirstTime | Shown::LastTime => {
+                declaration(shown.name(), Kind::Time)
+            }
+            Shown::Events | Shown::RawBytes => declaration(shown.name(), Kind::Int),
+            Shown::Group(column) => declaration(column.name(), column.kind()),
+            Shown::Condition(column) => hidden(column),
+        });
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
+        self.session.watch_reads();
+        let events = self.session.backing.event_count();
+        let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
+            Shown::Hour => Some(Subject::Hour),
+            Shown::Group(column) | Shown::Condition(column) => Some(Subject::Event(*column)),
+            Shown::Events | Shown::FirstTime | Shown::LastTime | Shown::RawBytes => None,
+        };
+        plan::choose(
+            info,
+            &Planned {
+                subject: &subject,
+                ordered: &|_| None,
+                only_order: Some(ScanOrder::Any),
+                plain_times: true,
+                events,
+            },
+        )
+    }
+
+    fn cursor(&self) -> Box<dyn TableCursor> {
+        Box::new(EventCountsCursor {
+            session: Arc::clone(&self.session),
+            groups: None,
+        })
+    }
+}
+
+struct EventCountsCursor {
+    session: Arc<Session>,
+    groups: Option<Groups>,
+}
+
+/// Groups, and the one that the cursor stands at.
+struct Groups {
+    counted: Counted,
+    /// Where each of the table's columns is among those that were counted by.
+    places: Vec<Option<usize>>,
+    at: usize,
+    ids: Vec<u32>,
+    hour: i64,
+    events: u64,
+}
+
+impl EventCountsCursor {
+    fn count(&self, filter: Filter, reads: &[usize]) -> Result<Groups> {
+        let mut query = CountQuery {
+            filter,
+            skip_damaged: self.session.skip_damaged,
+            ..CountQuery::default()
+        };
+        let mut measures = Measures::default();
+        let mut places = vec![None; COLUMNS.len()];
+        for &at in reads {
+            match COLUMNS.get(at) {
+                Some(Shown::Hour) => query.step = Some(HOUR),
+                Some(&Shown::Group(column)) => {
+                    places[at] = Some(query.by.len());
+                    query.by.push(column);
+                }
+                Some(&shown @ Shown::Condition(_)) => return Err(no_value(shown)),
+                Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
+                Some(Shown::RawBytes) => measures.raw_bytes = true,
+                Some(Shown::Events) | None => {}
+            }
+        }
+        Ok(Groups {
+            counted: self.session.count(&query, measures)?,
+            places,
+            at: 0,
+            ids: Vec::new(),
+            hour: 0,
+            events: 0,
+        })
+    }
+}
+
+fn no_value(shown: Shown) -> StoreError {
+    let name = shown.name();
+    let instead = match shown {
+        Shown::Condition(Column::Time) => "select hour".to_owned(),
+        _ => format!("compare it with `{name} match :words`, or select from events"),
+    };
+    StoreError::BadRequest(format!(
+        "event_counts has no value of {name}, which is there for conditions that are joined with \
+         `and`; {instead}"
+    ))
+}
+
+impl Groups {
+    /// Goes to the group at `at`; false at the end.
+    fn enter(&mut self) -> bool {
+        let totals = &self.counted.totals;
+        if self.at >= totals.len() {
+            return false;
+        }
+        (self.hour, self.events) = totals.group(self.at, &mut self.ids);
+        true
+    }
+}
+
+impl TableCursor for EventCountsCursor {
+    fn start(&mut self, _used: i32, text: &str, arguments: &Filters<'_>) -> Result<bool> {
+        self.groups = None;
+        let Some(filter) = pushdown::filter(&read_plan(text)?, arguments)? else {
+            return Ok(false);
+        };
+        let reads = self.session.reads(text);
+        let groups = quota::exempt(|| self.count(filter, &reads))?;
+        let groups = self.groups.insert(groups);
+        Ok(quota::exempt(|| groups.enter()))
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        let Some(groups) = &mut self.groups else {
+            return Ok(false);
+        };
+        groups.at += 1;
+        Ok(quota::exempt(|| groups.enter()))
+    }
+
+    fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
+        let (Some(groups), Some(&shown)) = (&self.groups, COLUMNS.get(column)) else {
+            return Ok(Cell::Null);
+        };
+        Ok(match shown {
+            Shown::Hour => Cell::Time(groups.hour),
+            Shown::Events => Cell::Int(i64::try_from(groups.events).unwrap_or(i64::MAX)),
+            Shown::Condition(_) => return Err(no_value(shown)),
+            Shown::FirstTime | Shown::LastTime | Shown::RawBytes => {
+                match (groups.counted.totals.measured(groups.at), shown) {
+                    (None, _) => Cell::Null,
+                    (Some(measured), Shown::FirstTime) => Cell::Time(measured.first),
+                    (Some(measured), Shown::LastTime) => Cell::Time(measured.last),
+                    (Some(measured), _) => {
+                        Cell::Int(i64::try_from(measured.raw_bytes).unwrap_or(i64::MAX))
+                    }
+                }
+            }
+            Shown::Group(event_column) => {
+                let place = groups.places[column].ok_or_else(|| {
+                    let name = event_column.name();
+                    StoreError::Io(format!("event_counts was not counted by {name}"))
+                })?;
+                let text = groups.counted.totals.text(place, groups.ids[place]);
+                match (text, event_column.kind()) {
+                    (None, _) => Cell::Null,
+                    (Some(text), Kind::Int | Kind::Bool) => {
+                        text.parse().map_or(Cell::Null, Cell::Int)
+                    }
+                    (Some(text), _) => Cell::Text(text),
+                }
+            }
+        })
+    }
+
+    fn rowid(&mut self) -> Result<i64> {
+        let at = self.groups.as_ref().map_or(0, |groups| groups.at);
+        Ok(i64::try_from(at).unwrap_or(i64::MAX))
+    }
+}
