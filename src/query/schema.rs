@@ -304,4 +304,17 @@ pub const TABLES: &[Table] = &[
         ],
         note: "",
     },
+    Table {
+        name: "pruned",
+        doc: "What retention removed, one row per file that it removed events from.",
+        columns: &[
+            ("pruned_time", Kind::Time, "when"),
+            ("before", Kind::Time, "events before this were to go"),
+            ("events", Kind::Int, "how many went"),
+            ("oldest", Kind::Time, "oldest event of the file"),
+            ("newest", Kind::Time, "newest event that could go"),
+            ("segment", Kind::Text, "file name in the data directory"),
+        ],
+        note: "",
+    },
 ];

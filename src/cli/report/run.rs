@@ -19,7 +19,7 @@ use crate::store::{SqlColumn, SqlSink};
 
 pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
     let report = loaded().0.get(&asked.name).map_err(anyhow::Error::msg)?;
-    let library = &ask::loaded().0;
+    let library = &ask::loaded().library;
     let place = asked.connection.place()?.to_string();
     let source = asked.connection.open_read()?;
     let made_for = asked.made_for.unwrap_or_else(user_name);
@@ -122,12 +122,16 @@ fn notes(made: &Made) {
     }
 }
 
-/// The name of the user who runs this.
+/// The name of the user who runs this, or else the number.
 fn user_name() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    named("USER")
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| "unknown".to_owned())
+    let number = || {
+        use std::os::unix::fs::MetadataExt as _;
+        let process = std::fs::metadata("/proc/self").ok()?;
+        Some(format!("uid {}", process.uid()))
+    };
+    let name = named("USER").or_else(|| named("LOGNAME")).or_else(number);
+    name.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The reports, a row each.

@@ -300,6 +300,22 @@ pub(crate) fn rows(
                 ]
             })
             .collect(),
+        SystemTable::Pruned => snapshot
+            .shared
+            .ledger()
+            .prunings()?
+            .into_iter()
+            .map(|pruning| {
+                vec![
+                    Value::Time(pruning.pruned_time),
+                    Value::Time(pruning.before),
+                    number(pruning.events),
+                    Value::Time(pruning.oldest),
+                    Value::Time(pruning.newest),
+                    Value::text(pruning.segment),
+                ]
+            })
+            .collect(),
     })
 }
 

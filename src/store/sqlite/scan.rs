@@ -40,6 +40,8 @@ pub enum SystemTable {
     Sources,
     /// made_at, name, since, until, form, path, sha256, made_for, outcome, reason
     Reports,
+    /// what retention removed: pruned_time, before, events, oldest, newest, segment
+    Pruned,
 }
 
 impl SystemTable {
@@ -94,6 +96,14 @@ impl SystemTable {
                 ("made_for", "text"),
                 ("outcome", "text"),
                 ("reason", "text"),
+            ],
+            SystemTable::Pruned => &[
+                ("pruned_time", "text"),
+                ("before", "text"),
+                ("events", "integer"),
+                ("oldest", "text"),
+                ("newest", "text"),
+                ("segment", "text"),
             ],
         }
     }
