@@ -75,8 +75,11 @@ pub const TABLES: &[Table] = &[
                 "begin of the hour UTC that `events.time` lies in",
             ),
             ("events", Kind::Int, "how many"),
+            ("first_time", Kind::Time, "time of the first of them"),
+            ("last_time", Kind::Time, "time of the last of them"),
+            ("raw_bytes", Kind::Int, "sum of `events.raw_bytes`"),
         ],
-        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. A statement that reads no column but `events` gets one row, or none when nothing matches. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times, `match` on the others. Reading one is an error, and `select *` leaves them out. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
+        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. `first_time`, `last_time` and `raw_bytes` are read from events, the rest from rollups where they fit. A statement that reads neither `hour` nor any column below these gets one row, or none when nothing matches. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times, `match` on the others. Reading one is an error, and `select *` leaves them out. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
     },
     Table {
         name: "requests",

@@ -2,10 +2,12 @@
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
 mod held;
+mod listed;
 mod lookup;
 
 pub(crate) use held::Lengths;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -132,6 +134,8 @@ pub(crate) struct Sealed {
     lengths: OnceLock<Vec<u32>>,
     /// What an older file does not hold.
     derived: OnceLock<Derived>,
+    /// How many rows hold a string, of columns with few strings.
+    counts: Mutex<HashMap<(u8, u32), u32>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -180,6 +184,7 @@ impl Sealed {
             audit_index: OnceLock::new(),
             lengths: OnceLock::new(),
             derived: OnceLock::new(),
+            counts: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -433,16 +438,6 @@ impl Sealed {
             }
         }
         Ok(())
-    }
-
-    /// The rows that hold a string; the column must keep lists.
-    pub(crate) fn posting(&self, column: TextColumn, id: u32) -> Result<Posting> {
-        let mut found = None;
-        self.postings(column, id, true, &mut |_, posting| {
-            found = Some(posting);
-            false
-        })?;
-        found.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))
     }
 
     /// The directory of body blocks.
