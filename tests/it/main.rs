@@ -39,6 +39,7 @@ mod pty;
 pub(crate) mod questions;
 mod readme;
 mod recovery;
+mod report_html;
 mod reports;
 mod shell;
 mod sql;

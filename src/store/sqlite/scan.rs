@@ -40,6 +40,8 @@ pub enum SystemTable {
     Sources,
     /// what retention removed: pruned_time, before, events, oldest, newest, segment
     Pruned,
+    /// made_at, name, since, until, form, path, sha256, made_for, outcome, reason
+    Reports,
 }
 
 impl SystemTable {
@@ -90,6 +92,18 @@ impl SystemTable {
                 ("oldest", "text"),
                 ("newest", "text"),
                 ("segment", "text"),
+            ],
+            SystemTable::Reports => &[
+                ("made_at", "text"),
+                ("name", "text"),
+                ("since", "text"),
+                ("until", "text"),
+                ("form", "text"),
+                ("path", "text"),
+                ("sha256", "text"),
+                ("made_for", "text"),
+                ("outcome", "text"),
+                ("reason", "text"),
             ],
         }
     }

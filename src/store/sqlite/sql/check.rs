@@ -10,6 +10,7 @@ use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::scan::{ScanOrder, Seen, SystemTable};
+use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError};
 
 /// A store without anything in it.
@@ -26,16 +27,21 @@ impl Backing for Nothing {
         Err(StoreError::Cancelled)
     }
 
+    fn groups(
+        self: Arc<Self>,
+        _query: &CountQuery,
+        _measures: Measures,
+        _budget: &Budget,
+    ) -> Result<Counted> {
+        Err(StoreError::Cancelled)
+    }
+
     fn seen(&self, _column: Column, _budget: &Budget) -> Result<Vec<Seen>> {
         Ok(Vec::new())
     }
 
     fn rows(&self, _table: SystemTable, _budget: &Budget) -> Result<Vec<Vec<Value>>> {
         Ok(Vec::new())
-    }
-
-    fn groups(self: Arc<Self>, _query: &CountQuery, _budget: &Budget) -> Result<Counted> {
-        Err(StoreError::Cancelled)
     }
 
     fn event_count(&self) -> u64 {

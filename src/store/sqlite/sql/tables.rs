@@ -23,7 +23,7 @@ pub(super) enum Source {
 }
 
 /// Every small table with its name in SQL.
-pub(super) const ALL: [(&str, Source); 11] = [
+pub(super) const ALL: [(&str, Source); 12] = [
     ("users", Source::Seen(Column::User, "user")),
     ("verbs", Source::Seen(Column::Verb, "verb")),
     ("resources", Source::Seen(Column::Resource, "resource")),
@@ -35,10 +35,11 @@ pub(super) const ALL: [(&str, Source); 11] = [
     ("ingest_log", Source::System(SystemTable::IngestLog)),
     ("sources", Source::System(SystemTable::Sources)),
     ("pruned", Source::System(SystemTable::Pruned)),
+    ("reports", Source::System(SystemTable::Reports)),
 ];
 
 /// Columns of the store's own tables that hold times.
-const TIMES: [&str; 7] = [
+const TIMES: [&str; 10] = [
     "stored_time",
     "oldest",
     "newest",
@@ -46,6 +47,9 @@ const TIMES: [&str; 7] = [
     "last_seen",
     "pruned_time",
     "before",
+    "made_at",
+    "since",
+    "until",
 ];
 
 pub(super) struct Small {
