@@ -272,19 +272,6 @@ pub const TABLES: &[Table] = &[
         note: "",
     },
     Table {
-        name: "pruned",
-        doc: "What retention removed, one row per file that it removed events from.",
-        columns: &[
-            ("pruned_time", Kind::Time, "when"),
-            ("before", Kind::Time, "events before this were to go"),
-            ("events", Kind::Int, "how many went"),
-            ("oldest", Kind::Time, "oldest event of the file"),
-            ("newest", Kind::Time, "newest event that could go"),
-            ("segment", Kind::Text, "file name in the data directory"),
-        ],
-        note: "",
-    },
-    Table {
         name: "reports",
         doc: "What became of the reports that the server writes on a schedule: a row per file that was written, per failure and per removal.",
         columns: &[
@@ -314,6 +301,19 @@ pub const TABLES: &[Table] = &[
                 "`made`, `failed`, `removed`; `kept`: too old, but somebody changed it",
             ),
             ("reason", Kind::Text, "why it failed or was kept"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "pruned",
+        doc: "What retention removed, one row per file that it removed events from.",
+        columns: &[
+            ("pruned_time", Kind::Time, "when"),
+            ("before", Kind::Time, "events before this were to go"),
+            ("events", Kind::Int, "how many went"),
+            ("oldest", Kind::Time, "oldest event of the file"),
+            ("newest", Kind::Time, "newest event that could go"),
+            ("segment", Kind::Text, "file name in the data directory"),
         ],
         note: "",
     },

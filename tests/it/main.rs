@@ -19,6 +19,7 @@ mod api;
 mod badinput;
 mod bench;
 mod both;
+mod comparison;
 mod completions;
 mod config;
 mod corpus;

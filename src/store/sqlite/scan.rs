@@ -38,10 +38,10 @@ pub enum SystemTable {
     IngestLog,
     /// cluster, source, events, duplicates, quarantined, first_seen, last_seen
     Sources,
-    /// what retention removed: pruned_time, before, events, oldest, newest, segment
-    Pruned,
     /// made_at, name, since, until, form, path, sha256, made_for, outcome, reason
     Reports,
+    /// what retention removed: pruned_time, before, events, oldest, newest, segment
+    Pruned,
 }
 
 impl SystemTable {
@@ -85,14 +85,6 @@ impl SystemTable {
                 ("first_seen", "text"),
                 ("last_seen", "text"),
             ],
-            SystemTable::Pruned => &[
-                ("pruned_time", "text"),
-                ("before", "text"),
-                ("events", "integer"),
-                ("oldest", "text"),
-                ("newest", "text"),
-                ("segment", "text"),
-            ],
             SystemTable::Reports => &[
                 ("made_at", "text"),
                 ("name", "text"),
@@ -104,6 +96,14 @@ impl SystemTable {
                 ("made_for", "text"),
                 ("outcome", "text"),
                 ("reason", "text"),
+            ],
+            SystemTable::Pruned => &[
+                ("pruned_time", "text"),
+                ("before", "text"),
+                ("events", "integer"),
+                ("oldest", "text"),
+                ("newest", "text"),
+                ("segment", "text"),
             ],
         }
     }

@@ -34,8 +34,8 @@ pub(super) const ALL: [(&str, Source); 12] = [
     ("quarantine", Source::System(SystemTable::Quarantine)),
     ("ingest_log", Source::System(SystemTable::IngestLog)),
     ("sources", Source::System(SystemTable::Sources)),
-    ("pruned", Source::System(SystemTable::Pruned)),
     ("reports", Source::System(SystemTable::Reports)),
+    ("pruned", Source::System(SystemTable::Pruned)),
 ];
 
 /// Columns of the store's own tables that hold times.
@@ -45,11 +45,11 @@ const TIMES: [&str; 10] = [
     "newest",
     "first_seen",
     "last_seen",
-    "pruned_time",
-    "before",
     "made_at",
     "since",
     "until",
+    "pruned_time",
+    "before",
 ];
 
 pub(super) struct Small {
