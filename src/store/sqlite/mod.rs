@@ -59,6 +59,7 @@ mod sealed;
 mod segfile;
 pub mod sql;
 mod state;
+mod systemtables;
 mod tally;
 mod totals;
 mod uri;
