@@ -1,27 +1,23 @@
 //! `auditql report`: compliance reports. Every report is a subcommand made from its definition, so
 //! that its parameters are flags with help.
 
-use std::io::Write as _;
+mod run;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::connection::Connection;
-use super::print::{Output, stdout};
-use super::{Exit, ask, early, print};
+use super::print::Output;
+use super::{Exit, ask, early};
 use crate::limits::{REPORT_ROWS_MAX, REPORT_ROWS_SHOWN_MAX, REPORT_TIME};
-use crate::model::value::Value;
-use crate::query::clock;
 use crate::query::library::Kind;
-use crate::report::made::Made;
-use crate::report::make::{Request, make};
-use crate::report::publish::publish;
 use crate::report::render::Form;
 use crate::report::{Catalogue, Definition};
-use crate::store::{SqlColumn, SqlSink};
+use run::{check, check_schedule, list, make_one};
 
 /// What names a directory of one's own reports.
 const DIRECTORY_ENV: &str = "AUDITQL_REPORTS";
@@ -38,6 +34,8 @@ pub(super) struct Args {
 enum What {
     List(Output),
     Make(Box<Asked>),
+    Verify(PathBuf),
+    CheckSchedule(PathBuf),
 }
 
 #[derive(Debug)]
@@ -90,10 +88,11 @@ impl clap::Args for Args {
                  can check it.",
             )
             .after_help(
-                "Exit codes: 0 done, 2 error.\n\n\
+                "Exit codes: 0 done, 1 what --verify checks differs, 2 error.\n\n\
                  Examples:\n  auditql report\n  \
                  auditql report pci-dss --since 90d\n  \
-                 auditql report pci-dss --since 90d --cluster prod -o html --out reports",
+                 auditql report pci-dss --since 90d --cluster prod -o html --out reports\n  \
+                 auditql report --verify reports/pci-dss.html",
             )
             .defer(|command| {
                 let texts = (
@@ -116,6 +115,31 @@ impl clap::Args for Args {
                         "queries",
                         "Directory of more questions; else AUDITQL_QUERIES",
                     ));
+                let command = command.arg(
+                    Arg::new("verify")
+                        .long("verify")
+                        .value_name("FILE")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Check a report's document and the files beside it by their SHA-256"),
+                );
+                let command = command
+                    .arg(
+                        Arg::new("schedule")
+                            .long("schedule")
+                            .value_name("FILE")
+                            .requires("check")
+                            .value_parser(clap::value_parser!(PathBuf))
+                            .help(
+                                "With --check: what auditql serve --report-schedule FILE would do",
+                            ),
+                    )
+                    .arg(
+                        Arg::new("check")
+                            .long("check")
+                            .requires("schedule")
+                            .action(ArgAction::SetTrue)
+                            .help("Only check the schedule; the server keeps it"),
+                    );
                 let (catalogue, error) = loaded();
                 command
                     .allow_external_subcommands(error.is_some())
@@ -208,7 +232,19 @@ fn subcommand(report: &Definition) -> Command {
 impl FromArgMatches for Args {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let what = match matches.subcommand() {
-            None => What::List(Output::from_arg_matches(matches)?),
+            None => match matches.get_one::<PathBuf>("verify") {
+                Some(file) => What::Verify(file.clone()),
+                None => match matches.get_one::<PathBuf>("schedule") {
+                    Some(file) => What::CheckSchedule(file.clone()),
+                    None => What::List(Output::from_arg_matches(matches)?),
+                },
+            },
+            Some((name, _)) if matches.contains_id("verify") => {
+                return Err(clap::Error::raw(
+                    clap::error::ErrorKind::ArgumentConflict,
+                    format!("--verify takes a file and no report; leave out {name}\n"),
+                ));
+            }
             Some((name, asked)) => {
                 // It would be the form of the list.
                 let given = matches.value_source("format");
@@ -268,103 +304,16 @@ fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+    if let What::Verify(file) = &args.what {
+        return check(file);
+    }
     if let Some(error) = &loaded().1 {
         bail!("{error}");
     }
     match args.what {
+        What::Verify(file) => check(&file),
+        What::CheckSchedule(file) => check_schedule(&file),
         What::List(output) => list(output),
         What::Make(asked) => make_one(*asked),
     }
-}
-
-fn make_one(asked: Asked) -> anyhow::Result<Exit> {
-    let report = loaded().0.get(&asked.name).map_err(anyhow::Error::msg)?;
-    let library = &ask::loaded().0;
-    let place = asked.connection.place()?.to_string();
-    let source = asked.connection.open_read()?;
-    let made_for = asked.made_for.unwrap_or_else(user_name);
-    let request = Request {
-        given: &asked.given,
-        made_for: &made_for,
-        place: &place,
-        rows: asked.rows,
-        rows_max: asked.rows_max,
-        skip_damaged: asked.skip_damaged,
-        timeout: (!asked.timeout.is_zero()).then_some(asked.timeout),
-        threads: THREADS,
-        now: clock::now(),
-        ..Request::default()
-    };
-    match asked.out {
-        None => {
-            let [form] = asked.forms[..] else {
-                bail!("several forms do not go to one output; write them with --out DIR");
-            };
-            let made = make(report, library, &*source, &request)?;
-            let (text, _) = form.document(&made).map_err(anyhow::Error::msg)?;
-            let mut out = stdout();
-            out.write_all(text.as_bytes())
-                .and_then(|()| out.flush())
-                .context("writing the report")?;
-            notes(&made);
-        }
-        Some(directory) => {
-            let (made, written) = publish(
-                report,
-                library,
-                &*source,
-                &request,
-                &directory,
-                &report.name,
-                &asked.forms,
-            )?;
-            let mut out = stdout();
-            for file in written.iter().filter(|file| file.form.is_some()) {
-                writeln!(out, "{}", file.path.display())?;
-            }
-            out.flush()?;
-            notes(&made);
-        }
-    }
-    Ok(Exit::Found)
-}
-
-/// What a reader must know, on stderr.
-fn notes(made: &Made) {
-    for note in &made.coverage.notes {
-        print::say(&format!("note: {note}"));
-    }
-}
-
-/// The name of the user who runs this.
-fn user_name() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    named("USER")
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// The reports, a row each.
-fn list(output: Output) -> anyhow::Result<Exit> {
-    let catalogue = &loaded().0;
-    let mut printer = output.printer();
-    let column = |name: &str| SqlColumn {
-        name: name.to_owned(),
-        kind: "TEXT".to_owned(),
-    };
-    printer.columns(&["report", "framework", "controls", "title"].map(column));
-    for report in catalogue.reports() {
-        let framework = format!("{} {}", report.framework, report.framework_version);
-        let row = [
-            Value::text(report.name.as_str()),
-            Value::text(framework.trim()),
-            Value::Int(report.controls.len() as i64),
-            Value::text(report.title.as_str()),
-        ];
-        if printer.row(&row).is_break() {
-            break;
-        }
-    }
-    printer.end(Ok(()))?;
-    Ok(Exit::Found)
 }

@@ -49,10 +49,15 @@ fn operation(route: &Route) -> Value {
     for param in route.params.iter().copied().flatten() {
         parameters.push(query_parameter(param));
     }
-    if route.path == "/api/v1/queries/{name}" {
+    let own = match route.path {
+        "/api/v1/queries/{name}" => Some("the question's own parameters, each under its name"),
+        "/api/v1/reports/{name}" => Some("the report's own parameters, each under its name"),
+        _ => None,
+    };
+    if let Some(description) = own {
         parameters.push(json!({
             "name": "parameters", "in": "query", "style": "form", "explode": true,
-            "description": "the question's own parameters, each under its name",
+            "description": description,
             "schema": {"type": "object", "additionalProperties": {"type": "string"}},
         }));
     }
@@ -114,6 +119,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
                     }),
                     "the cluster's name",
                 ),
+                _ if path.starts_with("/api/v1/reports/") => {
+                    (schemas::report_names(), "the report's name")
+                }
                 _ => (schemas::question_names(), "the question's name"),
             };
             json!({
@@ -149,6 +157,12 @@ fn answer(answer: &Answer) -> Value {
         Answer::Bytes => json!({"application/octet-stream": {"schema": true}}),
         Answer::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
         Answer::EventStream => json!({EVENT_STREAM: {"schema": {"type": "string"}}}),
+        Answer::Document => json!({
+            "application/json": {"schema": reference("Report")},
+            "text/html": {"schema": {"type": "string"}},
+            "text/markdown": {"schema": {"type": "string"}},
+            "text/csv": {"schema": {"type": "string"}},
+        }),
     };
     let mut names = vec![("X-Request-Id", "RequestId")];
     if matches!(answer, Answer::Rows) {

@@ -154,8 +154,15 @@ fn line_of(text: &str, at: usize) -> usize {
 
 /// Whether this can be the name of a report.
 pub fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX && is_stem(name)
+}
+
+/// Whether files of a report may be named so: its name, and perhaps its period.
+pub(super) fn is_stem(stem: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('-')
+    (1..=NAME_BYTES_MAX + 16).contains(&stem.len())
+        && stem.bytes().all(plain)
+        && !stem.starts_with('-')
 }
 
 /// A control's id as part of anchors and file names.

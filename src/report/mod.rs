@@ -12,8 +12,10 @@ pub mod made;
 pub mod make;
 pub mod publish;
 pub mod render;
+pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 pub use catalogue::Catalogue;
 pub use definition::Definition;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::definition::{Definition, is_name};
+use super::definition::{Definition, is_stem};
 use super::digest;
 use super::made::Made;
 use super::make::{Request, make};
@@ -37,7 +37,7 @@ pub fn publish(
     forms: &[Form],
 ) -> Result<(Made, Vec<Written>)> {
     assert!(
-        is_name(stem),
+        is_stem(stem),
         "stems come from names of reports and from dates"
     );
     let failed =
@@ -202,7 +202,6 @@ fn clear(directory: &Path, prefix: &str) -> io::Result<()> {
 }
 
 /// The SHA-256 of a file's bytes.
-#[expect(dead_code, reason = "verifying comes next")]
 pub(super) fn hash_of(path: &Path) -> io::Result<String> {
     use sha2::Digest as _;
     struct Hash(sha2::Sha256);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use budget::Budget;
 pub use sqlite::check_sql;
-pub use upkeep::{Pruned, Quarantined, Resealed, Sealed};
+pub use upkeep::{Pruned, Quarantined, ReportRecord, Resealed, Sealed};
 
 use crate::model::column::Column;
 use crate::model::event::Event;
@@ -360,6 +360,12 @@ pub trait Store: Send + Sync {
 
     /// Removes events before `cutoff` (microseconds).
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned>;
+
+    /// Records what became of scheduled reports: all of it or nothing, durably.
+    fn record_reports(&self, records: &[ReportRecord]) -> Result<()>;
+
+    /// What became of scheduled reports, in the order in which it was recorded.
+    fn reports(&self) -> Result<Vec<ReportRecord>>;
 
     /// Stops taking batches, commits what was taken, and waits for background work to end.
     fn close(&self) -> Result<()>;

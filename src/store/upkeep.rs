@@ -1,4 +1,4 @@
-//! What quarantine, sealing and pruning say.
+//! What quarantine, sealing, pruning and scheduled reports say.
 
 /// One quarantined item, without its bytes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -38,4 +38,23 @@ pub struct Sealed {
 pub struct Resealed {
     pub events: u64,
     pub segments: u64,
+}
+
+/// What became of a file of a scheduled report, or of its making.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportRecord {
+    /// When it was made, failed or was removed, in microseconds; the time range likewise.
+    pub made_at: i64,
+    pub name: String,
+    pub since: i64,
+    pub until: i64,
+    /// `html`, `md`, `json`, `csv`, or `rows` for a file with rows of the evidence.
+    pub form: String,
+    pub path: String,
+    pub sha256: Option<String>,
+    pub made_for: String,
+    /// `made`, `failed`, `removed`, or `kept` for what is too old but was changed by somebody.
+    pub outcome: String,
+    /// Why it failed or was kept.
+    pub reason: Option<String>,
 }

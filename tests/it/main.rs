@@ -38,6 +38,7 @@ mod pty;
 mod questions;
 mod readme;
 mod recovery;
+mod report_html;
 mod reports;
 mod shell;
 mod sql;

@@ -1,7 +1,15 @@
 //! Compliance reports through the real binary and its port.
 
+mod forms;
+mod own;
+mod scheduled;
+mod unusual;
+
+use std::path::Path;
+
+use serde_json::Value;
+
 use crate::both::{Both, Shared, recorded};
-use crate::support::{cli, local};
 
 /// A store of the recorded events, in many segments.
 static STORE: Shared = Shared::new(|| {
@@ -11,18 +19,38 @@ static STORE: Shared = Shared::new(|| {
     )
 });
 
-#[test]
-fn reports_are_listed_and_made() {
-    let listed = cli(&["report", "-o", "jsonl"]).expect(0);
-    assert!(listed.text().contains("\"pci-dss\""), "{}", listed.text());
-    let store = STORE.get();
-    let run = local(
-        store.data(),
-        "report",
-        &["pci-dss", "--since", "all", "-o", "json"],
-    )
-    .expect(0);
-    let made: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(made["report"], "pci-dss");
-    assert_eq!(made["coverage"]["events"], 3083);
+/// A directory with one report of one's own, `mine`.
+fn own(definition: &str) -> tempfile::TempDir {
+    let dir = crate::support::temp_dir();
+    std::fs::write(dir.path().join("mine.toml"), definition).unwrap();
+    dir
+}
+
+/// A report whose evidence is the answer of questions, each as the lines of one piece of evidence.
+fn definition(pieces: &[&str]) -> String {
+    let mut text = "title = \"Mine\"\nversion = \"1\"\nabout = \"A\"\n[[controls]]\nid = \"1.a\"\n\
+                    title = \"T\"\ndemands = \"D\"\ncannot_prove = \"C\"\n"
+        .to_owned();
+    for piece in pieces {
+        text.push_str(&format!("[[controls.evidence]]\n{piece}\n"));
+    }
+    text
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(bytes));
+    })
+}
+
+/// A made report without what differs from one making to the next, and from place to place.
+fn settled(mut made: Value) -> Value {
+    for name in ["digest", "made_at", "made_for", "store"] {
+        made[name] = Value::Null;
+    }
+    made
 }

@@ -127,6 +127,8 @@ fn clean(command: &mut Command) -> &mut Command {
         .env_remove("AUDITQL_TOKEN")
         .env("AUDITQL_CONFIG", "/dev/null")
         .env_remove("AUDITQL_LISTEN")
+        .env_remove("AUDITQL_QUERIES")
+        .env_remove("AUDITQL_REPORTS")
         .env_remove("RUST_LOG")
         .env("RUST_BACKTRACE", "1")
 }

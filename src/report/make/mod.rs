@@ -309,6 +309,8 @@ fn settle(
                 anchor: definition.controls[at].verdict_anchor(),
                 verdict,
                 why,
+                command: texts::sql_command(&job.query.params),
+                bound: texts::bound(&job.query.params),
                 sql: job.query.sql,
             });
         }
@@ -321,18 +323,7 @@ fn settle(
             },
             Done::Evidence(gathered),
         ) => {
-            let bound: Vec<_> = job
-                .query
-                .params
-                .iter()
-                .map(|(name, value)| {
-                    let text = crate::query::output::plain(value);
-                    (
-                        name.clone(),
-                        text.map(|text| digest::apart(&text).into_owned()),
-                    )
-                })
-                .collect();
+            let bound = texts::bound(&job.query.params);
             for (at, number) in uses {
                 let piece = &definition.controls[at].evidence[number];
                 let shown = request.rows.unwrap_or(piece.rows).min(gathered.rows.len());

@@ -5,6 +5,7 @@ use crate::model::value::Value;
 use crate::query::clock;
 use crate::query::library::header::names;
 use crate::query::library::{Kind, Param, Question};
+use crate::query::output::plain;
 use crate::report::definition::{COMMON, Definition, Evidence};
 use crate::report::digest;
 
@@ -85,9 +86,30 @@ pub(super) fn command(question: &Question, given: &[(String, String)]) -> String
     command
 }
 
+/// How to run a statement again on a command line that gets it on stdin. What is NULL is left out.
+pub(super) fn sql_command(params: &[(String, Value)]) -> String {
+    let mut command = "auditql sql".to_owned();
+    for (name, text) in bound(params) {
+        if let Some(text) = text {
+            command.push_str(&format!(" --param {}", quoted(&format!("{name}={text}"))));
+        }
+    }
+    command.push_str(" -");
+    command
+}
+
+/// What parameters are bound to, as texts; `None` is NULL.
+pub(super) fn bound(params: &[(String, Value)]) -> Vec<(String, Option<String>)> {
+    let text = |value| plain(value).map(|text| digest::apart(&text).into_owned());
+    let bound = params.iter();
+    bound
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
+}
+
 /// `text` as one word of a shell.
 fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/@%+,".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/@%+,=".contains(&byte);
     match !text.is_empty() && text.bytes().all(plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),

@@ -67,6 +67,8 @@ fn control(control: &MadeControl) -> Json {
             "verdict": verdict.verdict.words(),
             "why": verdict.why,
             "sql": verdict.sql,
+            "bound": bound(&verdict.bound),
+            "command": verdict.command,
         })
     });
     let evidence: Vec<Json> = control.evidence.iter().map(evidence).collect();
@@ -81,11 +83,6 @@ fn control(control: &MadeControl) -> Json {
 }
 
 fn evidence(evidence: &MadeEvidence) -> Json {
-    let bound: Map<String, Json> = evidence
-        .bound
-        .iter()
-        .map(|(name, text)| (name.clone(), json!(text)))
-        .collect();
     let rows: Vec<Json> = evidence
         .rows
         .iter()
@@ -99,7 +96,7 @@ fn evidence(evidence: &MadeEvidence) -> Json {
         "answers": evidence.answers,
         "cannot_see": evidence.cannot_see,
         "sql": evidence.sql,
-        "bound": bound,
+        "bound": bound(&evidence.bound),
         "columns": evidence.columns,
         "rows": rows,
         "row_count": evidence.row_count,
@@ -107,6 +104,13 @@ fn evidence(evidence: &MadeEvidence) -> Json {
         "file": evidence.file,
         "file_sha256": evidence.file_sha256,
     })
+}
+
+fn bound(pairs: &[(String, Option<String>)]) -> Map<String, Json> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, text)| (name.clone(), json!(text)))
+        .collect()
 }
 
 fn cell(value: &Value) -> Json {

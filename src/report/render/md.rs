@@ -205,6 +205,8 @@ fn one_control(control: &MadeControl, out: &mut String) -> std::fmt::Result {
     if let Some(verdict) = &control.verdict {
         writeln!(out, "\nThe statement of the verdict:")?;
         fenced(&verdict.sql, out)?;
+        writeln!(out, "\nOn a command line, with the statement on stdin:")?;
+        fenced(&verdict.command, out)?;
     }
     Ok(())
 }

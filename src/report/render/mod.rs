@@ -2,6 +2,7 @@
 //! renderer writes [`digest::PLACEHOLDER`] where the digest goes.
 
 mod csv;
+pub mod html;
 mod json;
 mod md;
 
@@ -43,7 +44,7 @@ impl Form {
     pub fn document(self, made: &Made) -> Result<(String, String), String> {
         let mut text = String::new();
         match self {
-            Form::Html => return Err("HTML is not written yet; use md, json or csv".to_owned()),
+            Form::Html => html::html(made, &mut text),
             Form::Md => md::write(made, &mut text),
             Form::Json => json::write(made, &mut text),
             Form::Csv => csv::write(made, &mut text),

@@ -11,8 +11,9 @@ use super::database::{self, Access, FileKind, failed};
 use super::quarantine::{
     IngestLines, Record, add_checksums, add_to_minute, ingest_lines, part_of, records,
 };
+use super::reportlog;
 use crate::model::time;
-use crate::store::Result;
+use crate::store::{ReportRecord, Result, StoreError};
 
 const MINUTE_US: i64 = 60_000_000;
 
@@ -77,6 +78,7 @@ impl Ledger {
             .map_err(fails)?;
         if write {
             add_checksums(&connection).map_err(fails)?;
+            reportlog::add_table(&connection).map_err(fails)?;
         }
         connection
             .pragma_update(None, "synchronous", "full")
@@ -259,6 +261,25 @@ impl Ledger {
 
     pub(crate) fn quarantine(&self) -> Result<Vec<Record>> {
         records(&self.connection).map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Records what became of reports, all or nothing.
+    pub(crate) fn record_reports(&self, records: &[ReportRecord]) -> Result<()> {
+        self.with(|connection| reportlog::insert(connection, records))
+    }
+
+    /// What became of reports, in order.
+    pub(crate) fn reports(&self) -> Result<Vec<ReportRecord>> {
+        let records = self.with(reportlog::all)?;
+        let sound = records.into_iter().map(|(record, sound)| match sound {
+            true => Ok(record),
+            false => Err(StoreError::Damaged(format!(
+                "{}: a record of the report {} has a wrong checksum: what it says is not what was written",
+                self.path.display(),
+                record.name
+            ))),
+        });
+        sound.collect()
     }
 
     /// Runs `work` on the connection.

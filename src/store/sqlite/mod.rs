@@ -45,6 +45,7 @@ mod predicate;
 mod quarantine;
 mod rebuild;
 mod report;
+mod reportlog;
 mod rollup;
 mod rollupplan;
 mod rollupwriter;

@@ -13,7 +13,9 @@ use super::scan::{Snapshot, SystemTable};
 use super::state::Shared;
 use crate::model::time;
 use crate::model::value::Value;
-use crate::store::{Budget, CountQuery, Coverage, Quarantined, Result, Stats, StoreError};
+use crate::store::{
+    Budget, CountQuery, Coverage, Quarantined, ReportRecord, Result, Stats, StoreError,
+};
 
 /// Sizes and counts.
 pub(crate) fn stats(shared: &Arc<Shared>) -> Result<Stats> {
@@ -265,6 +267,25 @@ pub(crate) fn rows(
                 ]
             })
             .collect(),
+        SystemTable::Reports => {
+            let text = |text: Option<String>| text.map_or(Value::Null, Value::text);
+            let records = snapshot.shared.ledger().reports()?.into_iter();
+            let row = |record: ReportRecord| {
+                vec![
+                    Value::Time(record.made_at),
+                    Value::text(record.name),
+                    Value::Time(record.since),
+                    Value::Time(record.until),
+                    Value::text(record.form),
+                    Value::text(record.path),
+                    text(record.sha256),
+                    Value::text(record.made_for),
+                    Value::text(record.outcome),
+                    text(record.reason),
+                ]
+            };
+            records.map(row).collect()
+        }
         SystemTable::Sources => sources(&snapshot.shared)?
             .into_iter()
             .map(|((cluster, source), intake)| {

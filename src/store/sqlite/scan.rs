@@ -38,6 +38,8 @@ pub enum SystemTable {
     IngestLog,
     /// cluster, source, events, duplicates, quarantined, first_seen, last_seen
     Sources,
+    /// made_at, name, since, until, form, path, sha256, made_for, outcome, reason
+    Reports,
 }
 
 impl SystemTable {
@@ -80,6 +82,18 @@ impl SystemTable {
                 ("quarantined", "integer"),
                 ("first_seen", "text"),
                 ("last_seen", "text"),
+            ],
+            SystemTable::Reports => &[
+                ("made_at", "text"),
+                ("name", "text"),
+                ("since", "text"),
+                ("until", "text"),
+                ("form", "text"),
+                ("path", "text"),
+                ("sha256", "text"),
+                ("made_for", "text"),
+                ("outcome", "text"),
+                ("reason", "text"),
             ],
         }
     }

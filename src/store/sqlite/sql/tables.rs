@@ -23,7 +23,7 @@ pub(super) enum Source {
 }
 
 /// Every small table with its name in SQL.
-pub(super) const ALL: [(&str, Source); 10] = [
+pub(super) const ALL: [(&str, Source); 11] = [
     ("users", Source::Seen(Column::User, "user")),
     ("verbs", Source::Seen(Column::Verb, "verb")),
     ("resources", Source::Seen(Column::Resource, "resource")),
@@ -34,10 +34,20 @@ pub(super) const ALL: [(&str, Source); 10] = [
     ("quarantine", Source::System(SystemTable::Quarantine)),
     ("ingest_log", Source::System(SystemTable::IngestLog)),
     ("sources", Source::System(SystemTable::Sources)),
+    ("reports", Source::System(SystemTable::Reports)),
 ];
 
 /// Columns of the store's own tables that hold times.
-const TIMES: [&str; 5] = ["stored_time", "oldest", "newest", "first_seen", "last_seen"];
+const TIMES: [&str; 8] = [
+    "stored_time",
+    "oldest",
+    "newest",
+    "first_seen",
+    "last_seen",
+    "made_at",
+    "since",
+    "until",
+];
 
 pub(super) struct Small {
     pub(super) session: Arc<Session>,
