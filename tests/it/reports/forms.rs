@@ -8,12 +8,7 @@ use super::{STORE, definition, json, own, settled, text};
 use crate::questions::EVENTS;
 use crate::support::{Run, cli, local, temp_dir};
 
-const PERIOD: [&str; 4] = [
-    "--since",
-    "2026-11-21",
-    "--until",
-    "2026-11-21T06:00:00Z",
-];
+const PERIOD: [&str; 4] = ["--since", "2026-11-21", "--until", "2026-11-21T06:00:00Z"];
 
 #[test]
 fn reports_are_listed() {
@@ -66,7 +61,10 @@ fn what_a_report_says_of_the_store_is_what_the_lines_say() {
     assert_eq!(silent.len(), 1);
     assert_eq!(silent[0]["from"], "2026-11-21T04:00:00.000000Z");
     assert_eq!(silent[0]["hours"], 2);
-    assert_eq!((&coverage["hours"], &coverage["covered_hours"]), (&6.into(), &1.into()));
+    assert_eq!(
+        (&coverage["hours"], &coverage["covered_hours"]),
+        (&6.into(), &1.into())
+    );
 }
 
 #[test]
