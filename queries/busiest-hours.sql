@@ -13,8 +13,8 @@ outcome = "success, denied_authz, conflict, ..."
 calls = "how many calls ended"
 */
 with ended as (
-  select time, outcome
-  from events
+  select hour, outcome, events
+  from event_counts
   where stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
@@ -25,8 +25,8 @@ with ended as (
     and time >= :since and time < :until
   union all
   -- Refused before anybody was authenticated: the only event of such a call.
-  select time, outcome
-  from events
+  select hour, outcome, events
+  from event_counts
   where stage = 'ResponseStarted' and user is null
     and cluster match :cluster
     and user match :user
@@ -36,7 +36,7 @@ with ended as (
     and outcome match :outcome
     and time >= :since and time < :until
 )
-select substr(time, 1, 13) || ':00:00Z' as hour, outcome, count(*) as calls
+select substr(ended.hour, 1, 13) || ':00:00Z' as hour, outcome, sum(events) as calls
 from ended
-group by hour, outcome
-order by hour, calls desc
+group by 1, outcome
+order by 1, calls desc

@@ -22,8 +22,8 @@ server_error_share = "0 to 1"
 last_error = "when the last error was"
 */
 with ended as (
-  select user, verb, resource, code, time
-  from events
+  select user, verb, resource, code, events, last_time
+  from event_counts
   where stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
@@ -33,8 +33,8 @@ with ended as (
     and time >= :since and time < :until
   union all
   -- Refused before anybody was authenticated: the only event of such a call.
-  select user, verb, resource, code, time
-  from events
+  select user, verb, resource, code, events, last_time
+  from event_counts
   where stage = 'ResponseStarted' and user is null
     and cluster match :cluster
     and user match :user
@@ -44,13 +44,15 @@ with ended as (
     and time >= :since and time < :until
 )
 select
-  user, verb, resource, count(*) as calls,
-  sum(code between 400 and 499) as client_errors,
-  sum(code between 500 and 599) as server_errors,
-  round(avg(code between 400 and 499), 4) as client_error_share,
-  round(avg(code between 500 and 599), 4) as server_error_share,
-  max(case when code between 400 and 599 then time end) as last_error
+  user, verb, resource, sum(events) as calls,
+  sum((code between 400 and 499) * events) as client_errors,
+  sum((code between 500 and 599) * events) as server_errors,
+  round(1.0 * sum((code between 400 and 499) * events) / sum(iif(code is null, 0, events)), 4)
+    as client_error_share,
+  round(1.0 * sum((code between 500 and 599) * events) / sum(iif(code is null, 0, events)), 4)
+    as server_error_share,
+  max(case when code between 400 and 599 then last_time end) as last_error
 from ended
 group by user, verb, resource
-having sum(code between 400 and 599) >= max(1, :at_least)
+having sum((code between 400 and 599) * events) >= max(1, :at_least)
 order by client_errors + server_errors desc, calls desc

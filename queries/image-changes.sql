@@ -53,7 +53,8 @@ with submitted as materialized (
 changed as materialized (
   select id, substr(known, length('2026-01-01T00:00:00.000000Z') + 1) as before
   from submitted
-  where known is null or exists (
+  -- Most submit what was there: the same text is no change.
+  where known is null or images <> substr(known, length('2026-01-01T00:00:00.000000Z') + 1) and exists (
     select 1 from json_each(images) as image
     where image.value not in (
       select value from json_each(substr(known, length('2026-01-01T00:00:00.000000Z') + 1))

@@ -16,18 +16,176 @@ share = "missing by events, 0 to 1"
 cluster = "where"
 */
 with counted as materialized (
-  select
-    cluster, level, stage, count(*) as events,
-    json_object(
-      'audit_id', count(audit_id), 'verb', count(verb), 'user', count(user),
-      'user_groups', count(user_groups), 'source_ips', count(source_ips),
-      'user_agent', count(user_agent), 'request_uri', count(request_uri),
-      'resource', count(resource), 'namespace', count(namespace), 'name', count(name),
-      'code', count(code), 'decision', count(decision), 'received_time', count(received_time),
-      'time', count(*) - count(time_quality), 'credential_id', count(credential_id)
-    ) as present
-  from events
-  where cluster match :cluster
+  select cluster, level, stage, sum(events) as events
+  from event_counts
+  where true
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+),
+lacking as (
+  select 'audit_id' as field, cluster, level, stage, sum(events) as missing
+  from event_counts
+  where audit_id is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'verb', cluster, level, stage, sum(events)
+  from event_counts
+  where verb is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'user', cluster, level, stage, sum(events)
+  from event_counts
+  where user is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'user_groups', cluster, level, stage, sum(events)
+  from event_counts
+  where user_groups is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'source_ips', cluster, level, stage, sum(events)
+  from event_counts
+  where source_ips is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'user_agent', cluster, level, stage, sum(events)
+  from event_counts
+  where user_agent is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'request_uri', cluster, level, stage, sum(events)
+  from event_counts
+  where request_uri is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'resource', cluster, level, stage, sum(events)
+  from event_counts
+  where resource is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'namespace', cluster, level, stage, sum(events)
+  from event_counts
+  where namespace is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'name', cluster, level, stage, sum(events)
+  from event_counts
+  where name is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'code', cluster, level, stage, sum(events)
+  from event_counts
+  where code is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'decision', cluster, level, stage, sum(events)
+  from event_counts
+  where decision is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'received_time', cluster, level, stage, sum(events)
+  from event_counts
+  where received_time is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'credential_id', cluster, level, stage, sum(events)
+  from event_counts
+  where credential_id is null
+    and cluster match :cluster
+    and level match :level
+    and stage match :stage
+    and verb match :verb
+    and resource match :resource
+    and time >= :since and time < :until
+  group by cluster, level, stage
+  union all
+  select 'time', cluster, level, stage, sum(events)
+  from event_counts
+  where time_quality is not null
+    and cluster match :cluster
     and level match :level
     and stage match :stage
     and verb match :verb
@@ -36,8 +194,7 @@ with counted as materialized (
   group by cluster, level, stage
 )
 select
-  field.key as field, level, stage, events, events - field.value as missing,
-  round(1.0 * (events - field.value) / events, 4) as share, cluster
-from counted, json_each(present) as field
-where field.value < events
+  field, level, stage, events, missing,
+  round(1.0 * missing / events, 4) as share, cluster
+from lacking join counted using (cluster, level, stage)
 order by share desc, events desc, cluster, level, stage, field

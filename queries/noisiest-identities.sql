@@ -17,11 +17,11 @@ first = "time of the first event"
 last = "time of the last one"
 */
 select
-  user, count(*) as events, sum(raw_bytes) as raw_bytes,
-  cast(round(avg(raw_bytes)) as integer) as mean_bytes,
+  user, sum(events) as events, sum(raw_bytes) as raw_bytes,
+  cast(round(1.0 * sum(raw_bytes) / sum(events)) as integer) as mean_bytes,
   round(sum(raw_bytes) * 1.0 / sum(sum(raw_bytes)) over (), 4) as share,
-  min(time) as first, max(time) as last
-from events
+  min(first_time) as first, max(last_time) as last
+from event_counts
 where cluster match :cluster
   and user match :user
   and verb match :verb

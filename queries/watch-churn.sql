@@ -21,23 +21,40 @@ mean_seconds = "mean duration of the watches"
 last = "when the last watch or list ended"
 cluster = "where"
 */
+with churned as (
+  select
+    user, resource, cluster, 1 as watch, code < 400 and latency_us < :shorter_than as short,
+    code >= 400 as failed, 0 as lists, latency_us, time as last
+  from events
+  where verb = 'watch'
+    and stage in ('ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and user match :user
+    and user_agent match :user_agent
+    and resource match :resource
+    and namespace match :namespace
+    and time >= :since and time < :until
+  union all
+  select user, resource, cluster, 0, 0, 0, events, null, last_time
+  from event_counts
+  where verb = 'list'
+    and stage in ('ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and user match :user
+    and user_agent match :user_agent
+    and resource match :resource
+    and namespace match :namespace
+    and time >= :since and time < :until
+)
 select
   user, resource,
-  sum(verb = 'watch') as watches,
-  sum(verb = 'watch' and code < 400 and latency_us < :shorter_than) as short_watches,
-  sum(verb = 'watch' and code >= 400) as failed_watches,
-  sum(verb = 'list') as lists,
-  round(avg(case when verb = 'watch' then latency_us end) / 1e6, 3) as mean_seconds,
-  max(time) as last, cluster
-from events
-where verb in ('watch', 'list')
-  and stage in ('ResponseComplete', 'Panic')
-  and cluster match :cluster
-  and user match :user
-  and user_agent match :user_agent
-  and resource match :resource
-  and namespace match :namespace
-  and time >= :since and time < :until
+  sum(watch) as watches,
+  sum(short) as short_watches,
+  sum(failed) as failed_watches,
+  sum(lists) as lists,
+  round(avg(latency_us) / 1e6, 3) as mean_seconds,
+  max(last) as last, cluster
+from churned
 group by user, resource, cluster
 having short_watches + failed_watches > 0
-order by short_watches + failed_watches desc, lists desc
+order by short_watches + failed_watches desc, sum(lists) desc

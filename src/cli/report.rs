@@ -59,7 +59,7 @@ type Loaded = (Catalogue, Option<String>);
 fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
-        let (library, error) = ask::loaded();
+        let ask::Loaded { library, error, .. } = ask::loaded();
         let shipped = || Catalogue::shipped().clone();
         if let Some(error) = error {
             return (shipped(), Some(error.clone()));

@@ -189,14 +189,18 @@ fn headers() -> Value {
         "LimitRows": header("most rows; 0 is all", json!({"type": "integer"})),
         "LimitMs": header("time limit in milliseconds; 0 is none", json!({"type": "integer"})),
         "Truncated": header(
-            "whether there are more rows; absent in an answer that is sent while it is made",
+            "whether there are more rows; in an answer that is sent while it is made a trailer, for \
+             clients that say TE: trailers",
             json!({"type": "boolean"}),
         ),
         "Coverage": header(
-            "what the answer could not see, as JSON; absent likewise",
+            "what the answer could not see, as JSON; a trailer likewise",
             json!({"type": "string"}),
         ),
-        "Link": header("the next page, rel=\"next\"", json!({"type": "string"})),
+        "Link": header(
+            "the next page, rel=\"next\"; a trailer likewise",
+            json!({"type": "string"}),
+        ),
     })
 }
 

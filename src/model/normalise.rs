@@ -134,6 +134,29 @@ pub fn normalise<'a>(cluster: &str, raw: &'a [u8]) -> Result<(Event<'a>, [u8; 16
     Ok((event, identity))
 }
 
+/// What an item holds beside its fields, where it stands.
+#[derive(Debug)]
+pub struct Inside<'a> {
+    pub request_object: Option<std::ops::Range<usize>>,
+    pub response_object: Option<std::ops::Range<usize>>,
+    pub annotations: Option<Text<'a>>,
+    pub user_extra: Option<Text<'a>>,
+    /// A body was found that cannot be read as JSON.
+    pub bad_body: bool,
+}
+
+/// Reads no more than [`Inside`] of an item that [`normalise`] understands; `None` for another.
+pub fn inside(raw: &[u8]) -> Option<Inside<'_>> {
+    let fields = fields::read(raw).ok()?;
+    Some(Inside {
+        bad_body: fields.request_problem.or(fields.response_problem).is_some(),
+        request_object: fields.request_object,
+        response_object: fields.response_object,
+        annotations: fields.annotations,
+        user_extra: fields.user.extra,
+    })
+}
+
 /// `v1alpha1` has no `objectRef.apiGroup`: its `apiVersion` holds `group/version`.
 fn split_alpha_group(fields: &mut Fields<'_>) {
     let object = &mut fields.object;

@@ -275,7 +275,7 @@ fn older_store() -> tempfile::TempDir {
 
 /// The answers of questions about facts.
 fn answers(data: &Path) -> Vec<String> {
-    let questions: [(&str, &[&str]); 10] = [
+    let questions: [(&str, &[&str]); 12] = [
         (
             "query",
             &["--columns", FACTS, "--limit", "0", "-o", "jsonl"],
@@ -311,6 +311,22 @@ fn answers(data: &Path) -> Vec<String> {
             "sql",
             &[
                 "select sum(raw_bytes), sum(deprecated), max(raw_bytes) from events",
+                "-o",
+                "csv",
+            ],
+        ),
+        (
+            "sql",
+            &[
+                "select api_group, resource, subresource, verb, level, outcome, sum(events) from event_counts group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6",
+                "-o",
+                "csv",
+            ],
+        ),
+        (
+            "sql",
+            &[
+                "select hour, owner, deprecated, events from event_counts where name is not null order by 1, 2, 3",
                 "-o",
                 "csv",
             ],

@@ -19,7 +19,7 @@ use crate::store::{SqlColumn, SqlSink};
 
 pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
     let report = loaded().0.get(&asked.name).map_err(anyhow::Error::msg)?;
-    let library = &ask::loaded().0;
+    let library = &ask::loaded().library;
     let place = asked.connection.place()?.to_string();
     let source = asked.connection.open_read()?;
     let made_for = asked.made_for.unwrap_or_else(user_name);

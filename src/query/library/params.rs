@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 /// A parameter of a question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Param {
     /// Its name in SQL and in a query string; the flag has `-` for `_`.
     pub name: String,

@@ -11,7 +11,7 @@ use crate::query::wire::Conforming;
 use crate::store::{SqlQuery, SqlSink};
 
 /// Names of flags and of query parameters that every question has.
-const RESERVED: [&str; 18] = [
+pub(super) const RESERVED: [&str; 18] = [
     "cursor",
     "data",
     "explain",
@@ -33,7 +33,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// A question of the library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The file's name without `.sql`: lower-case words joined by `-`.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct Question {
 }
 
 /// A column of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultColumn {
     pub name: String,
     pub doc: String,
@@ -99,8 +99,7 @@ impl Question {
             let line = 1 + text[..at.min(text.len())].matches('\n').count();
             format!("{origin}:{line}: {what}")
         };
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || !name.bytes().all(plain) {
+        if !is_name(name) {
             return Err(fail(
                 0,
                 "the file's name is the question's: use lower-case letters, digits and -",
@@ -206,6 +205,12 @@ impl Question {
             skip_damaged,
         })
     }
+}
+
+/// Whether a question may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
 }
 
 /// The parameters that the statement names.

@@ -12,6 +12,7 @@ macro_rules! put {
 
 mod appendix;
 mod charts;
+mod columns;
 mod control;
 mod coverage;
 mod summary;
@@ -226,7 +227,7 @@ fn footer_of_pages(made: &Made) -> String {
     let mut title = String::new();
     for letter in made.title.chars().take(90) {
         match letter {
-            ' ' | 'a'..='z' | 'A'..='Z' | '0'..='9' | ':' | ',' | '.' | '-' => title.push(letter),
+            ' ' | 'a'..='z' | 'A'..='Z' | '1'..='9' | ':' | ',' | '.' | '-' => title.push(letter),
             _ => title.push_str(&format!("\\{:x} ", u32::from(letter).max(1))),
         }
     }

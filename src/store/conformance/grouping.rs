@@ -246,6 +246,10 @@ pub(super) fn counts_in_sql_read_rollups(open: Open) {
             vec![],
         ),
         ("select count(*) from event_counts", vec![]),
+        (
+            "select api_group, resource, subresource, verb, level, sum(events) from event_counts where outcome = 'success' group by 1, 2, 3, 4, 5",
+            vec![],
+        ),
         ("select hour, events from event_counts", vec![]),
         (
             "select user, outcome, events from event_counts where resource = 'pods'",

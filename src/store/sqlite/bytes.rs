@@ -6,7 +6,7 @@ use super::layout::{Origin, origin};
 use super::predicate;
 use crate::model::column::{Column, Kind};
 use crate::model::json::body_problem;
-use crate::model::normalise::normalise;
+use crate::model::normalise::{self, normalise};
 use crate::model::value::Value;
 use crate::store::filter::{Term, Test};
 
@@ -21,21 +21,17 @@ pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
         Column::RawBytes => return Value::Int(raw.len() as i64),
         _ => {}
     }
+    if matches!(
+        column,
+        Column::RequestObject | Column::ResponseObject | Column::Annotations | Column::UserExtra
+    ) {
+        return self::inside(column, raw);
+    }
     // What is stored was an event when it came in; its cluster does not matter for these fields.
     let Ok((event, _)) = normalise("", raw) else {
         return Value::Null;
     };
-    let body = |span: Option<std::ops::Range<usize>>| {
-        let bytes = span.map(|span| &raw[span])?;
-        // A quality of NULL means that both bodies were found to be sound when they came in.
-        let sound = event.body_quality.is_none() || body_problem(bytes).is_none();
-        sound.then(|| std::str::from_utf8(bytes).ok()).flatten()
-    };
     match column {
-        Column::RequestObject => json(body(event.request_object.clone())),
-        Column::ResponseObject => json(body(event.response_object.clone())),
-        Column::Annotations => json(event.annotations.as_deref()),
-        Column::UserExtra => json(event.user_extra.as_deref()),
         Column::ObjectUid => event.object_uid.as_deref().map_or(Value::Null, Value::text),
         Column::Deprecated => Value::Int(i64::from(event.deprecated)),
         _ => match origin(column) {
@@ -43,6 +39,25 @@ pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
             Origin::Text(text) => facts::text(&event, text).map_or(Value::Null, Value::text),
             _ => Value::Null,
         },
+    }
+}
+
+/// A column that takes no more than finding its place.
+fn inside(column: Column, raw: &[u8]) -> Value {
+    let Some(inside) = normalise::inside(raw) else {
+        return Value::Null;
+    };
+    let body = |span: Option<std::ops::Range<usize>>| {
+        let bytes = span.map(|span| &raw[span])?;
+        // Where nothing was found, both bodies are sound.
+        let sound = !inside.bad_body || body_problem(bytes).is_none();
+        sound.then(|| std::str::from_utf8(bytes).ok()).flatten()
+    };
+    match column {
+        Column::RequestObject => json(body(inside.request_object.clone())),
+        Column::ResponseObject => json(body(inside.response_object.clone())),
+        Column::Annotations => json(inside.annotations.as_deref()),
+        _ => json(inside.user_extra.as_deref()),
     }
 }
 

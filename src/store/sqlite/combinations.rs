@@ -45,8 +45,7 @@ impl Combinations {
         Combinations { folds }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.folds.last().map_or(0, |fold| fold.keys.len())
     }
 

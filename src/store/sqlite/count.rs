@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::countkeys::{Key, Stored};
+use super::countkeys::{Key, Stored, refuse_nonsense};
 use super::facts;
 use super::groups::counts;
 use super::layout::{IntColumn, Origin, TextColumn, origin};
@@ -16,8 +16,8 @@ use super::rollup;
 use super::rollupplan::{Asked, Plan, Span};
 use super::scan::{Cell, ScanOrder, Snapshot, advised};
 use super::sealed::Sealed;
-use super::tally::{Buckets, Groups, Tally, Totals, Values, begin, each_combination};
-use crate::limits::COUNT_COLUMNS_MAX;
+use super::tally::{Buckets, Groups, Measured, Measures, Tally, Values, begin, each_combination};
+use super::totals::Totals;
 use crate::model::column::Column;
 use crate::store::filter::Filter;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
@@ -30,7 +30,7 @@ pub(crate) fn count(
     sink: RowSink<'_>,
 ) -> Result<Answer> {
     refuse_nonsense(query)?;
-    let mut counted = groups(snapshot, query, budget)?;
+    let mut counted = groups(snapshot, query, Measures::default(), budget)?;
     let mut answer = Answer {
         coverage: snapshot.coverage(query.filter.since, query.filter.until),
         ..Answer::default()
@@ -50,15 +50,17 @@ pub(crate) struct Counted {
     pub(crate) damaged: Vec<String>,
 }
 
-/// Counts events by any number of columns.
+/// Counts events by any number of columns; only those that are stored can be measured.
 pub(crate) fn groups(
     snapshot: &Arc<Snapshot>,
     query: &CountQuery,
+    measures: Measures,
     budget: &Budget,
 ) -> Result<Counted> {
     let mut counting = Counting {
         snapshot,
         query,
+        measures,
         budget,
         totals: Totals::new(query.by.len(), query.step.is_some()),
         work: Work::default(),
@@ -75,28 +77,10 @@ pub(crate) fn groups(
     })
 }
 
-fn refuse_nonsense(query: &CountQuery) -> Result<()> {
-    if query.by.len() > COUNT_COLUMNS_MAX {
-        return Err(StoreError::BadRequest(format!(
-            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
-            query.by.len()
-        )));
-    }
-    // Every element of one list would meet every one of the other, and clients choose both.
-    let lists = || query.by.iter().filter(|column| column.is_list());
-    if lists().count() > 1 {
-        let names: Vec<&str> = lists().map(|column| column.name()).collect();
-        return Err(StoreError::BadRequest(format!(
-            "{} hold lists, whose elements are counted one by one; count by one of them",
-            names.join(" and ")
-        )));
-    }
-    Ok(())
-}
-
 struct Counting<'a> {
     snapshot: &'a Arc<Snapshot>,
     query: &'a CountQuery,
+    measures: Measures,
     budget: &'a Budget,
     totals: Totals,
     work: Work,
@@ -143,7 +127,7 @@ impl Counting<'_> {
                 _ => 0,
             };
             let values: Vec<&[u32]> = values.iter().map(Values::ids).collect();
-            each_combination(&values, |ids| self.totals.add(bucket, ids, 1));
+            each_combination(&values, |ids| self.totals.add(bucket, ids, 1, None));
             self.totals.check()?;
         }
         self.work = cursor.work();
@@ -190,7 +174,7 @@ impl Counting<'_> {
             })
             .collect();
         // All strings before the first count: half a damaged part is no answer.
-        for (_, ids, _) in groups.iter() {
+        for (_, ids, ..) in groups.iter() {
             for (at, source) in stored.sources.iter().enumerate() {
                 let (which, place) = source.of(ids);
                 let slot = &mut known[at][which][ids[place] as usize];
@@ -214,7 +198,7 @@ impl Counting<'_> {
         }
         let mut values: Vec<&[u32]> = Vec::with_capacity(stored.sources.len());
         let mut one = Vec::with_capacity(stored.sources.len());
-        for (bucket, ids, count) in groups.iter() {
+        for (bucket, ids, count, measured) in groups.iter() {
             values.clear();
             for (known, source) in known.iter().zip(&stored.sources) {
                 let (which, place) = source.of(ids);
@@ -224,9 +208,9 @@ impl Counting<'_> {
             if values.iter().all(|ids| ids.len() == 1) {
                 one.clear();
                 one.extend(values.iter().map(|ids| ids[0]));
-                self.totals.add(bucket, &one, count);
+                self.totals.add(bucket, &one, count, measured);
             } else {
-                each_combination(&values, |ids| self.totals.add(bucket, ids, count));
+                each_combination(&values, |ids| self.totals.add(bucket, ids, count, measured));
             }
             self.totals.check()?;
         }
@@ -253,25 +237,30 @@ impl Counting<'_> {
     /// Counts one part, by what costs least.
     fn part(&mut self, part: &Part, stored: &Stored, groups: &mut Groups) -> Result<()> {
         let columns = &stored.columns;
-        if columns.iter().any(|column| column.is_fact()) {
+        let measures = self.measures;
+        if columns.iter().any(|column| column.is_fact()) || measures.raw_bytes {
             facts::ensure(part, self.budget, &mut self.work)?;
         }
         let filter = &self.query.filter;
         let unfiltered = filter.terms.is_empty()
             && filter.since.is_none_or(|since| since <= part.oldest())
             && filter.until.is_none_or(|until| until > part.newest())
-            && self.query.step.is_none();
+            && self.query.step.is_none()
+            && !measures.any();
         if unfiltered && columns.is_empty() {
             let rows = part.rows() - part.dead().len();
-            groups.push(0, &[], rows as u64);
+            groups.push(0, &[], rows as u64, None);
             return Ok(());
         }
-        let tally = Tally::new(columns.iter().map(|column| column.strings(part)));
+        let tally = Tally::new(
+            columns.iter().map(|column| column.strings(part)),
+            measures.any(),
+        );
         let mut buckets = Buckets::new(self.query.step, tally, groups);
         let span = Span::new(filter, part, self.query.step);
         let texts = stored
             .texts()
-            .filter(|columns| rollup::fitting(columns).is_some());
+            .filter(|columns| !measures.any() && rollup::fitting(columns).is_some());
         let planned = match (part, span, texts) {
             (Part::Sealed(sealed), Some(span), Some(columns)) => {
                 let plan = self.plan(part, sealed, &span, &columns)?;
@@ -346,15 +335,19 @@ impl Counting<'_> {
         )?;
         let Some(mut scan) = scan else { return Ok(()) };
         let mut rows = Vec::new();
-        let mut times = Vec::new();
+        let measures = self.measures;
+        let (mut times, mut lengths) = (Vec::new(), Vec::new());
         let mut flags = Vec::new();
         let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
         let mut group = vec![0; columns.len()];
         while scan.next_rows(&mut rows, self.budget, &mut self.work)? {
             let Some(&first) = rows.first() else { continue };
             let (chunk, base) = part.chunk_of(first);
-            if buckets.step.is_some() {
+            if buckets.step.is_some() || measures.times {
                 part.ints(IntColumn::Time, chunk, &mut times)?;
+            }
+            if measures.raw_bytes {
+                part.ints(IntColumn::RawBytes, chunk, &mut lengths)?;
             }
             for (&column, ids) in columns.iter().zip(&mut ids) {
                 column.ids(part, chunk, &mut flags, ids)?;
@@ -367,7 +360,18 @@ impl Counting<'_> {
                 for (slot, ids) in group.iter_mut().zip(&ids) {
                     *slot = ids[at];
                 }
-                buckets.tally.add(&group, 1);
+                if measures.any() {
+                    let mut measured = Measured::NOTHING;
+                    if measures.times {
+                        (measured.first, measured.last) = (times[at], times[at]);
+                    }
+                    if measures.raw_bytes {
+                        measured.raw_bytes = lengths[at] as u64;
+                    }
+                    buckets.tally.measure(&group, &measured);
+                } else {
+                    buckets.tally.add(&group, 1);
+                }
             }
         }
         Ok(())

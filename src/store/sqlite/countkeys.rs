@@ -2,7 +2,8 @@
 
 use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
-use crate::store::{CountQuery, Result};
+use crate::limits::COUNT_COLUMNS_MAX;
+use crate::store::{CountQuery, Result, StoreError};
 
 /// What is stored of the columns that a query counts by.
 pub(crate) struct Stored {
@@ -127,4 +128,24 @@ impl Key {
             }
         }
     }
+}
+
+/// Refuses a count that nobody can read or hold.
+pub(crate) fn refuse_nonsense(query: &CountQuery) -> Result<()> {
+    if query.by.len() > COUNT_COLUMNS_MAX {
+        return Err(StoreError::BadRequest(format!(
+            "{} columns to count by are too many; {COUNT_COLUMNS_MAX} is the most",
+            query.by.len()
+        )));
+    }
+    // Every element of one list would meet every one of the other, and clients choose both.
+    let lists = || query.by.iter().filter(|column| column.is_list());
+    if lists().count() > 1 {
+        let names: Vec<&str> = lists().map(|column| column.name()).collect();
+        return Err(StoreError::BadRequest(format!(
+            "{} hold lists, whose elements are counted one by one; count by one of them",
+            names.join(" and ")
+        )));
+    }
+    Ok(())
 }

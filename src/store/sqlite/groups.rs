@@ -168,13 +168,13 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
         if text.fact().is_some() {
             facts::ensure(&part, budget, &mut work)?;
         }
-        let times = all_ints(&part, IntColumn::Time)?;
         let counts = counts(&part, text)?;
+        let times = Times::of(&part, &counts)?;
         let mut add = |value: &str, (count, first, last): (u64, u32, u32)| {
             if count == 0 {
                 return;
             }
-            let (first, last) = (times[first as usize], times[last as usize]);
+            let (first, last) = (times.at(&part, first), times.at(&part, last));
             match totals.get_mut(value) {
                 Some((total, earliest, latest)) => {
                     *total += count;
@@ -208,15 +208,33 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
     Ok(totals.into_iter().map(to_seen).collect())
 }
 
-/// A number column of a whole part.
-pub(crate) fn all_ints(part: &Part, column: IntColumn) -> Result<Vec<i64>> {
-    let mut values = Vec::with_capacity(part.rows());
-    let mut chunk_values = Vec::new();
-    for chunk in 0..part.chunks() {
-        part.ints(column, chunk, &mut chunk_values)?;
-        values.extend_from_slice(&chunk_values);
+/// Times of some rows of a part: chunks that hold none of them are not read.
+struct Times {
+    chunks: Vec<Vec<i64>>,
+}
+
+impl Times {
+    /// Those of the first and last row of each string.
+    fn of(part: &Part, counts: &[(u64, u32, u32)]) -> Result<Times> {
+        let mut wanted = vec![false; part.chunks() as usize];
+        for &(_, first, last) in counts[1..].iter().filter(|(count, ..)| *count > 0) {
+            for row in [first, last] {
+                wanted[part.chunk_of(row).0 as usize] = true;
+            }
+        }
+        let mut chunks = vec![Vec::new(); wanted.len()];
+        for (chunk, times) in chunks.iter_mut().enumerate() {
+            if wanted[chunk] {
+                part.ints(IntColumn::Time, chunk as u32, times)?;
+            }
+        }
+        Ok(Times { chunks })
     }
-    Ok(values)
+
+    fn at(&self, part: &Part, row: u32) -> i64 {
+        let (chunk, base) = part.chunk_of(row);
+        self.chunks[chunk as usize][(row - base) as usize]
+    }
 }
 
 /// Per string id: how many rows hold it, the first and the last of them. Index 0 counts the absent.

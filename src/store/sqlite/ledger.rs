@@ -46,6 +46,17 @@ pub(crate) struct PrunedTotal {
     pub(crate) oldest: Option<i64>,
 }
 
+/// What retention removed from one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pruning {
+    pub(crate) pruned_time: i64,
+    pub(crate) before: i64,
+    pub(crate) events: u64,
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+    pub(crate) segment: String,
+}
+
 pub(crate) struct Ledger {
     connection: Connection,
     path: PathBuf,
@@ -253,6 +264,28 @@ impl Ledger {
                 },
             )
             .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Every record of what was pruned, oldest first.
+    pub(crate) fn prunings(&self) -> Result<Vec<Pruning>> {
+        self.with(|connection| {
+            let mut select = connection.prepare(
+                "select pruned_time, before, events, oldest, newest, segment from pruned
+                 order by pruned_time, oldest",
+            )?;
+            select
+                .query_map([], |row| {
+                    Ok(Pruning {
+                        pruned_time: row.get(0)?,
+                        before: row.get(1)?,
+                        events: row.get::<_, i64>(2)? as u64,
+                        oldest: row.get(3)?,
+                        newest: row.get(4)?,
+                        segment: row.get(5)?,
+                    })
+                })?
+                .collect()
+        })
     }
 
     pub(crate) fn ingest(&self) -> Result<IngestLines> {

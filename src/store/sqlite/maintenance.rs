@@ -139,7 +139,7 @@ pub(crate) fn seal_now(
     })
 }
 
-/// Rewrites the sealed segments that hold older facts than the present ones, one by one.
+/// Rewrites the sealed segments that lack facts or rollups of the present version, one by one.
 pub(crate) fn reseal(shared: &Shared) -> Result<Resealed> {
     let mut resealed = Resealed::default();
     let mut failure = None;
@@ -160,7 +160,7 @@ pub(crate) fn reseal(shared: &Shared) -> Result<Resealed> {
         drop(state);
         seen.insert(meta.name.clone());
         let rewritten = shared.open_apart(&meta).and_then(|sealed| {
-            if sealed.stores_facts() {
+            if sealed.is_current() {
                 return Ok(false);
             }
             drop(sealed);

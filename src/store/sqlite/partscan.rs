@@ -1,5 +1,6 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
+use super::candidates::Candidates;
 use super::contains::{self, Needles};
 use super::facts;
 use super::idset::IdSet;
@@ -17,15 +18,6 @@ pub(crate) enum Direction {
     Ascending,
     Descending,
 }
-
-/// Row lists are used when they leave out at least this share of the rows.
-const CANDIDATE_SHARE: u64 = 8;
-
-/// Strings whose row lists are put together at most.
-const CANDIDATE_STRINGS_MAX: u32 = 64;
-
-/// A further row list is read when it is at most this many times as long as the candidates.
-const INTERSECTED_MAX: u64 = 32;
 
 /// Rows of a chunk below which single values are looked up instead of decoding the whole chunk.
 const LOOKED_UP_ROWS: usize = 64;
@@ -48,6 +40,8 @@ fn of_fact(term: &Term) -> bool {
 pub(crate) struct PartScan {
     pub(crate) part: Part,
     predicates: Vec<Predicate>,
+    /// What holds for every candidate.
+    decided: Vec<Predicate>,
     bytes: Vec<Term>,
     direction: Direction,
     /// Rows to look at, ascending; all of `low..high` when `None`.
@@ -78,21 +72,25 @@ impl PartScan {
         if low == high {
             return Ok(None);
         }
-        let Compiled::All(mut predicates) = predicate::compile(filter, &part, deriver)? else {
+        let Compiled::All(predicates) = predicate::compile(filter, &part, deriver)? else {
             return Ok(None);
         };
-        let mut candidates = candidates(&part, &predicates)?;
-        let rows = candidates.as_ref().map_or((high - low) as usize, Vec::len);
+        let mut chosen = Candidates::new(&part, predicates, (low, high))?;
+        let rows = chosen.rows.as_ref().map_or((high - low) as usize, Vec::len);
         let needs_facts =
             |term: &Predicate| matches!(term, Predicate::Bytes(term) if of_fact(term));
-        if rows > READ_ROWS_MAX && !part.has_facts() && predicates.iter().any(needs_facts) {
+        if rows > READ_ROWS_MAX && !part.has_facts() && chosen.predicates.iter().any(needs_facts) {
             facts::ensure(&part, budget, work)?;
-            let Compiled::All(compiled) = predicate::compile(filter, &part, deriver)? else {
+            let Compiled::All(predicates) = predicate::compile(filter, &part, deriver)? else {
                 return Ok(None);
             };
-            predicates = compiled;
-            candidates = self::candidates(&part, &predicates)?;
+            chosen = Candidates::new(&part, predicates, (low, high))?;
         }
+        let Candidates {
+            rows: candidates,
+            predicates,
+            decided,
+        } = chosen;
         let (bytes, predicates): (Vec<_>, Vec<_>) = predicates
             .into_iter()
             .partition(|predicate| matches!(predicate, Predicate::Bytes(_)));
@@ -103,10 +101,6 @@ impl PartScan {
                 _ => None,
             })
             .collect();
-        let candidates = candidates.map(|mut rows: Vec<u32>| {
-            rows.retain(|row| (low..high).contains(row));
-            rows
-        });
         if candidates.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
@@ -119,6 +113,7 @@ impl PartScan {
         Ok(Some(PartScan {
             part,
             predicates,
+            decided,
             bytes,
             direction,
             candidates,
@@ -149,7 +144,8 @@ impl PartScan {
 
     /// What it tests beside the time, if only sets of string ids.
     pub(crate) fn id_sets(&self) -> Option<Vec<(TextColumn, &IdSet)>> {
-        let sets = self.predicates.iter().map(Predicate::id_set);
+        let all = self.decided.iter().chain(&self.predicates);
+        let sets = all.map(Predicate::id_set);
         sets.collect::<Option<_>>()
             .filter(|_| self.bytes.is_empty())
     }
@@ -402,106 +398,8 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
     if odd != 0 {
         return Ok(part.string(TextColumn::OddAuditId, odd)?.to_owned());
     }
-    Ok(super::layout::uuid_text(key)
-        .iter()
-        .map(|&byte| byte as char)
-        .collect())
-}
-
-/// Rows from the shortest row lists that the predicates allow, if they leave out most rows.
-fn candidates(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>> {
-    for predicate in predicates {
-        if let Predicate::AuditId {
-            any,
-            patterns,
-            negate: false,
-        } = predicate
-            && patterns.is_empty()
-        {
-            let mut rows = Vec::new();
-            for (key, _) in any {
-                rows.extend(part.audit_rows(key)?);
-            }
-            rows.sort_unstable();
-            rows.dedup();
-            return Ok(Some(rows));
-        }
-    }
-    let Part::Sealed(sealed) = part else {
-        return Ok(None);
-    };
-    let mut lists: Vec<(u64, TextColumn, Vec<u32>)> = Vec::new();
-    let mut consider = |column: TextColumn, set: &IdSet| -> Result<()> {
-        if !column.has_postings()
-            || !sealed.stores(column)
-            || set.holds(0)
-            || set.count() > CANDIDATE_STRINGS_MAX
-        {
-            return Ok(());
-        }
-        let ids: Vec<u32> = set.ids().collect();
-        let mut count = 0;
-        for &id in &ids {
-            sealed.postings(column, id, false, &mut |_, posting| {
-                count += u64::from(posting.count);
-                false
-            })?;
-        }
-        lists.push((count, column, ids));
-        Ok(())
-    };
-    for predicate in predicates {
-        match predicate {
-            Predicate::Ids(column, set) => consider(*column, set)?,
-            Predicate::Resource(pairs, false) => {
-                if let [(resource, _)] = pairs.as_slice() {
-                    consider(TextColumn::Resource, resource)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    lists.sort_unstable_by_key(|(count, ..)| *count);
-    let mut candidates: Option<Vec<u32>> = None;
-    for (count, column, ids) in lists {
-        let worth = match &candidates {
-            None => count * CANDIDATE_SHARE <= part.rows() as u64,
-            Some(rows) => count <= rows.len() as u64 * INTERSECTED_MAX,
-        };
-        if !worth {
-            break;
-        }
-        let mut rows = Vec::with_capacity(count as usize);
-        for id in &ids {
-            rows.extend(sealed.posting(column, *id)?.rows);
-        }
-        if ids.len() > 1 {
-            rows.sort_unstable();
-        }
-        candidates = Some(match candidates {
-            None => rows,
-            Some(before) => intersect(&before, &rows),
-        });
-    }
-    Ok(candidates)
-}
-
-/// The numbers that two ascending lists have in common.
-fn intersect(left: &[u32], right: &[u32]) -> Vec<u32> {
-    let mut both = Vec::with_capacity(left.len().min(right.len()));
-    let (mut l, mut r) = (0, 0);
-    while l < left.len() && r < right.len() {
-        match left[l].cmp(&right[r]) {
-            std::cmp::Ordering::Less => l += 1,
-            std::cmp::Ordering::Greater => r += 1,
-            std::cmp::Ordering::Equal => {
-                both.push(left[l]);
-                l += 1;
-                r += 1;
-            }
-        }
-    }
-    both
+    let text = super::layout::uuid_text(key);
+    Ok(str::from_utf8(&text).expect("digits and dashes").to_owned())
 }
 
 /// The times of rows of one chunk, in the order given.

@@ -1,6 +1,7 @@
 //! Row lists of sealed segments: for each string, how often and where it occurs.
 
 use super::codec::{self, Reader};
+use super::rowset::RowSet;
 use crate::store::Result;
 
 /// How often a string occurs, and in which rows.
@@ -107,6 +108,33 @@ pub(crate) fn read_posting(reader: &mut Reader<'_>, lists: bool) -> Result<Posti
         last,
         rows,
     })
+}
+
+/// Adds the rows of what [`put_posting`] wrote to a set; false when it does not list them.
+pub(crate) fn read_into(reader: &mut Reader<'_>, set: &mut RowSet) -> Result<bool> {
+    reader.varint()?;
+    let first = reader.varint()? as u32;
+    let span = reader.varint()? as u32;
+    match reader.take(1)?[0] {
+        POSTING_NONE => return Ok(false),
+        POSTING_RANGE => set.insert_range(first, first.wrapping_add(span)),
+        POSTING_BITS => {
+            set.insert(first);
+            set.insert_bits(first + 1, reader.take((span as usize).div_ceil(8))?);
+        }
+        POSTING_DELTAS => {
+            let bytes = reader.size()?;
+            let mut deltas = Reader::new(reader.take(bytes)?);
+            let mut row = first;
+            set.insert(row);
+            while deltas.position() < bytes {
+                row = row.wrapping_add(deltas.varint()? as u32);
+                set.insert(row);
+            }
+        }
+        _ => return Err(codec::damaged("a list of rows has an unknown form")),
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

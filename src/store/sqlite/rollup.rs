@@ -1,5 +1,5 @@
-//! Rollups of a sealed segment: how many rows of each hour have the same values in one or two
-//! columns. They let a count over months read a few numbers per hour instead of every event.
+//! Rollups of a sealed segment: how many rows of each hour have the same values in a few columns.
+//! They let a count over months read a few numbers per hour instead of every event.
 //!
 //! A rollup is a list of entries in order of hour, cut into pieces. An entry is its hour, the string
 //! ids of the rollup's columns, a *cell* (a combination of the few-valued columns in [`CELL`], kept
@@ -26,11 +26,11 @@ pub(crate) const CELL: [TextColumn; 4] = [
 pub(crate) const TOTALS: u8 = 0x80;
 
 /// The most columns of a rollup beside [`CELL`].
-pub(crate) const WIDEST: usize = 2;
+pub(crate) const WIDEST: usize = 5;
 
 /// The columns of each rollup, those with fewer entries first. The place in the list is part of the
 /// file format: a new rollup goes to the end.
-pub(crate) const ROLLUPS: [&[TextColumn]; 13] = {
+pub(crate) const ROLLUPS: [&[TextColumn]; 14] = {
     use TextColumn as T;
     [
         &[],
@@ -46,8 +46,17 @@ pub(crate) const ROLLUPS: [&[TextColumn]; 13] = {
         &[T::Namespace, T::Verb],
         &[T::User, T::Verb],
         &[T::User, T::Resource],
+        // What an audit policy decides about: which requests, at which level.
+        &[T::ApiGroup, T::Resource, T::Subresource, T::Verb, T::Level],
     ]
 };
+
+/// How many columns of ids the entries of a rollup (or its totals) have; the narrow ones are stored
+/// with two.
+fn width(number: u8) -> usize {
+    let columns = ROLLUPS.get(usize::from(number & !TOTALS));
+    columns.map_or(0, |columns| columns.len()).max(2)
+}
 
 /// Entries of one stretch of a rollup; each column as long as the others.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,8 +93,8 @@ impl Entries {
         self.counts.clear();
     }
 
-    /// The bytes of a piece.
-    pub(crate) fn pack(&self) -> std::io::Result<Vec<u8>> {
+    /// The bytes of a piece of a rollup.
+    pub(crate) fn pack(&self, number: u8) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         put_varint(&mut bytes, self.len() as u64);
         put_varint(&mut bytes, self.hours.len() as u64);
@@ -96,7 +105,8 @@ impl Entries {
             before = end;
         }
         let mut values = Vec::with_capacity(self.len());
-        for column in self.columns() {
+        let ids = self.ids[..width(number)].iter();
+        for column in ids.chain([&self.cells, &self.counts]) {
             values.clear();
             values.extend(column.iter().map(|&value| i64::from(value)));
             let chunk = encode_chunk(&values);
@@ -110,8 +120,8 @@ impl Entries {
         Ok(packed)
     }
 
-    /// Reads a piece.
-    pub(crate) fn unpack(&mut self, packed: &[u8]) -> Result<()> {
+    /// Reads a piece of a rollup. What ids it does not have stay empty.
+    pub(crate) fn unpack(&mut self, number: u8, packed: &[u8]) -> Result<()> {
         self.clear();
         let mut reader = Reader::new(packed);
         let size = reader.size()?;
@@ -133,19 +143,14 @@ impl Entries {
         if end as usize != entries || entries > PIECE_ENTRIES_MAX {
             return Err(damaged("the hours of a rollup do not hold its entries"));
         }
-        let [first, second] = &mut self.ids;
-        for column in [first, second, &mut self.cells, &mut self.counts] {
+        let ids = self.ids[..width(number)].iter_mut();
+        for column in ids.chain([&mut self.cells, &mut self.counts]) {
             let base = reader.i64()?;
             let width = reader.take(1)?[0];
             let data = reader.take(super::codec::chunk_bytes(entries, width))?;
             ChunkRef { base, width, data }.decode_ids(entries, column)?;
         }
         Ok(())
-    }
-
-    fn columns(&self) -> [&Vec<u32>; WIDEST + 2] {
-        let [first, second] = &self.ids;
-        [first, second, &self.cells, &self.counts]
     }
 }
 
@@ -155,8 +160,8 @@ pub(crate) const PIECE_ENTRIES: usize = 8192;
 /// The most entries that a writer holds back for one hour, and so a piece's most.
 pub(crate) const HELD_ENTRIES_MAX: usize = 32_768;
 const PIECE_ENTRIES_MAX: usize = PIECE_ENTRIES + HELD_ENTRIES_MAX;
-/// Four columns of at most 8 bytes, and as many hours as entries.
-const PIECE_BYTES_MAX: usize = 64 + PIECE_ENTRIES_MAX * (4 * 8 + 13);
+/// Columns of at most 8 bytes, and as many hours as entries.
+const PIECE_BYTES_MAX: usize = 128 + PIECE_ENTRIES_MAX * ((WIDEST + 2) * 8 + 13);
 
 /// The rollup with the fewest entries that tells these columns apart, those in [`CELL`] as all do.
 pub(crate) fn fitting(columns: &[TextColumn]) -> Option<usize> {
@@ -178,6 +183,7 @@ mod tests {
         assert_eq!(fitting(&[T::Verb]), Some(2));
         assert_eq!(fitting(&[T::Verb, T::User]), Some(11));
         assert_eq!(fitting(&[T::Verb, T::User, T::Resource]), None);
+        assert_eq!(fitting(&[T::ApiGroup, T::Verb, T::Code]), Some(13));
         assert_eq!(fitting(&[T::Name]), None);
         assert_eq!(fitting(&[T::Verb, T::Outcome, T::Code]), Some(2));
         assert!(ROLLUPS.iter().all(|columns| columns.len() <= WIDEST));
@@ -185,27 +191,36 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_round_trip(rows in prop::collection::vec((-9i64..9, any::<u32>(), 0u32..7, 0u32..3, 1u32..900), 0..200)) {
+        fn pieces_round_trip(
+            rows in prop::collection::vec((-9i64..9, any::<[u32; WIDEST]>(), 0u32..3, 1u32..900), 0..200),
+            number in 0..ROLLUPS.len() as u8,
+        ) {
             let mut rows = rows;
             rows.sort_unstable();
             let mut entries = Entries::default();
-            for &(hour, first, second, cell, count) in &rows {
-                entries.push(hour * HOUR, [first, second], cell, count);
+            for &(hour, ids, cell, count) in &rows {
+                entries.push(hour * HOUR, ids, cell, count);
             }
             let mut read = Entries::default();
-            read.unpack(&entries.pack().unwrap()).unwrap();
+            read.unpack(number, &entries.pack(number).unwrap()).unwrap();
+            for missing in &mut entries.ids[width(number)..] {
+                missing.clear();
+            }
             prop_assert_eq!(read, entries);
         }
 
         #[test]
-        fn arbitrary_bytes_are_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_are_refused_without_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            number in any::<u8>(),
+        ) {
             let mut read = Entries::default();
-            let _ = read.unpack(&bytes);
+            let _ = read.unpack(number, &bytes);
             // The same as the content of a sound frame.
             let mut packed = Vec::new();
             put_varint(&mut packed, bytes.len() as u64);
             packed.extend(zstd::bulk::compress(&bytes, 1).unwrap());
-            let _ = read.unpack(&packed);
+            let _ = read.unpack(number, &packed);
         }
     }
 }

@@ -2,10 +2,14 @@
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
 mod held;
+mod listed;
 mod lookup;
+mod strings;
 
 pub(crate) use held::Lengths;
+use strings::Strings;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -83,6 +87,9 @@ pub(crate) struct Header {
     pub(crate) cells: Vec<[u32; rollup::CELL.len()]>,
     #[serde(default)]
     pub(crate) rollups: Vec<Vec<i64>>,
+    /// How many rollups there could be when the file was written.
+    #[serde(default)]
+    pub(crate) rollups_known: usize,
     /// How many pieces each rollup's totals have.
     #[serde(default)]
     pub(crate) totals: Vec<u32>,
@@ -120,7 +127,7 @@ pub(crate) struct Sealed {
     pub(crate) header: Header,
     pub(crate) path: PathBuf,
     connection: Mutex<Connection>,
-    pub(crate) strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
+    pub(crate) strings: Vec<Vec<OnceLock<Strings>>>,
     key_index: OnceLock<Vec<u8>>,
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
@@ -129,6 +136,8 @@ pub(crate) struct Sealed {
     lengths: OnceLock<Vec<u32>>,
     /// What an older file does not hold.
     derived: OnceLock<Derived>,
+    /// How many rows hold a string, of columns with few strings.
+    counts: Mutex<HashMap<(u8, u32), u32>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -177,6 +186,7 @@ impl Sealed {
             audit_index: OnceLock::new(),
             lengths: OnceLock::new(),
             derived: OnceLock::new(),
+            counts: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -188,8 +198,13 @@ impl Sealed {
         self
     }
 
-    /// A chunk for looking up few of its rows.
+    /// A chunk for looking up few of its rows, kept for the next query.
     pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
+        self.chunk_for(column, chunk, true)
+    }
+
+    /// A chunk for looking up few of its rows; `keep` is for the next query.
+    pub(crate) fn chunk_for(&self, column: u8, chunk: u32, keep: bool) -> Result<Arc<CachedChunk>> {
         let derived = !self.stores_facts();
         if derived && let Some(made) = self.made_chunk(column, chunk)? {
             return Ok(made);
@@ -208,7 +223,7 @@ impl Sealed {
                 data: reference.data.into(),
             }))
         })?;
-        if let Some((cache, key)) = key {
+        if let Some((cache, key)) = key.filter(|_| keep) {
             cache.put(key, Arc::clone(&found));
         }
         Ok(found)
@@ -338,21 +353,14 @@ impl Sealed {
     }
 
     /// The strings of a column, sorted, `STRINGS_PER_PIECE` at a time; ids count from 1.
-    pub(crate) fn strings_piece(
-        &self,
-        column: TextColumn,
-        number: u32,
-    ) -> Result<&Arc<Vec<Box<str>>>> {
+    pub(crate) fn strings_piece(&self, column: TextColumn, number: u32) -> Result<&Strings> {
         let cell = self.strings[column as usize]
             .get(number as usize)
             .ok_or_else(|| wrong(&self.path, "a string id is out of range"))?;
         self.once(cell, || {
-            let strings = self.load_strings(column, number)?;
-            let bytes: usize = strings.iter().map(|text| text.len()).sum();
-            // Each string also takes a pointer and a length, and its allocation's overhead.
-            self.kept
-                .fetch_add(bytes + strings.len() * 32, Ordering::Relaxed);
-            Ok(Arc::new(strings))
+            let strings = Strings::new(&self.load_strings(column, number)?);
+            self.kept.fetch_add(strings.memory(), Ordering::Relaxed);
+            Ok(strings)
         })
     }
 
@@ -376,7 +384,6 @@ impl Sealed {
         let strings = self.strings_piece(column, index / STRINGS_PER_PIECE)?;
         strings
             .get((index % STRINGS_PER_PIECE) as usize)
-            .map(|text| &**text)
             .ok_or_else(|| wrong(&self.path, "a string id is out of range"))
     }
 
@@ -390,15 +397,15 @@ impl Sealed {
         while low < high {
             let middle = low + (high - low) / 2;
             let strings = self.strings_piece(column, middle)?;
-            let (Some(first), Some(last)) = (strings.first(), strings.last()) else {
+            let (Some(first), Some(last)) = (strings.get(0), strings.last()) else {
                 return Err(wrong(&self.path, "a piece of strings is empty"));
             };
-            if text < &**first {
+            if text < first {
                 high = middle;
-            } else if text > &**last {
+            } else if text > last {
                 low = middle + 1;
             } else {
-                let found = strings.binary_search_by(|probe| (**probe).cmp(text)).ok();
+                let found = strings.find(text);
                 return Ok(found.map(|index| middle * STRINGS_PER_PIECE + index as u32 + 1));
             }
         }
@@ -432,16 +439,6 @@ impl Sealed {
         Ok(())
     }
 
-    /// The rows that hold a string; the column must keep lists.
-    pub(crate) fn posting(&self, column: TextColumn, id: u32) -> Result<Posting> {
-        let mut found = None;
-        self.postings(column, id, true, &mut |_, posting| {
-            found = Some(posting);
-            false
-        })?;
-        found.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))
-    }
-
     /// The directory of body blocks.
     pub(crate) fn body_index(&self) -> Result<&[BodyAt]> {
         let index = self.once(&self.body_index, || {
@@ -468,7 +465,7 @@ impl Sealed {
 
     /// Reads a piece of a rollup.
     pub(crate) fn rollup(&self, number: u8, piece: usize, out: &mut rollup::Entries) -> Result<()> {
-        out.unpack(&self.piece(Piece::Rollup, number, piece as u32)?)
+        out.unpack(number, &self.piece(Piece::Rollup, number, piece as u32)?)
             .map_err(|error| wrong(&self.path, &error.to_string()))
     }
 

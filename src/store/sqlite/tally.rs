@@ -1,18 +1,43 @@
-//! Adding up counts: per part by string ids, then over all parts by what the strings say.
-
-use std::cmp::Ordering;
-use std::hash::BuildHasherDefault;
-use std::sync::Arc;
-
-use rustc_hash::FxHasher;
+//! Adding up counts of one part by string ids.
 
 use super::combinations::Combinations;
-use crate::limits::COUNT_GROUPS_MAX;
-use crate::model::column::Kind;
-use crate::model::value::Value;
-use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
 
-type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
+/// What is wanted of each group beside the number of its events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Measures {
+    pub(crate) times: bool,
+    pub(crate) raw_bytes: bool,
+}
+
+impl Measures {
+    pub(crate) fn any(self) -> bool {
+        self.times || self.raw_bytes
+    }
+}
+
+/// What is known of the events of a group beside their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Microseconds.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) raw_bytes: u64,
+}
+
+impl Measured {
+    pub(crate) const NOTHING: Measured = Measured {
+        first: i64::MAX,
+        last: i64::MIN,
+        raw_bytes: 0,
+    };
+
+    #[inline]
+    pub(crate) fn add(&mut self, other: &Measured) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.raw_bytes += other.raw_bytes;
+    }
+}
 
 /// Combinations of ids up to which counts stand in a plain array.
 const DENSE_MAX: usize = 1 << 20;
@@ -25,23 +50,42 @@ pub(crate) struct Tally {
     touched: Vec<u32>,
     sparse: Combinations,
     sparse_counts: Vec<u64>,
+    /// As long as the sparse counts where groups are measured, else empty.
+    measured: Vec<Measured>,
 }
 
 impl Tally {
-    /// For columns with so many strings.
-    pub(crate) fn new(strings: impl Iterator<Item = u32>) -> Tally {
+    /// For columns with so many strings; groups that are measured are not kept in an array.
+    pub(crate) fn new(strings: impl Iterator<Item = u32>, measures: bool) -> Tally {
         let strings: Vec<u32> = strings.collect();
         let sizes: Vec<usize> = strings.iter().map(|&most| most as usize + 1).collect();
         let combinations = sizes
             .iter()
             .try_fold(1usize, |all, &size| all.checked_mul(size))
-            .filter(|&all| all <= DENSE_MAX);
+            .filter(|&all| all <= DENSE_MAX && !measures);
         Tally {
             sizes,
             dense: vec![0; combinations.unwrap_or(0)],
             touched: Vec::new(),
             sparse: Combinations::new(strings.iter().map(|most| u32::BITS - most.leading_zeros())),
             sparse_counts: Vec::new(),
+            measured: Vec::new(),
+        }
+    }
+
+    /// Adds an event that is measured.
+    #[inline]
+    pub(crate) fn measure(&mut self, ids: &[u32], measured: &Measured) {
+        let number = self.sparse.number(ids);
+        match self.measured.get_mut(number) {
+            Some(slot) => {
+                self.sparse_counts[number] += 1;
+                slot.add(measured);
+            }
+            None => {
+                self.sparse_counts.push(1);
+                self.measured.push(*measured);
+            }
         }
     }
 
@@ -67,13 +111,14 @@ impl Tally {
     }
 
     /// Gives every group with its count, and begins anew.
-    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u32], u64)) {
+    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u32], u64, Option<&Measured>)) {
         let mut ids = Vec::new();
         for (number, count) in self.sparse_counts.drain(..).enumerate() {
             self.sparse.ids(number, &mut ids);
-            sink(&ids, count);
+            sink(&ids, count, self.measured.get(number));
         }
         self.sparse.clear();
+        self.measured.clear();
         ids.resize(self.sizes.len(), 0);
         for place in self.touched.drain(..) {
             let count = std::mem::take(&mut self.dense[place as usize]);
@@ -82,7 +127,7 @@ impl Tally {
                 *id = (rest % size) as u32;
                 rest /= size;
             }
-            sink(&ids, count);
+            sink(&ids, count, None);
         }
     }
 }
@@ -93,18 +138,29 @@ pub(crate) struct Groups {
     counts: Vec<(i64, u64)>,
     /// Those of one group after those of the other.
     ids: Vec<u32>,
+    /// One per group, or none at all.
+    measured: Vec<Measured>,
 }
 
 impl Groups {
-    pub(crate) fn push(&mut self, bucket: i64, ids: &[u32], count: u64) {
+    pub(crate) fn push(
+        &mut self,
+        bucket: i64,
+        ids: &[u32],
+        count: u64,
+        measured: Option<&Measured>,
+    ) {
         self.counts.push((bucket, count));
         self.ids.extend_from_slice(ids);
+        self.measured.extend(measured);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &[u32], u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &[u32], u64, Option<&Measured>)> {
         let width = self.ids.len() / self.counts.len().max(1);
-        let group =
-            move |(at, &(bucket, count))| (bucket, &self.ids[at * width..(at + 1) * width], count);
+        let group = move |(at, &(bucket, count))| {
+            let ids = &self.ids[at * width..(at + 1) * width];
+            (bucket, ids, count, self.measured.get(at))
+        };
         self.counts.iter().enumerate().map(group)
     }
 }
@@ -148,170 +204,13 @@ impl<'a> Buckets<'a> {
     pub(crate) fn finish(&mut self) {
         let (bucket, groups) = (self.bucket, &mut *self.groups);
         self.tally
-            .drain(|ids, count| groups.push(bucket, ids, count));
+            .drain(|ids, count, measured| groups.push(bucket, ids, count, measured));
     }
 }
 
 /// The beginning of the bucket that holds an instant.
 pub(crate) fn begin(time: i64, step: i64) -> i64 {
     time.saturating_sub(time.rem_euclid(step))
-}
-
-/// The texts of a column over all parts; id 0 is absent.
-#[derive(Default)]
-struct Texts {
-    ids: Map<Arc<str>, u32>,
-    texts: Vec<Arc<str>>,
-}
-
-/// Counts per bucket and values over all parts.
-pub(crate) struct Totals {
-    columns: Vec<Texts>,
-    buckets: Map<i64, u32>,
-    bucket_begins: Vec<i64>,
-    /// By the bucket's number, if there are buckets, and the ids of the texts.
-    groups: Combinations,
-    counts: Vec<u64>,
-    stepped: bool,
-    ids: Vec<u32>,
-}
-
-impl Totals {
-    /// For so many columns, with buckets or without.
-    pub(crate) fn new(columns: usize, stepped: bool) -> Totals {
-        let width = columns + usize::from(stepped);
-        Totals {
-            columns: (0..columns).map(|_| Texts::default()).collect(),
-            buckets: Map::default(),
-            bucket_begins: Vec::new(),
-            groups: Combinations::new(std::iter::repeat_n(u32::BITS, width)),
-            counts: Vec::new(),
-            stepped,
-            ids: Vec::new(),
-        }
-    }
-
-    /// The id of a column's text.
-    pub(crate) fn id(&mut self, column: usize, text: Option<&str>) -> u32 {
-        let Some(text) = text else { return 0 };
-        let Texts { ids, texts } = &mut self.columns[column];
-        if let Some(&id) = ids.get(text) {
-            return id;
-        }
-        let text: Arc<str> = text.into();
-        texts.push(Arc::clone(&text));
-        let id = texts.len() as u32;
-        ids.insert(text, id);
-        id
-    }
-
-    /// Fails when there are too many groups to hold.
-    pub(crate) fn check(&self) -> Result<()> {
-        match self.counts.len() > COUNT_GROUPS_MAX {
-            true => Err(StoreError::LimitReached(format!(
-                "the count has more than {COUNT_GROUPS_MAX} groups; narrow the filter, or count by columns with fewer values"
-            ))),
-            false => Ok(()),
-        }
-    }
-
-    pub(crate) fn add(&mut self, bucket: i64, ids: &[u32], count: u64) {
-        let number = if self.stepped {
-            let next = self.bucket_begins.len() as u32;
-            let bucket = *self.buckets.entry(bucket).or_insert_with(|| {
-                self.bucket_begins.push(bucket);
-                next
-            });
-            self.ids.clear();
-            self.ids.push(bucket);
-            self.ids.extend_from_slice(ids);
-            self.groups.number(&self.ids)
-        } else {
-            self.groups.number(ids)
-        };
-        match self.counts.get_mut(number) {
-            Some(slot) => *slot += count,
-            None => self.counts.push(count),
-        }
-    }
-
-    /// How many groups there are.
-    pub(crate) fn len(&self) -> usize {
-        self.counts.len()
-    }
-
-    /// A group's count; puts the ids of its texts into `ids` and gives the beginning of its bucket.
-    pub(crate) fn group(&self, number: usize, ids: &mut Vec<u32>) -> (i64, u64) {
-        self.groups.ids(number, ids);
-        let bucket = match self.stepped {
-            true => self.bucket_begins[ids.remove(0) as usize],
-            false => 0,
-        };
-        (bucket, self.counts[number])
-    }
-
-    /// A column's text.
-    pub(crate) fn text(&self, column: usize, id: u32) -> Option<&str> {
-        let at = (id as usize).checked_sub(1)?;
-        self.columns[column].texts.get(at).map(|text| &**text)
-    }
-
-    /// Hands on the groups up to the limit: buckets ascending, then the most frequent first, ties by
-    /// value with the absent first.
-    pub(crate) fn give(mut self, query: &CountQuery, answer: &mut Answer, sink: RowSink<'_>) {
-        // The number of all events is an answer also when it is none.
-        if self.len() == 0 && query.by.is_empty() && query.step.is_none() {
-            self.add(0, &[], 0);
-        }
-        let mut ids = Vec::new();
-        let mut groups: Vec<(i64, u64, usize)> = (0..self.len())
-            .map(|number| {
-                let (bucket, count) = self.group(number, &mut ids);
-                (bucket, count, number)
-            })
-            .collect();
-        let order = self.order();
-        if query.limit != 0 && groups.len() as u64 > query.limit {
-            answer.truncated = true;
-            let limit = query.limit as usize;
-            groups.select_nth_unstable_by(limit, &order);
-            groups.truncate(limit);
-        }
-        groups.sort_unstable_by(&order);
-        let mut row = Vec::with_capacity(query.by.len() + 2);
-        for (bucket, count, number) in groups {
-            row.clear();
-            row.extend(query.step.map(|_| Value::Time(bucket)));
-            self.group(number, &mut ids);
-            for ((at, column), &id) in query.by.iter().enumerate().zip(&ids) {
-                row.push(match (self.text(at, id), column.kind()) {
-                    (None, _) => Value::Null,
-                    (Some(text), Kind::Int | Kind::Bool) => {
-                        text.parse().map_or(Value::Null, Value::Int)
-                    }
-                    (Some(text), _) => Value::text(text),
-                });
-            }
-            row.push(Value::Int(count as i64));
-            if sink(&row).is_break() {
-                break;
-            }
-        }
-    }
-
-    /// How groups of (bucket, count, number) are ordered.
-    fn order(&self) -> impl Fn(&(i64, u64, usize), &(i64, u64, usize)) -> Ordering {
-        let texts = |number: usize| {
-            let mut ids = Vec::new();
-            self.group(number, &mut ids);
-            let texts = ids.into_iter().enumerate();
-            texts.map(|(column, id)| self.text(column, id))
-        };
-        move |left, right| {
-            let by_count = (left.0, right.1).cmp(&(right.0, left.1));
-            by_count.then_with(|| texts(left.2).cmp(texts(right.2)))
-        }
-    }
 }
 
 /// What one stored text counts as in a column: ids in the totals.
@@ -356,17 +255,17 @@ mod tests {
             many in any::<bool>(),
         ) {
             let width = if many { u32::MAX - 1 } else { 6 };
-            let mut tally = Tally::new([4, width].into_iter());
+            let mut tally = Tally::new([4, width].into_iter(), false);
             let mut expected = std::collections::BTreeMap::<Vec<u32>, u64>::new();
             for &(first, second, count) in &adds {
                 tally.add(&[first, second], count);
                 *expected.entry(vec![first, second]).or_default() += count;
             }
             let mut found = std::collections::BTreeMap::new();
-            tally.drain(|ids, count| { found.insert(ids.to_vec(), count); });
+            tally.drain(|ids, count, _| { found.insert(ids.to_vec(), count); });
             prop_assert_eq!(&found, &expected);
             let mut left = 0;
-            tally.drain(|_, _| left += 1);
+            tally.drain(|_, _, _| left += 1);
             prop_assert_eq!(left, 0);
         }
     }

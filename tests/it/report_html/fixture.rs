@@ -170,8 +170,9 @@ fn verdict(control: &str, verdict: Verdict, why: &str) -> Option<MadeVerdict> {
         anchor: format!("v-{control}"),
         verdict,
         why: why.to_owned(),
+        bound: vec![("cluster".to_owned(), Some("prod-*".to_owned()))],
+        command: "auditql sql --param cluster=prod-* -".to_owned(),
         sql: "select case when sum(events) > 0 then 'met' else 'not enough data' end as verdict,\n  sum(events) || ' requests were refused' as why\nfrom event_counts\nwhere outcome match 'denied_*' and time >= :since and time < :until and cluster match :cluster".to_owned(),
-        ..MadeVerdict::default()
     })
 }
 
@@ -489,6 +490,108 @@ fn hostile_rows() -> MadeEvidence {
         Value::Real(f64::INFINITY),
     ]);
     made.row_count = made.rows.len() as u64;
+    made
+}
+
+/// A report of one piece of evidence, whose rows have one column, all of them shown.
+pub fn with_rows(rows: Vec<Vec<Value>>) -> Made {
+    let mut made = evidence("c", 1, "rows", "Rows");
+    made.columns = columns(&["value"]);
+    made.row_count = rows.len() as u64;
+    made.rows = rows;
+    let control = MadeControl {
+        id: "c".to_owned(),
+        evidence: vec![made],
+        ..MadeControl::default()
+    };
+    Made {
+        controls: vec![control],
+        ..Made::default()
+    }
+}
+
+/// A report of which every text is this one.
+pub fn all_texts(text: &str) -> Made {
+    let own = || text.to_owned();
+    let mut made = with_rows(vec![
+        vec![Value::text(text)],
+        vec![Value::Json(text.into())],
+    ]);
+    made.name = own();
+    made.title = own();
+    made.framework = own();
+    made.framework_version = own();
+    made.about = own();
+    made.version = own();
+    made.definition_sha256 = own();
+    made.program = own();
+    made.store = own();
+    made.made_at = own();
+    made.made_for = own();
+    made.since = own();
+    made.until = own();
+    made.zone = own();
+    made.params = vec![(own(), own())];
+    made.clusters = vec![ClusterEvents {
+        cluster: own(),
+        events: 1,
+        oldest: Some(own()),
+        newest: Some(own()),
+    }];
+    made.coverage = Coverage {
+        events: 3,
+        levels: vec![(own(), 3)],
+        silent: vec![Silence {
+            cluster: own(),
+            from: own(),
+            until: own(),
+            hours: 1,
+        }],
+        hours: 2,
+        covered_hours: 1,
+        oldest: Some(own()),
+        newest: Some(own()),
+        pruned_before: Some(own()),
+        damaged: vec![own()],
+        notes: vec![own()],
+        ..Coverage::default()
+    };
+    let step = Step {
+        from: own(),
+        events: 3,
+        failures: 1,
+        silent_hours: 1,
+        pruned: false,
+    };
+    made.charts = Charts {
+        steps: vec![step.clone(), step],
+        step_seconds: 3600,
+        actors: vec![(own(), 1)],
+        failures: vec![(own(), 1)],
+    };
+    let control = &mut made.controls[0];
+    control.title = own();
+    control.demands = own();
+    control.cannot_prove = own();
+    control.verdict = Some(MadeVerdict {
+        anchor: "v".to_owned(),
+        verdict: Verdict::Met,
+        why: own(),
+        sql: format!("1{text}"),
+        bound: vec![(own(), Some(own()))],
+        command: own(),
+    });
+    let evidence = &mut control.evidence[0];
+    evidence.query = own();
+    evidence.command = own();
+    evidence.title = own();
+    evidence.answers = own();
+    evidence.cannot_see = own();
+    evidence.sql = own();
+    evidence.bound = vec![(own(), Some(own()))];
+    evidence.columns[0].name = own();
+    evidence.file = Some(own());
+    evidence.file_sha256 = Some(own());
     made
 }
 

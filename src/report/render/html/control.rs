@@ -2,7 +2,7 @@
 
 use super::summary::{WHY_CHARS_MAX, badge};
 use super::table::table;
-use super::text::{Count, Cut, Data, Paragraphs, Plain, file_link, ident};
+use super::text::{Count, Cut, Data, Paragraphs, Plain, file_link, ident, in_words_of_time};
 use super::{Numbered, statement};
 use crate::report::made::MadeEvidence;
 
@@ -31,7 +31,7 @@ pub(super) fn control(out: &mut String, numbered: &Numbered<'_>) {
             ident(&made.anchor),
             badge(Some(made)),
             statement(&made.anchor, number),
-            Cut(&made.why, WHY_CHARS_MAX)
+            Cut(&in_words_of_time(&made.why), WHY_CHARS_MAX)
         ),
         _ => put!(
             out,

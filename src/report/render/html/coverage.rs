@@ -1,6 +1,6 @@
 //! What the store saw of the period, and what it did not, in words and figures.
 
-use super::text::{Count, Data, When};
+use super::text::{Count, Data, When, in_words_of_time};
 use super::zone;
 use crate::limits::REPORT_LISTED_MAX;
 use crate::report::made::{Coverage, Made, Silence};
@@ -14,7 +14,11 @@ pub(super) fn coverage(out: &mut String, made: &Made) {
     if !coverage.notes.is_empty() {
         out.push_str("<ul class=\"notes\">\n");
         for note in &coverage.notes {
-            put!(out, "<li><bdi>{}</bdi></li>\n", Data(note));
+            put!(
+                out,
+                "<li><bdi>{}</bdi></li>\n",
+                Data(&in_words_of_time(note))
+            );
         }
         out.push_str("</ul>\n");
     }
@@ -43,13 +47,13 @@ fn in_words(out: &mut String, made: &Made) {
     match silent {
         0 if coverage.hours > 0 => put!(
             out,
-            " No cluster was silent in any of the {}.",
+            " All {} are covered.",
             plural(coverage.hours, "hour", "hours")
         ),
         0 => {}
         _ => put!(
             out,
-            " <b>In {} of {} a cluster was silent</b>: what happened there then is not in this report.",
+            " <b>{} of {} are not covered</b>: what happened then is not in this report.",
             Count(silent),
             plural(coverage.hours, "hour", "hours")
         ),
@@ -82,7 +86,7 @@ fn figures(out: &mut String, made: &Made) {
                 Count(coverage.covered_hours),
                 Count(coverage.hours)
             ),
-            "Hours in which no cluster was silent that had sent events before.",
+            "Hours since the first event in which no cluster was silent.",
         );
     }
     line(

@@ -1,6 +1,6 @@
 //! Verdicts: their shapes, their counts, and the table of controls.
 
-use super::text::{Count, Cut, Data, ident};
+use super::text::{Count, Cut, Data, ident, in_words_of_time};
 use super::{Numbered, statement};
 use crate::report::made::{MadeVerdict, Verdict};
 
@@ -104,7 +104,11 @@ pub(super) fn summary(out: &mut String, controls: &[Numbered<'_>]) {
         }
         out.push_str("</td><td>");
         match made {
-            Some(made) => put!(out, "<bdi>{}</bdi>", Cut(&made.why, WHY_CHARS_ABREAST)),
+            Some(made) => put!(
+                out,
+                "<bdi>{}</bdi>",
+                Cut(&in_words_of_time(&made.why), WHY_CHARS_ABREAST)
+            ),
             None => out.push_str("For a person to judge."),
         }
         out.push_str("</td><td class=\"counts-of\">");

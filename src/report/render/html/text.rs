@@ -12,6 +12,12 @@ use crate::query::output::visible;
 /// lines around them.
 const MARKS_MAX: usize = 4;
 
+/// Line breaks of one value that are shown as such; more would take whole pages.
+const LINES_MAX: usize = 40;
+
+/// What stands where a value was cut.
+const CUT: &str = "<span class=\"cut\">… cut here</span>";
+
 /// Zeros in a row, after which one is written as a reference: the place of the digest is 64 of
 /// them, and must be the only such in the document's bytes.
 const ZEROS_MAX: usize = 48;
@@ -24,6 +30,9 @@ pub(super) struct Data<'a>(pub(super) &'a str);
 
 /// [`Data`] of at most so many letters, and a mark where it was cut.
 pub(super) struct Cut<'a>(pub(super) &'a str, pub(super) usize);
+
+/// Text of several lines, such as a file's, in a frame; no more letters than of [`Cut`].
+pub(super) struct Lines<'a>(pub(super) &'a str, pub(super) usize);
 
 /// Text as the value of an attribute in double quotes.
 pub(super) struct Attribute<'a>(pub(super) &'a str);
@@ -55,7 +64,24 @@ impl Display for Cut<'_> {
             return content(f, self.0, true);
         };
         content(f, &self.0[..at], true)?;
-        f.write_str("<span class=\"cut\">… cut here</span>")
+        f.write_str(CUT)
+    }
+}
+
+impl Display for Lines<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let end = self.0.char_indices().nth(self.1).map(|(at, _)| at);
+        f.write_str("<span class=\"lines\">")?;
+        let mut lines = self.0[..end.unwrap_or(self.0.len())].splitn(LINES_MAX, '\n');
+        content(f, lines.next().unwrap_or_default(), true)?;
+        for line in lines {
+            f.write_char('\n')?;
+            content(f, line, true)?;
+        }
+        if end.is_some() {
+            f.write_str(CUT)?;
+        }
+        f.write_str("</span>")
     }
 }
 
@@ -126,12 +152,53 @@ pub(super) fn instant_to(f: &mut impl Write, whole: &str, end: usize) -> fmt::Re
 /// Bytes of an anchor; the PDF format allows names of 127.
 const IDENT_BYTES_MAX: usize = 100;
 
+/// The instant that a text is, if it is spelled as [`time::to_text`] spells it.
+pub(super) fn whole_instant(text: &str) -> Option<i64> {
+    if text.len() != time::TEXT_BYTES {
+        return None;
+    }
+    let instant = time::parse_rfc3339(text.as_bytes())?;
+    (time::to_text(instant) == text).then_some(instant)
+}
+
+/// A sentence in which whole instants read as those of [`When`] do: `2026-11-21 03:40:53 UTC`.
+pub(super) fn in_words_of_time(sentence: &str) -> Cow<'_, str> {
+    let mut words = String::new();
+    let mut written = 0;
+    let mut at = 0;
+    while let Some(found) = sentence[at..].find('T') {
+        let t = at + found;
+        at = t + 1;
+        let Some(from) = t.checked_sub(10).filter(|from| *from >= written) else {
+            continue;
+        };
+        let until = from + time::TEXT_BYTES;
+        let Some(text) = sentence.get(from..until) else {
+            continue;
+        };
+        if whole_instant(text).is_some() {
+            let end = if &text[17..19] == "00" { 16 } else { 19 };
+            let day = &sentence[written..from + 10];
+            words.push_str(&format!("{day} {} UTC", &text[11..end]));
+            written = until;
+            at = until;
+        }
+    }
+    match written {
+        0 => Cow::Borrowed(sentence),
+        _ => Cow::Owned(words + &sentence[written..]),
+    }
+}
+
 /// A name that may stand in `id` and behind `#`. Other letters than these become their code and
 /// long names end in their hash, so that different ones stay different.
 pub(super) fn ident(name: &str) -> String {
     let mut ident = String::with_capacity(name.len());
+    let mut zeros = 0;
     for letter in name.chars() {
+        zeros = if letter == '0' { zeros + 1 } else { 0 };
         match letter {
+            '0' if zeros > ZEROS_MAX => ident.push_str("_30_"),
             'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '(' | ')' => {
                 ident.push(letter);
             }
@@ -240,5 +307,65 @@ fn escape(f: &mut Formatter<'_>, letter: char, zeros: &mut usize) -> fmt::Result
         '"' => f.write_str("&quot;"),
         '\'' => f.write_str("&#39;"),
         _ => f.write_char(letter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_in_sentences_are_short() {
+        for (sentence, words) in [
+            ("Nothing.", "Nothing."),
+            (
+                "From 2026-11-21T03:40:53.734113Z to 2026-11-22T00:00:00.000000Z.",
+                "From 2026-11-21 03:40:53 UTC to 2026-11-22 00:00 UTC.",
+            ),
+            ("TéT2026-11-21T03:40", "TéT2026-11-21T03:40"),
+            ("2026-11-21T03:40:53.73411éZ", "2026-11-21T03:40:53.73411éZ"),
+            ("9999-99-99T99:99:99.000000Z", "9999-99-99T99:99:99.000000Z"),
+        ] {
+            assert_eq!(in_words_of_time(sentence), words);
+        }
+    }
+
+    #[test]
+    fn names_of_anchors_stay_apart() {
+        let long = "x".repeat(500);
+        let names = [
+            "a",
+            "A",
+            "a b",
+            "a_20_b",
+            "a\u{20}\u{20}b",
+            "",
+            "é",
+            "(1)",
+            &long,
+            &long[1..],
+        ];
+        let idents: std::collections::BTreeSet<String> = names.map(ident).into();
+        assert_eq!(idents.len(), names.len());
+        assert!(idents.iter().all(|ident| ident.len() <= IDENT_BYTES_MAX));
+        assert_eq!(ident("e-10.2.1.4-1"), "e-10.2.1.4-1");
+    }
+
+    #[test]
+    fn links_to_files_name_no_scheme() {
+        assert_eq!(file_link("pci-dss/e-1-x.csv"), "./pci-dss/e-1-x.csv");
+        assert_eq!(file_link("javascript:a()"), "./javascript%3Aa%28%29");
+    }
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(Count(count).to_string(), text);
+        }
     }
 }

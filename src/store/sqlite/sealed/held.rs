@@ -12,6 +12,7 @@ use crate::store::sqlite::facts::Derived;
 use crate::store::sqlite::layout::{
     FACTS_VERSION, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
 };
+use crate::store::sqlite::rollup::ROLLUPS;
 use crate::store::sqlite::segfile::SegmentFile;
 use crate::store::{Result, StoreError};
 
@@ -27,6 +28,11 @@ impl Sealed {
     /// Whether the file itself holds facts of the present version.
     pub(crate) fn stores_facts(&self) -> bool {
         self.header.facts >= FACTS_VERSION
+    }
+
+    /// Whether the file holds all that one written now would.
+    pub(crate) fn is_current(&self) -> bool {
+        self.stores_facts() && self.header.rollups_known >= ROLLUPS.len()
     }
 
     /// Whether the file holds a column, with its strings and row lists.

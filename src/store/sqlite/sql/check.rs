@@ -9,7 +9,9 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
-use crate::store::sqlite::scan::{ScanOrder, Seen, SystemTable};
+use crate::store::sqlite::scan::{ScanOrder, Seen};
+use crate::store::sqlite::systemtables::SystemTable;
+use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError};
 
 /// A store without anything in it.
@@ -26,7 +28,12 @@ impl Backing for Nothing {
         Err(StoreError::Cancelled)
     }
 
-    fn groups(self: Arc<Self>, _query: &CountQuery, _budget: &Budget) -> Result<Counted> {
+    fn groups(
+        self: Arc<Self>,
+        _query: &CountQuery,
+        _measures: Measures,
+        _budget: &Budget,
+    ) -> Result<Counted> {
         Err(StoreError::Cancelled)
     }
 

@@ -20,6 +20,7 @@ use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::sqlite::tally::Measures;
 use crate::store::{CountQuery, Result, StoreError};
 
 pub(super) const NAME: &str = "event_counts";
@@ -31,6 +32,9 @@ pub(super) enum Shown {
     /// Events are told apart by it.
     Group(Column),
     Events,
+    FirstTime,
+    LastTime,
+    RawBytes,
     /// For conditions only, and left out of `select *`.
     Condition(Column),
 }
@@ -42,6 +46,7 @@ pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
     let conditions = columns().filter(|column| column.is_counting_condition());
     [Shown::Hour, Shown::Events]
         .into_iter()
+        .chain([Shown::FirstTime, Shown::LastTime, Shown::RawBytes])
         .chain(groups.map(Shown::Group))
         .chain(conditions.map(Shown::Condition))
         .collect()
@@ -52,6 +57,9 @@ impl Shown {
         match self {
             Shown::Hour => "hour",
             Shown::Events => "events",
+            Shown::FirstTime => "first_time",
+            Shown::LastTime => "last_time",
+            Shown::RawBytes => "raw_bytes",
             Shown::Group(column) | Shown::Condition(column) => column.name(),
         }
     }
@@ -71,8 +79,10 @@ pub(super) struct EventCounts {
 impl Table for EventCounts {
     fn columns(&self) -> String {
         let columns = COLUMNS.iter().map(|&shown| match shown {
-            Shown::Hour => declaration(shown.name(), Kind::Time),
-            Shown::Events => declaration(shown.name(), Kind::Int),
+            Shown::Hour | Shown::FirstTime | Shown::LastTime => {
+                declaration(shown.name(), Kind::Time)
+            }
+            Shown::Events | Shown::RawBytes => declaration(shown.name(), Kind::Int),
             Shown::Group(column) => declaration(column.name(), column.kind()),
             Shown::Condition(column) => hidden(column),
         });
@@ -85,7 +95,7 @@ impl Table for EventCounts {
         let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
             Shown::Hour => Some(Subject::Hour),
             Shown::Group(column) | Shown::Condition(column) => Some(Subject::Event(*column)),
-            Shown::Events => None,
+            Shown::Events | Shown::FirstTime | Shown::LastTime | Shown::RawBytes => None,
         };
         plan::choose(
             info,
@@ -130,6 +140,7 @@ impl EventCountsCursor {
             skip_damaged: self.session.skip_damaged,
             ..CountQuery::default()
         };
+        let mut measures = Measures::default();
         let mut places = vec![None; COLUMNS.len()];
         for &at in reads {
             match COLUMNS.get(at) {
@@ -139,11 +150,13 @@ impl EventCountsCursor {
                     query.by.push(column);
                 }
                 Some(&shown @ Shown::Condition(_)) => return Err(no_value(shown)),
+                Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
+                Some(Shown::RawBytes) => measures.raw_bytes = true,
                 Some(Shown::Events) | None => {}
             }
         }
         Ok(Groups {
-            counted: self.session.count(&query)?,
+            counted: self.session.count(&query, measures)?,
             places,
             at: 0,
             ids: Vec::new(),
@@ -205,6 +218,16 @@ impl TableCursor for EventCountsCursor {
             Shown::Hour => Cell::Time(groups.hour),
             Shown::Events => Cell::Int(i64::try_from(groups.events).unwrap_or(i64::MAX)),
             Shown::Condition(_) => return Err(no_value(shown)),
+            Shown::FirstTime | Shown::LastTime | Shown::RawBytes => {
+                match (groups.counted.totals.measured(groups.at), shown) {
+                    (None, _) => Cell::Null,
+                    (Some(measured), Shown::FirstTime) => Cell::Time(measured.first),
+                    (Some(measured), Shown::LastTime) => Cell::Time(measured.last),
+                    (Some(measured), _) => {
+                        Cell::Int(i64::try_from(measured.raw_bytes).unwrap_or(i64::MAX))
+                    }
+                }
+            }
             Shown::Group(event_column) => {
                 let place = groups.places[column].ok_or_else(|| {
                     let name = event_column.name();

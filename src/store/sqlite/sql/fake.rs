@@ -10,8 +10,10 @@ use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::count::Counted;
-use crate::store::sqlite::scan::{Cell, ScanOrder, Seen, SystemTable};
-use crate::store::sqlite::tally::Totals;
+use crate::store::sqlite::scan::{Cell, ScanOrder, Seen};
+use crate::store::sqlite::systemtables::SystemTable;
+use crate::store::sqlite::tally::{Measured, Measures};
+use crate::store::sqlite::totals::Totals;
 use crate::store::{
     Answer, Budget, CountQuery, Coverage, Result, SqlColumn, SqlQuery, SqlSink, Work,
 };
@@ -106,7 +108,12 @@ impl Backing for Fake {
         }))
     }
 
-    fn groups(self: Arc<Self>, query: &CountQuery, _budget: &Budget) -> Result<Counted> {
+    fn groups(
+        self: Arc<Self>,
+        query: &CountQuery,
+        measures: Measures,
+        _budget: &Budget,
+    ) -> Result<Counted> {
         let mut totals = Totals::new(query.by.len(), query.step.is_some());
         for row in self.events.iter().filter(|row| matches(&query.filter, row)) {
             let time = micros(row.get(&Column::Time)).unwrap();
@@ -117,7 +124,17 @@ impl Backing for Fake {
                     value => totals.id(at, text(value)),
                 })
                 .collect();
-            totals.add(bucket, &ids, 1);
+            let raw = match row.get(&Column::Raw) {
+                Some(Value::Bytes(bytes)) => bytes.len() as u64,
+                _ => 0,
+            };
+            let measured = Measured {
+                first: time,
+                last: time,
+                raw_bytes: raw,
+            };
+            let wanted = measures != Measures::default();
+            totals.add(bucket, &ids, 1, wanted.then_some(&measured));
         }
         self.counts.lock().unwrap().push(query.clone());
         Ok(Counted {

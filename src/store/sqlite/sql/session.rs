@@ -11,7 +11,9 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::{self, Counted};
-use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot, SystemTable};
+use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
+use crate::store::sqlite::systemtables::SystemTable;
+use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError, Work};
 
 /// Where the tables read from: a snapshot, or rows in memory in tests.
@@ -25,7 +27,12 @@ pub(super) trait Backing: Send + Sync {
         budget: Budget,
     ) -> Result<Box<dyn Rows>>;
     /// See [`count::groups`].
-    fn groups(self: Arc<Self>, query: &CountQuery, budget: &Budget) -> Result<Counted>;
+    fn groups(
+        self: Arc<Self>,
+        query: &CountQuery,
+        measures: Measures,
+        budget: &Budget,
+    ) -> Result<Counted>;
     /// See [`Snapshot::seen`].
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>>;
     /// See [`Snapshot::rows`].
@@ -63,8 +70,13 @@ impl Backing for Snapshot {
         )?))
     }
 
-    fn groups(self: Arc<Self>, query: &CountQuery, budget: &Budget) -> Result<Counted> {
-        count::groups(&self, query, budget)
+    fn groups(
+        self: Arc<Self>,
+        query: &CountQuery,
+        measures: Measures,
+        budget: &Budget,
+    ) -> Result<Counted> {
+        count::groups(&self, query, measures, budget)
     }
 
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
@@ -198,8 +210,8 @@ impl Session {
     }
 
     /// Counts events.
-    pub(super) fn count(&self, query: &CountQuery) -> Result<Counted> {
-        let counted = Arc::clone(&self.backing).groups(query, &self.budget)?;
+    pub(super) fn count(&self, query: &CountQuery, measures: Measures) -> Result<Counted> {
+        let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget)?;
         let mut scanned = self.scanned();
         scanned.saw(&query.filter);
         scanned.work.add(counted.work);

@@ -1,0 +1,60 @@
+/*
+title = "Where the audit level depends on who asks, or changed"
+group = "compliance"
+answers = "For kinds of objects and verbs whose events have more than one level, one row per level: how many events, whose, and in which hours. Levels that follow each other in time are a changed policy; levels side by side are rules for some users or groups."
+cannot_see = "Users whose requests are not recorded at all. Why: rules may go by user, group, namespace or verb. Requests without a user are refused ones (401)."
+level = "Metadata"
+tags = ["nist-800-53:AU-12", "cis-kubernetes:3.2.2"]
+
+[columns]
+object = "resource with its API group and subresource, as deployments.apps/scale"
+verb = "what was asked"
+level = "level of these events"
+events = "how many"
+users = "how many different users"
+top_users = { json = "the five users with the most of these events, a JSON array" }
+first_hour = "hour of the first of them"
+last_hour = "hour of the last"
+cluster = "where"
+*/
+with
+mixed as materialized (
+  select cluster, api_group, resource, subresource, verb
+  from event_counts
+  where resource is not null
+    and cluster match :cluster
+    and resource match :resource
+    and verb match :verb
+    and time >= :since and time < :until
+  group by cluster, api_group, resource, subresource, verb
+  having count(distinct level) > 1
+),
+seen as materialized (
+  select
+    each.cluster, each.api_group, each.resource, each.subresource, each.verb, each.level,
+    each.user, sum(each.events) as events, min(each.hour) as first_hour, max(each.hour) as last_hour
+  from event_counts as each
+  join mixed on each.cluster = mixed.cluster and each.resource = mixed.resource
+    and each.verb = mixed.verb and each.api_group is mixed.api_group
+    and each.subresource is mixed.subresource
+  where each.resource in (select resource from mixed)
+    and each.time >= :since and each.time < :until
+  group by each.cluster, each.api_group, each.resource, each.subresource, each.verb, each.level,
+    each.user
+),
+ranked as (
+  select *, row_number() over (
+    partition by cluster, api_group, resource, subresource, verb, level
+    order by events desc, user
+  ) as place
+  from seen
+)
+select
+  resource || coalesce('.' || api_group, '') || coalesce('/' || subresource, '') as object,
+  verb, level, sum(events) as events, count(distinct user) as users,
+  json_group_array(user order by place) filter (where place <= 5 and user is not null)
+    as top_users,
+  min(first_hour) as first_hour, max(last_hour) as last_hour, cluster
+from ranked
+group by cluster, api_group, resource, subresource, verb, level
+order by cluster, object, verb, events desc, level

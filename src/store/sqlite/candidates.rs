@@ -1,0 +1,213 @@
+//! Which rows a scan has to look at, from lists of rows.
+
+use super::idset::IdSet;
+use super::layout::TextColumn;
+use super::part::Part;
+use super::predicate::Predicate;
+use super::rowset::RowSet;
+use super::sealed::Sealed;
+use crate::limits::CHUNK_ROWS;
+use crate::store::Result;
+
+/// Lists are used when one of them leaves out at least this share of the rows.
+const SHARE: u64 = 8;
+
+/// Strings whose lists are put together at most.
+const STRINGS_MAX: u32 = 64;
+
+/// What a scan is left with.
+pub(crate) struct Candidates {
+    /// Rows to look at, ascending; all when `None`.
+    pub(crate) rows: Option<Vec<u32>>,
+    /// What must be tested row by row, what leaves out most first.
+    pub(crate) predicates: Vec<Predicate>,
+    /// What the rows were chosen by and hold for sure.
+    pub(crate) decided: Vec<Predicate>,
+}
+
+/// A predicate as lists of rows.
+struct Lists {
+    predicate: usize,
+    column: TextColumn,
+    ids: Vec<u32>,
+    /// The rows are those that do not match.
+    exclude: bool,
+    /// Rows in the lists.
+    count: u64,
+    /// Rows that match.
+    kept: u64,
+    /// The lists say all that the predicate does.
+    whole: bool,
+}
+
+impl Candidates {
+    /// Rows in `low..high` from the lists that the predicates allow, if these leave out most rows.
+    pub(crate) fn new(
+        part: &Part,
+        predicates: Vec<Predicate>,
+        (low, high): (u32, u32),
+    ) -> Result<Candidates> {
+        let mut candidates = Candidates {
+            rows: None,
+            predicates,
+            decided: Vec::new(),
+        };
+        if let Some(mut rows) = by_audit_id(part, &candidates.predicates)? {
+            rows.retain(|row| (low..high).contains(row));
+            candidates.rows = Some(rows);
+            return Ok(candidates);
+        }
+        if let Part::Sealed(sealed) = part {
+            candidates.choose(sealed, (low, high))?;
+        }
+        Ok(candidates)
+    }
+
+    fn choose(&mut self, sealed: &Sealed, (low, high): (u32, u32)) -> Result<()> {
+        let mut lists = Vec::new();
+        for (at, predicate) in self.predicates.iter().enumerate() {
+            let found = match predicate {
+                Predicate::Ids(column, set) => Lists::new(sealed, at, *column, set, true)?,
+                Predicate::Resource(pairs, false) => match pairs.as_slice() {
+                    [(resource, _)] => {
+                        Lists::new(sealed, at, TextColumn::Resource, resource, false)?
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            lists.extend(found);
+        }
+        lists.sort_by_key(|lists| lists.kept);
+        let rows = u64::from(sealed.header.rows);
+        let begun = lists
+            .iter()
+            .position(|lists| !lists.exclude && lists.count * SHARE <= rows);
+        let mut decided = vec![false; self.predicates.len()];
+        if let Some(begun) = begun {
+            let first = lists.remove(begun);
+            let mut set = first.rows(sealed)?;
+            set.clip(low, high);
+            decided[first.predicate] = first.whole;
+            let mut left = set.len();
+            for lists in &lists {
+                if left == 0 {
+                    break;
+                }
+                let chunks = (high - low) as usize / CHUNK_ROWS + 1;
+                if lists.cost(rows) < testing_cost(left, chunks) {
+                    let listed = lists.rows(sealed)?;
+                    match lists.exclude {
+                        true => set.drop_all(&listed),
+                        false => set.keep(&listed),
+                    }
+                    decided[lists.predicate] = lists.whole;
+                    left = set.len();
+                }
+            }
+            self.rows = Some(set.rows());
+        }
+        // What nothing is known of stands in the middle.
+        let mut kept = vec![rows / 2; self.predicates.len()];
+        for lists in &lists {
+            kept[lists.predicate] = lists.kept;
+        }
+        let mut rest: Vec<_> = self.predicates.drain(..).zip(kept).enumerate().collect();
+        rest.sort_by_key(|(_, (_, kept))| *kept);
+        for (at, (predicate, _)) in rest {
+            match decided[at] {
+                true => self.decided.push(predicate),
+                false => self.predicates.push(predicate),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lists {
+    /// The lists of what is in the set, or, if the set holds rows without a string, of what is not;
+    /// `None` when there are none or too many.
+    fn new(
+        sealed: &Sealed,
+        predicate: usize,
+        column: TextColumn,
+        set: &IdSet,
+        whole: bool,
+    ) -> Result<Option<Lists>> {
+        if !column.has_postings() || !sealed.stores(column) {
+            return Ok(None);
+        }
+        let exclude = set.holds(0);
+        let strings = sealed.strings(column);
+        let many = match exclude {
+            true => strings + 1 - set.count(),
+            false => set.count(),
+        };
+        if many > STRINGS_MAX {
+            return Ok(None);
+        }
+        let ids: Vec<u32> = match exclude {
+            true => (1..=strings).filter(|&id| !set.holds(id)).collect(),
+            false => set.ids().collect(),
+        };
+        let mut count = 0;
+        for &id in &ids {
+            count += u64::from(sealed.count_of(column, id)?);
+        }
+        let rows = u64::from(sealed.header.rows);
+        Ok(Some(Lists {
+            predicate,
+            column,
+            exclude,
+            count,
+            kept: if exclude {
+                rows.saturating_sub(count)
+            } else {
+                count
+            },
+            whole,
+            ids,
+        }))
+    }
+
+    fn rows(&self, sealed: &Sealed) -> Result<RowSet> {
+        let mut set = RowSet::none(sealed.header.rows as usize);
+        for &id in &self.ids {
+            sealed.add_rows(self.column, id, &mut set)?;
+        }
+        Ok(set)
+    }
+
+    /// What reading them takes, in nanoseconds, about: a long list is one of bits.
+    fn cost(&self, rows: u64) -> u64 {
+        let each = self.ids.len() as u64;
+        10_000 * each + (2 * self.count).min(each * rows / 16)
+    }
+}
+
+/// What testing so many rows takes, in nanoseconds, about: most of it is reading their chunks.
+fn testing_cost(rows: usize, chunks: usize) -> u64 {
+    rows.min(chunks) as u64 * 8_000 + rows as u64 * 3
+}
+
+/// The rows of an audit id that is asked for.
+fn by_audit_id(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>> {
+    for predicate in predicates {
+        if let Predicate::AuditId {
+            any,
+            patterns,
+            negate: false,
+        } = predicate
+            && patterns.is_empty()
+        {
+            let mut rows = Vec::new();
+            for (key, _) in any {
+                rows.extend(part.audit_rows(key)?);
+            }
+            rows.sort_unstable();
+            rows.dedup();
+            return Ok(Some(rows));
+        }
+    }
+    Ok(None)
+}
