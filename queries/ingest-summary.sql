@@ -6,7 +6,7 @@ cannot_see = "What was refused or never sent. It goes by when events came in, no
 level = "Metadata"
 
 [params]
-cluster = { type = "text", help = "Cluster; * stands for any run of characters" }
+cluster = { type = "text", help = "Cluster, or the words of a filter; * stands for any run of characters" }
 source = { type = "text", help = "How events came in: webhook, file; * stands for any run of characters" }
 daily = { type = "flag", help = "By day instead of by hour" }
 
@@ -26,7 +26,10 @@ select
   sum(events + duplicates + quarantined) as received, sum(events) as stored,
   sum(duplicates) as duplicates, sum(quarantined) as quarantined
 from ingest_log
-where (:cluster is null or cluster glob :cluster)
+where (
+    :cluster is null or cluster glob :cluster
+    or cluster in (select cluster from event_counts where cluster match :cluster group by cluster)
+  )
   and (:source is null or source glob :source)
   and stored_time >= :since and stored_time < :until
 group by period, cluster, source

@@ -6,7 +6,7 @@ cannot_see = "When the events in it happened: since and until go by when the ite
 level = "Metadata"
 
 [params]
-cluster = { type = "text", help = "Cluster; * stands for any run of characters" }
+cluster = { type = "text", help = "Cluster, or the words of a filter; * stands for any run of characters" }
 source = { type = "text", help = "How it came in: webhook, file; * stands for any run of characters" }
 
 [columns]
@@ -21,7 +21,10 @@ id = "for auditql quarantine export --id"
 */
 select stored_time, cluster, source, origin, reason, bytes, duplicates, id
 from quarantine
-where (:cluster is null or cluster glob :cluster)
+where (
+    :cluster is null or cluster glob :cluster
+    or cluster in (select cluster from event_counts where cluster match :cluster group by cluster)
+  )
   and (:source is null or source glob :source)
   and stored_time >= :since and stored_time < :until
 order by stored_time desc, id desc

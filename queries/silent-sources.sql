@@ -6,7 +6,7 @@ cannot_see = "What was not sent: events that the apiserver dropped or that its p
 level = "Metadata"
 
 [params]
-cluster = { type = "text", help = "Cluster; * stands for any run of characters" }
+cluster = { type = "text", help = "Cluster, or the words of a filter; * stands for any run of characters" }
 source = { type = "text", default = "webhook", help = "How events came in: webhook, file; * stands for any run of characters" }
 longer_than = { type = "duration", default = "10m", help = "Least length of a silence" }
 
@@ -25,7 +25,10 @@ arrivals as (
     cluster, source, stored_time, events + duplicates + quarantined as items,
     lead(stored_time) over (partition by cluster, source order by stored_time) as next
   from ingest_log
-  where (:cluster is null or cluster glob :cluster)
+  where (
+      :cluster is null or cluster glob :cluster
+      or cluster in (select cluster from event_counts where cluster match :cluster group by cluster)
+    )
     and (:source is null or source glob :source)
     and stored_time >= :since and stored_time < :until
 ),

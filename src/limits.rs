@@ -168,3 +168,55 @@ pub const CLUSTER_BYTES_MAX: usize = 128;
 
 /// The longest reason kept with a quarantined item, in bytes.
 pub const REASON_BYTES_MAX: usize = 400;
+
+/// The largest file that defines a report, in bytes, and the most pieces of evidence in it.
+pub const REPORT_FILE_BYTES_MAX: u64 = 256 << 10;
+pub const REPORT_EVIDENCE_MAX: usize = 500;
+
+/// How long a report may take to be made.
+pub const REPORT_TIME: Duration = Duration::from_secs(60);
+
+/// The most rows of a piece of evidence that a definition may show in the report itself.
+pub const REPORT_ROWS_SHOWN_MAX: usize = 1000;
+
+/// The most rows of a piece of evidence that are counted and written beside the report.
+pub const REPORT_ROWS_MAX: u64 = 100_000;
+
+/// The most bytes of values of a piece of evidence; below what a SQL statement may return.
+pub const REPORT_EVIDENCE_BYTES_MAX: usize = 60 << 20;
+
+/// The longest text in a cell of the report itself; longer ones stand whole in the file beside it.
+pub const REPORT_CELL_BYTES_MAX: usize = 4 * REPORT_CELL_CHARS_MAX;
+
+/// The most letters of one value that a table for people shows. What was cut to the bytes above is
+/// longer than this, so it is seen to be cut.
+pub const REPORT_CELL_CHARS_MAX: usize = 400;
+
+/// The most stretches without events that a report lists: the longest.
+pub const REPORT_SILENCES_MAX: usize = 200;
+
+/// The most bars of a report's chart.
+pub const REPORT_STEPS_MAX: i64 = 120;
+
+/// Hours of the time range, its last ones, in which a report looks for silence.
+pub const REPORT_HOURS_MAX: i64 = 200_000;
+
+/// The largest document that is checked.
+pub const REPORT_DOCUMENT_BYTES_MAX: u64 = 256 << 20;
+
+/// How long a scheduled report may take: it gives way to everything else.
+pub const REPORT_SCHEDULED_TIME: Duration = Duration::from_secs(600);
+
+/// How often a schedule is looked at.
+pub const REPORT_SCHEDULE_ROUND: Duration = Duration::from_secs(60);
+
+/// Periods whose reports are made up for after a time without the server: the last ones.
+pub const REPORT_CATCH_UP_MAX: usize = 7;
+
+/// How often the report of a period is tried, and how long to wait after it failed.
+pub const REPORT_TRIES_MAX: usize = 3;
+pub const REPORT_RETRY_WAIT: Duration = Duration::from_secs(3600);
+
+/// Stretches without events, and clusters, that a report lists: the longest, and those with the
+/// most events.
+pub const REPORT_LISTED_MAX: usize = 40;

@@ -1,6 +1,8 @@
 //! `auditql ask`: the library of questions. Every question is a subcommand made from its header,
 //! so that its parameters are flags with help.
 
+mod learn;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -38,22 +40,36 @@ struct Asked {
     connection: Connection,
 }
 
-/// The library, and why a user's own directory could not be added to it.
-type Loaded = (Library, Option<String>);
+/// The library, and what is missing from it.
+pub(super) struct Loaded {
+    pub(super) library: Library,
+    /// Why nothing can be asked.
+    pub(super) error: Option<String>,
+    /// Why what a server knows is not listed.
+    note: Option<String>,
+}
 
-/// The library. Its directory must be known before there are flags to read, so it is looked for in
-/// the arguments.
-fn loaded() -> &'static Loaded {
+/// The library. Its directory and the server must be known before there are flags to read, so they
+/// are looked for in the arguments.
+pub(super) fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
-        let shipped = Library::shipped();
-        match directory(std::env::args_os().skip(1)) {
-            None => (shipped.clone(), None),
+        let (library, error) = match directory(std::env::args_os().skip(1)) {
+            None => (Library::shipped().clone(), None),
             Some(directory) => match Library::with_directory(&directory) {
                 Ok(library) => (library, None),
-                Err(error) => (shipped.clone(), Some(error)),
+                Err(error) => (Library::shipped().clone(), Some(error)),
             },
+        };
+        let mut loaded = Loaded {
+            library,
+            error,
+            note: None,
+        };
+        if loaded.error.is_none() {
+            learn::from_server(&mut loaded);
         }
+        loaded
     })
 }
 
@@ -71,7 +87,8 @@ impl clap::Args for Args {
             .long_about(
                 "Ask a question of the library; without one, list them\n\nEvery question is a \
                  command with flags of its own: auditql ask who-deleted --help. A filter's value \
-                 is the same as for auditql query.",
+                 is the same as for auditql query. A server's own questions are learned from it \
+                 when one is named that is not known here, and for the list.",
             )
             .after_help(
                 "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
@@ -99,10 +116,10 @@ impl clap::Args for Args {
                             .help("Directory of more questions; else AUDITQL_QUERIES"),
                     )
                     .mut_args(|arg| arg.global(true));
-                let (library, error) = loaded();
+                let loaded = loaded();
                 command
-                    .allow_external_subcommands(error.is_some())
-                    .subcommands(library.questions().iter().map(subcommand))
+                    .allow_external_subcommands(loaded.error.is_some())
+                    .subcommands(loaded.library.questions().iter().map(subcommand))
             })
     }
 
@@ -165,7 +182,7 @@ fn subcommand(question: &Question) -> Command {
 }
 
 /// A parameter as a flag.
-fn flag(param: &Param) -> Arg {
+pub(super) fn flag(param: &Param) -> Arg {
     let value = match param.kind {
         Kind::Words => "LIST",
         Kind::Text => "TEXT",
@@ -214,10 +231,10 @@ impl FromArgMatches for Args {
 
 fn asked(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
     let unknown = |error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error);
-    if let Some(error) = &loaded().1 {
+    if let Some(error) = &loaded().error {
         return Err(unknown(format!("{error}\n")));
     }
-    let question = loaded().0.get(name).map_err(unknown)?;
+    let question = loaded().library.get(name).map_err(unknown)?;
     let mut given = Vec::new();
     for param in &question.params {
         let value = match param.kind {
@@ -238,11 +255,18 @@ fn asked(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    let (library, error) = loaded();
+    let Loaded {
+        library,
+        error,
+        note,
+    } = loaded();
     if let Some(error) = error {
         return Err(anyhow!("{error}"));
     }
     let Some(asked) = args.asked else {
+        if let Some(note) = note {
+            print::say(&format!("note: {note}"));
+        }
         return list(library, args.output);
     };
     let question = library.get(&asked.name).map_err(anyhow::Error::msg)?;

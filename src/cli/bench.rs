@@ -10,6 +10,7 @@ mod load;
 mod process;
 mod questions;
 mod report;
+mod serving;
 mod targets;
 mod truth;
 
@@ -46,7 +47,8 @@ const MIB: f64 = (1 << 20) as f64;
     auditql bench --events 200000 --only query --segment-events 500\n  \
     auditql bench --file audit.log -o json\n  \
     auditql bench --only bodies\n  \
-    auditql bench --only growth --events 10000000"
+    auditql bench --only growth --events 10000000\n  \
+    auditql bench --only export --data kept"
 )]
 pub(super) struct Args {
     /// How many events are generated
@@ -103,6 +105,12 @@ enum Part {
     Bodies,
     /// The webhook's rate in an empty store and in a grown one (long)
     Growth,
+    /// All events as JSON lines, CSV and bytes, of an imported store
+    Export,
+    /// Cursors over all events of an imported store while others come in
+    Pages,
+    /// How soon a hundred listeners see an event that was acknowledged
+    Live,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -144,6 +152,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     match bench.args.only {
         Some(Part::Bodies) => bench.bodies()?,
         Some(Part::Growth) => bench.growth()?,
+        Some(Part::Export) => bench.export()?,
+        Some(Part::Pages) => bench.pages()?,
+        Some(Part::Live) => bench.live()?,
         _ => bench.all()?,
     }
     let json = matches!(bench.args.format, Format::Json);

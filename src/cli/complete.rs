@@ -23,7 +23,14 @@ pub(super) const VARIABLE: &str = "AUDITQL_COMPLETE";
 const KUBECTL_COMPLETE: &str = "kubectl_complete-auditql";
 
 /// How long the store may take to tell its values.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whether someone is typing a command line, and waits for proposals.
+pub(super) fn is_wanted() -> bool {
+    let called = args_os().next().unwrap_or_default();
+    Path::new(&called).file_stem() == Some(OsStr::new(KUBECTL_COMPLETE))
+        || var(VARIABLE).is_ok_and(|shell| !shell.is_empty())
+}
 
 /// Answers when proposals are wanted, and not a command.
 pub(super) fn answer() -> Option<ExitCode> {
@@ -137,7 +144,7 @@ fn is_plain(value: &str) -> bool {
 
 impl Connection {
     /// What the words of a command line that is being typed say of the store's place.
-    fn early() -> Connection {
+    pub(super) fn early() -> Connection {
         let flag = |name| early::flag(args_os().skip(1), name);
         let text = |name| flag(name).and_then(|value| value.into_string().ok());
         Connection {

@@ -92,6 +92,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         },
         retain: None,
         library: crate::query::library::Library::shipped().clone(),
+        reports: crate::report::Catalogue::shipped().clone(),
+        schedule: crate::report::schedule::Schedule::default(),
         limits: Limits::default(),
     };
     if args.once {

@@ -22,6 +22,7 @@ mod print;
 mod prune;
 mod quarantine;
 mod query;
+mod report;
 mod reseal;
 mod seal;
 pub mod serve;
@@ -87,6 +88,7 @@ enum Command {
     Histogram(count::Histogram),
     Facets(count::Facets),
     Ask(ask::Args),
+    Report(report::Args),
     Sql(sql::Args),
     Stats(stats::Args),
     Quarantine(quarantine::Args),
@@ -113,6 +115,7 @@ impl Command {
             Command::Histogram(args) => count::histogram(args),
             Command::Facets(args) => count::facets(args),
             Command::Ask(args) => ask::run(args),
+            Command::Report(args) => report::run(args),
             Command::Sql(args) => sql::run(args),
             Command::Stats(args) => stats::run(args),
             Command::Quarantine(args) => quarantine::run(args),

@@ -16,6 +16,8 @@ use crate::http::{self, App, Hosts, Limits, Settings};
 use crate::limits;
 use crate::query::clock;
 use crate::query::library::Library;
+use crate::report::Catalogue;
+use crate::report::schedule::Schedule;
 use crate::store::{self, OpenOptions, Store};
 
 /// Threads for what blocks: encoding, commits, queries. More than that only wait for two cores.
@@ -66,6 +68,14 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "AUDITQL_QUERIES")]
     pub queries: Option<PathBuf>,
 
+    /// Directory of more reports for /api/v1/reports: a TOML file each
+    #[arg(long, value_name = "DIR", env = "AUDITQL_REPORTS")]
+    pub reports: Option<PathBuf>,
+
+    /// Reports to write regularly: a TOML file, see docs/REPORTS.md
+    #[arg(long, value_name = "FILE")]
+    pub report_schedule: Option<PathBuf>,
+
     /// Events in the active segment before it is sealed
     #[arg(long, value_name = "N", default_value_t = limits::SEGMENT_EVENTS, value_parser = parse_count)]
     pub segment_events: usize,
@@ -93,6 +103,10 @@ pub struct Args {
     /// How long one query may run unless it asks for another limit
     #[arg(long, value_name = "TIME", value_parser = clock::parse_duration, default_value = "10s")]
     pub query_time: Duration,
+
+    /// How long one report may take unless it asks for another limit
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_duration, default_value = "1m")]
+    pub report_time: Duration,
 
     /// Queries that run at once
     #[arg(long, value_name = "N", default_value_t = limits::QUERIES_MAX, value_parser = parse_count)]
@@ -123,6 +137,15 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(directory) => Library::with_directory(directory).map_err(anyhow::Error::msg)?,
         None => Library::shipped().clone(),
     };
+    let reports = match &args.reports {
+        Some(directory) => Catalogue::with_directory(directory, &library),
+        None => Catalogue::over(&library),
+    };
+    let reports = reports.map_err(anyhow::Error::msg)?;
+    let schedule = match &args.report_schedule {
+        Some(file) => Schedule::read(file, &reports).map_err(anyhow::Error::msg)?,
+        None => Schedule::default(),
+    };
     let listener = listen(&args.listen, args.insecure)?;
     let options = OpenOptions {
         segment_events: args.segment_events,
@@ -130,12 +153,15 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let store = store::open_write(&args.data, &options)?;
     let address = listener.local_addr()?;
-    let settings = args.settings(address.ip(), library);
+    let settings = Settings {
+        schedule,
+        ..args.settings(address.ip(), library, reports)
+    };
     serve_until_signal(listener, store, settings)
 }
 
 impl Args {
-    fn settings(self, listen: IpAddr, library: Library) -> Settings {
+    fn settings(self, listen: IpAddr, library: Library, reports: Catalogue) -> Settings {
         Settings {
             spool_dir: self.data,
             hosts: Hosts {
@@ -149,11 +175,14 @@ impl Args {
             },
             retain: self.retain,
             library,
+            reports,
+            schedule: Schedule::default(),
             limits: Limits {
                 body_bytes_max: self.body_bytes_max,
                 inflight_bytes_max: usize::try_from(self.inflight_bytes_max).unwrap_or(usize::MAX),
                 connections_max: self.connections_max,
                 query_time: self.query_time,
+                report_time: self.report_time,
                 queries_max: self.queries_max,
                 queries_waiting_max: self.queries_waiting_max,
                 query_wait: self.query_wait,
@@ -317,6 +346,7 @@ mod tests {
         assert_eq!(args.body_bytes_max, limits::BODY_BYTES_MAX);
         assert_eq!(args.inflight_bytes_max, limits::INFLIGHT_BYTES_MAX as u64);
         assert_eq!(args.query_time, limits::QUERY_TIME);
+        assert_eq!(args.report_time, limits::REPORT_TIME);
         assert_eq!(args.query_wait, limits::QUERY_WAIT);
         assert_eq!(args.retain, None);
     }
@@ -336,7 +366,11 @@ mod tests {
     #[test]
     fn names_are_allowed_whatever_their_case() {
         let args = parse(&["--allowed-host", "AuditQL.Monitoring.svc."]);
-        let settings = args.settings([0, 0, 0, 0].into(), Library::default());
+        let settings = args.settings(
+            [0, 0, 0, 0].into(),
+            Library::default(),
+            Catalogue::default(),
+        );
         assert_eq!(settings.hosts.names, ["auditql.monitoring.svc"]);
         assert_eq!(settings.hosts.listen, None);
     }

@@ -31,8 +31,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 ///
 /// Oldest first, a line each. With -f it goes on until it is stopped: of a server it shows an event
 /// as soon as it is stored, of a data directory within a second. Events appear in the order in which
-/// they arrive, which need not be that of their times. A connection that ends is opened again where
-/// it was, and nothing is left out without a note.
+/// they arrive, which need not be that of their times. A connection that ends or falls silent is opened
+/// again where it was, and nothing is left out without a note.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
     Examples:\n  \
@@ -69,6 +69,16 @@ pub(super) struct Args {
         help_heading = "Answer"
     )]
     output: Format,
+    /// With -f, take a server for lost that gives no sign of life for this long; it gives one
+    /// every 15 seconds; 0 is never
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = print::duration,
+        default_value = "45s",
+        help_heading = "Answer"
+    )]
+    timeout: Duration,
     #[command(flatten)]
     clock: Clock,
     #[command(flatten)]
@@ -123,7 +133,8 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
         (Place::Server { url, token }, true) => {
             let remote = Remote::new(&url).map_err(anyhow::Error::msg)?;
             let remote = remote.with_token(token);
-            follow_server(&remote, &params, &mut shown)?;
+            let silence = (!args.timeout.is_zero()).then_some(args.timeout);
+            follow_server(&remote, &params, silence, &mut shown)?;
         }
         (Place::Data(dir), true) => follow_directory(&args.connection, dir, &params, &mut shown)?,
         (_, false) => newest(
@@ -198,12 +209,17 @@ fn newest(
     shown.flush()
 }
 
-fn follow_server(remote: &Remote, params: &EventParams, shown: &mut Shown) -> anyhow::Result<()> {
+fn follow_server(
+    remote: &Remote,
+    params: &EventParams,
+    silence: Option<Duration>,
+    shown: &mut Shown,
+) -> anyhow::Result<()> {
     let filters = EventParams {
         limit: EventParams::default().limit,
         ..params.clone()
     };
-    let mut arriving = remote.listen(&filters, None)?;
+    let mut arriving = remote.listen(&filters, None, silence)?;
     // Its place comes first; what stands before it is listed, the rest arrives.
     arriving.take()?;
     newest(remote, params, arriving.seen().unwrap_or(i64::MAX), shown)?;
@@ -221,10 +237,13 @@ fn follow_server(remote: &Remote, params: &EventParams, shown: &mut Shown) -> an
             }
             mark = arriving.mark().map(str::to_owned);
         }
-        print::say("note: the server ended the connection; trying again");
+        print::say(match arriving.fell_silent() {
+            true => "note: the server gave no sign of life; connecting again",
+            false => "note: the server ended the connection; trying again",
+        });
         arriving = loop {
             std::thread::park_timeout(AGAIN);
-            match remote.listen(&filters, mark.as_deref()) {
+            match remote.listen(&filters, mark.as_deref(), silence) {
                 Err(StoreError::Unavailable(_)) => {}
                 opened => break opened?,
             }

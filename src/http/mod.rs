@@ -22,6 +22,7 @@ mod problem;
 mod retention;
 mod router;
 mod routes;
+mod schedule;
 mod settings;
 mod stream;
 mod webhook;
@@ -91,6 +92,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StoreError> {
     let retention = retention::start(&app);
+    let schedule = schedule::start(&app);
     connection::accept_until(listener, &app, shutdown).await;
     if let Some(task) = retention {
         task.abort();
@@ -100,6 +102,9 @@ pub async fn serve(
     // An engine may own things that must not be dropped on the async runtime, so the last handle of
     // it that the server has goes in the blocking pool.
     let close = tokio::task::spawn_blocking(move || {
+        if let Some(schedule) = schedule {
+            schedule.stop();
+        }
         let closed = app.0.store.close();
         drop(app);
         closed

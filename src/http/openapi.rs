@@ -49,10 +49,15 @@ fn operation(route: &Route) -> Value {
     for param in route.params.iter().copied().flatten() {
         parameters.push(query_parameter(param));
     }
-    if route.path == "/api/v1/queries/{name}" {
+    let own = match route.path {
+        "/api/v1/queries/{name}" => Some("the question's own parameters, each under its name"),
+        "/api/v1/reports/{name}" => Some("the report's own parameters, each under its name"),
+        _ => None,
+    };
+    if let Some(description) = own {
         parameters.push(json!({
             "name": "parameters", "in": "query", "style": "form", "explode": true,
-            "description": "the question's own parameters, each under its name",
+            "description": description,
             "schema": {"type": "object", "additionalProperties": {"type": "string"}},
         }));
     }
@@ -114,6 +119,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
                     }),
                     "the cluster's name",
                 ),
+                _ if path.starts_with("/api/v1/reports/") => {
+                    (schemas::report_names(), "the report's name")
+                }
                 _ => (schemas::question_names(), "the question's name"),
             };
             json!({
@@ -149,6 +157,12 @@ fn answer(answer: &Answer) -> Value {
         Answer::Bytes => json!({"application/octet-stream": {"schema": true}}),
         Answer::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
         Answer::EventStream => json!({EVENT_STREAM: {"schema": {"type": "string"}}}),
+        Answer::Document => json!({
+            "application/json": {"schema": reference("Report")},
+            "text/html": {"schema": {"type": "string"}},
+            "text/markdown": {"schema": {"type": "string"}},
+            "text/csv": {"schema": {"type": "string"}},
+        }),
     };
     let mut names = vec![("X-Request-Id", "RequestId")];
     if matches!(answer, Answer::Rows) {
@@ -175,14 +189,18 @@ fn headers() -> Value {
         "LimitRows": header("most rows; 0 is all", json!({"type": "integer"})),
         "LimitMs": header("time limit in milliseconds; 0 is none", json!({"type": "integer"})),
         "Truncated": header(
-            "whether there are more rows; absent in an answer that is sent while it is made",
+            "whether there are more rows; in an answer that is sent while it is made a trailer, for \
+             clients that say TE: trailers",
             json!({"type": "boolean"}),
         ),
         "Coverage": header(
-            "what the answer could not see, as JSON; absent likewise",
+            "what the answer could not see, as JSON; a trailer likewise",
             json!({"type": "string"}),
         ),
-        "Link": header("the next page, rel=\"next\"", json!({"type": "string"})),
+        "Link": header(
+            "the next page, rel=\"next\"; a trailer likewise",
+            json!({"type": "string"}),
+        ),
     })
 }
 

@@ -1,12 +1,17 @@
 //! Every route with what it takes and gives: from this table come the router and the OpenAPI
 //! document.
 
+mod params;
+
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
-use super::api::{count, description, events, live, quarantine, queries, sql, stats, upkeep};
+use super::api::{
+    count, description, events, live, quarantine, queries, reports, sql, stats, upkeep,
+};
 use super::problem::Problem;
 use super::{App, health, webhook};
+use params::{BY, EXPLAINED, FACETS, FORMAT, LISTING, REPORT, ROWS, STEP, STREAM};
 
 /// A route.
 pub(super) struct Route {
@@ -59,90 +64,9 @@ pub(super) enum Answer {
     Bytes,
     Text,
     EventStream,
+    /// A report, in the forms of content negotiation.
+    Document,
 }
-
-const fn param(name: &'static str, kind: Kind, doc: &'static str) -> Param {
-    Param { name, kind, doc }
-}
-
-const FORMATS: &[&str] = &["json", "rows", "jsonl", "csv"];
-
-/// Of every answer that has rows.
-const ROWS: &[Param] = &[
-    param("limit", Kind::Count, "most rows, default 100; 0 is all"),
-    param(
-        "skip_damaged",
-        Kind::Switch,
-        "answer without damaged segments instead of failing",
-    ),
-    param("timeout_ms", Kind::Count, "time limit; 0 is none"),
-];
-
-const FORMAT: &[Param] = &[param(
-    "format",
-    Kind::OneOf(FORMATS),
-    "form of the answer; it goes before the Accept header",
-)];
-
-const EXPLAINED: &[Param] = &[
-    param("final", Kind::Switch, "one row per request, its last stage"),
-    param(
-        "explain",
-        Kind::Switch,
-        "say what the answer took, and the SQL that asks the same",
-    ),
-];
-
-const LISTING: &[Param] = &[
-    param("reverse", Kind::Switch, "oldest first"),
-    param(
-        "columns",
-        Kind::Text,
-        "columns of the answer, such as time,user,verb; all is every one",
-    ),
-    param("cursor", Kind::Text, "the `next` of the page before"),
-    param(
-        "format",
-        Kind::OneOf(&["json", "rows", "jsonl", "csv", "raw"]),
-        "form of the answer; it goes before the Accept header",
-    ),
-];
-
-const STEP: &[Param] = &[param(
-    "step",
-    Kind::Text,
-    "length of a bucket of time: 5m, 1h, 1d, or auto",
-)];
-
-const BY: &[Param] = &[param(
-    "by",
-    Kind::Text,
-    "columns to count by, such as user,outcome",
-)];
-
-const FACETS: &[Param] = &[param(
-    "field",
-    Kind::Text,
-    "columns whose values are counted",
-)];
-
-const STREAM: &[Param] = &[
-    param(
-        "columns",
-        Kind::Text,
-        "columns of the events, such as time,user,verb; all is every one",
-    ),
-    param(
-        "skip_damaged",
-        Kind::Switch,
-        "go on without damaged segments instead of failing",
-    ),
-    param(
-        "format",
-        Kind::OneOf(&["json", "rows"]),
-        "objects, or arrays of cells",
-    ),
-];
 
 /// A route without parameters.
 const fn plain(
@@ -295,6 +219,23 @@ pub(super) const ROUTES: &[Route] = &[
             || get(queries::ask),
             "Ask a question of the library; its parameters stand beside these",
             Answer::Rows,
+        )
+    },
+    plain(
+        Method::Get,
+        "/api/v1/reports",
+        || get(reports::list),
+        "The compliance reports",
+        Answer::Json("Reports"),
+    ),
+    Route {
+        params: &[REPORT],
+        ..plain(
+            Method::Get,
+            "/api/v1/reports/{name}",
+            || get(reports::make_one),
+            "Make a compliance report; its own parameters stand beside these",
+            Answer::Document,
         )
     },
     plain(

@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::Hosts;
 use crate::limits;
 use crate::query::library::Library;
+use crate::report::Catalogue;
+use crate::report::schedule::Schedule;
 
 /// How the server behaves.
 #[derive(Debug, Clone)]
@@ -18,6 +20,10 @@ pub struct Settings {
     pub retain: Option<Duration>,
     /// The questions that can be asked by name.
     pub library: Library,
+    /// The reports that can be made by name.
+    pub reports: Catalogue,
+    /// The reports that are written regularly.
+    pub schedule: Schedule,
     pub limits: Limits,
 }
 
@@ -33,6 +39,7 @@ pub struct Limits {
     pub keep_alive: Duration,
     pub answer_stall_wait: Duration,
     pub query_time: Duration,
+    pub report_time: Duration,
     pub queries_max: usize,
     pub queries_waiting_max: usize,
     pub query_wait: Duration,
@@ -51,6 +58,7 @@ impl Default for Limits {
             keep_alive: limits::KEEP_ALIVE,
             answer_stall_wait: limits::ANSWER_STALL_WAIT,
             query_time: limits::QUERY_TIME,
+            report_time: limits::REPORT_TIME,
             queries_max: limits::QUERIES_MAX,
             queries_waiting_max: limits::QUERIES_WAITING_MAX,
             query_wait: limits::QUERY_WAIT,

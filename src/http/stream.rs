@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRAILER, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
@@ -34,6 +34,13 @@ const PIECES_WAITING: usize = 4;
 const ROWS_LIMIT: &str = "auditql-limit-rows";
 const TIME_LIMIT: &str = "auditql-limit-ms";
 
+/// Whether rows are missing.
+pub(super) const TRUNCATED: &str = "auditql-truncated";
+
+/// Fields that an answer of rows ends with when it is sent before they are known. Clients get them
+/// that say `TE: trailers` (RFC 9110, 6.5).
+const ENDING: &str = "auditql-truncated, auditql-coverage, link";
+
 /// A held answer larger than this waits in an unlinked file.
 const HELD_MEMORY_BYTES_MAX: usize = 1 << 20;
 
@@ -43,6 +50,8 @@ struct Piece {
     last: bool,
     /// How all pieces of the answer are compressed.
     coding: Coding,
+    /// Of the last piece.
+    trailers: HeaderMap,
 }
 
 /// What an answer looks like from outside.
@@ -91,6 +100,7 @@ pub(super) struct Pipe {
     /// Made with the first piece.
     compressor: Option<Compressor>,
     headers: Arc<Mutex<HeaderMap>>,
+    trailers: HeaderMap,
     /// Why a held answer could not be kept.
     failed: Option<Problem>,
 }
@@ -101,11 +111,17 @@ impl Pipe {
         self.started
     }
 
-    /// Sets a header of the answer; without effect once bytes have left.
-    pub(super) fn header(&self, name: &'static str, value: &[u8]) {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
+    /// Says something about the answer: in a header, or in a trailer once bytes have left.
+    pub(super) fn header(&mut self, name: &'static str, value: &[u8]) {
+        let Ok(value) = HeaderValue::from_bytes(value) else {
+            return;
+        };
+        let name = HeaderName::from_static(name);
+        if self.started {
+            self.trailers.insert(name, value);
+        } else {
             let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     }
 
@@ -142,6 +158,10 @@ impl Pipe {
             bytes: compressor.push(bytes, last)?.into(),
             last,
             coding: self.coding,
+            trailers: match last {
+                true => std::mem::take(&mut self.trailers),
+                false => HeaderMap::new(),
+            },
         };
         self.send(Ok(piece))
     }
@@ -238,6 +258,7 @@ where
         coding: shape.coding,
         compressor: None,
         headers: Arc::clone(&headers),
+        trailers: HeaderMap::new(),
         failed: None,
     };
     let span = tracing::Span::current();
@@ -265,12 +286,14 @@ where
                 bytes,
                 last: true,
                 coding,
+                ..
             } => (coding, Body::from(bytes)),
             first => {
                 let streamed = Streamed {
                     first: Some(first),
                     pieces,
                     ended: false,
+                    trailers: HeaderMap::new(),
                     _cancel: cancel,
                 };
                 (streamed.coding(), Body::new(streamed))
@@ -283,12 +306,16 @@ where
             return Err(Problem::internal(format!("a query failed: {cause}")));
         }
     };
+    let streams = body.size_hint().exact().is_none();
     let mut response = Response::new(body);
     let mut own = headers.lock().unwrap_or_else(PoisonError::into_inner);
     std::mem::swap(response.headers_mut(), &mut own);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(shape.content_type));
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if streams && shape.rows_max.is_some() && !headers.contains_key(TRUNCATED) {
+        headers.insert(TRAILER, HeaderValue::from_static(ENDING));
+    }
     if let Some(name) = coding.name() {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
@@ -311,6 +338,8 @@ struct Streamed {
     first: Option<Piece>,
     pieces: mpsc::Receiver<Result<Piece, Problem>>,
     ended: bool,
+    /// What is to be said after the last piece.
+    trailers: HeaderMap,
     _cancel: CancelOnDrop,
 }
 
@@ -336,15 +365,21 @@ impl HttpBody for Streamed {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if self.ended {
-            return Poll::Ready(None);
+            let trailers = std::mem::take(&mut self.trailers);
+            return Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))));
         }
         let piece = match self.first.take() {
             Some(first) => Some(Ok(first)),
             None => ready!(self.pieces.poll_recv(context)),
         };
         Poll::Ready(Some(match piece {
-            Some(Ok(Piece { bytes, last, .. })) => {
-                self.ended = last;
+            Some(Ok(Piece {
+                bytes,
+                last,
+                trailers,
+                ..
+            })) => {
+                (self.ended, self.trailers) = (last, trailers);
                 Ok(Frame::data(bytes))
             }
             Some(Err(_)) | None => {

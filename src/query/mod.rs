@@ -11,6 +11,7 @@ pub mod listing;
 pub mod live;
 pub mod output;
 pub mod params;
+pub mod quote;
 pub mod schema;
 pub mod source;
 pub mod wire;

@@ -271,4 +271,50 @@ pub const TABLES: &[Table] = &[
         ],
         note: "",
     },
+    Table {
+        name: "reports",
+        doc: "What became of the reports that the server writes on a schedule: a row per file that was written, per failure and per removal.",
+        columns: &[
+            (
+                "made_at",
+                Kind::Time,
+                "when it was made, failed or was removed",
+            ),
+            ("name", Kind::Text, "the report's"),
+            ("since", Kind::Time, "the time range that it is about"),
+            ("until", Kind::Time, "its end, not included"),
+            (
+                "form",
+                Kind::Text,
+                "`html`, `md`, `json`, `csv`; `rows` is a file beside them",
+            ),
+            ("path", Kind::Text, "the file"),
+            (
+                "sha256",
+                Kind::Text,
+                "the digest that a document holds; of a file with rows that of its bytes",
+            ),
+            ("made_for", Kind::Text, ""),
+            (
+                "outcome",
+                Kind::Text,
+                "`made`, `failed`, `removed`; `kept`: too old, but somebody changed it",
+            ),
+            ("reason", Kind::Text, "why it failed or was kept"),
+        ],
+        note: "",
+    },
+    Table {
+        name: "pruned",
+        doc: "What retention removed, one row per file that it removed events from.",
+        columns: &[
+            ("pruned_time", Kind::Time, "when"),
+            ("before", Kind::Time, "events before this were to go"),
+            ("events", Kind::Int, "how many went"),
+            ("oldest", Kind::Time, "oldest event of the file"),
+            ("newest", Kind::Time, "newest event that could go"),
+            ("segment", Kind::Text, "file name in the data directory"),
+        ],
+        note: "",
+    },
 ];

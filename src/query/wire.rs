@@ -23,7 +23,7 @@
 //!   array of cells per row, and last `{"end":{"truncated","coverage","stats"}}`, or
 //!   `{"error":PROBLEM}` when it failed midway. Without a last line of this kind the answer is cut.
 //! - `jsonl`: one object per row ([`super::output::json::write_object`]); `csv`: a header and one
-//!   line per row; `raw`: the bytes of each event and a newline. These have no trailer; a failure
+//!   line per row; `raw`: the bytes of each event and a newline. These have no last line; a failure
 //!   midway breaks the connection.
 //!
 //! A cell: NULL is `null`; integers and reals are numbers (an infinite real is `{"real":"inf"}`);
@@ -47,6 +47,7 @@ use serde_json::value::RawValue;
 
 use super::base64;
 use super::clock;
+use super::quote;
 use crate::model::column::Kind;
 use crate::model::value::Value;
 use crate::store::{Answer, SqlColumn, StoreError};
@@ -228,13 +229,13 @@ pub fn conform(kind: &str, value: Value) -> Value {
 pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
-        Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Int(number) => quote::int(out, *number),
         Value::Real(number) if number.is_finite() => write_json(out, number),
         Value::Real(number) => {
             out.extend_from_slice(format!("{{\"real\":\"{number}\"}}").as_bytes());
         }
-        Value::Time(time) => write_json(out, clock::to_text(*time).as_str()),
-        Value::Text(text) | Value::Json(text) => write_json(out, &**text),
+        Value::Time(time) => quote::instant(out, *time),
+        Value::Text(text) | Value::Json(text) => quote::text(out, text),
         Value::Bytes(bytes) => {
             out.extend_from_slice(b"{\"base64\":\"");
             out.extend_from_slice(base64::encode(bytes).as_bytes());

@@ -145,6 +145,10 @@ pub struct MadeVerdict {
     pub verdict: Verdict,
     pub why: String,
     pub sql: String,
+    /// What its parameters were bound to, as texts; `None` is NULL.
+    pub bound: Vec<(String, Option<String>)>,
+    /// How to run it again on a command line that gets the statement on stdin.
+    pub command: String,
 }
 
 /// What a question of the library answered.

@@ -5,4 +5,17 @@
 //! [`Source`](crate::query::source::Source) -> [`made::Made`] -> one of the forms (HTML, Markdown,
 //! JSON, CSV).
 
+pub mod catalogue;
+pub mod definition;
+pub mod digest;
 pub mod made;
+pub mod make;
+pub mod publish;
+pub mod render;
+pub mod schedule;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+
+pub use catalogue::Catalogue;
+pub use definition::Definition;

@@ -194,6 +194,7 @@ macro_rules! conformance {
             keeping: prunes_exactly,
             keeping: prunes_within_a_segment_of_many_blocks,
             keeping: counts_add_up,
+            keeping: records_reports_in_order_and_for_good,
             questions: filters_like_a_plain_loop,
             counting: counts_like_a_plain_loop,
             counting: counts_from_rollups_like_from_rows,

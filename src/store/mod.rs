@@ -8,12 +8,15 @@ mod budget;
 mod conformance;
 pub mod filter;
 pub mod sqlite;
+mod upkeep;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use budget::Budget;
+pub use sqlite::check_sql;
+pub use upkeep::{Pruned, Quarantined, ReportRecord, Resealed, Sealed};
 
 use crate::model::column::Column;
 use crate::model::event::Event;
@@ -250,6 +253,9 @@ pub trait SqlSink {
 /// Sizes and counts of the whole store.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Stats {
+    /// [`Store::identity`].
+    #[serde(default)]
+    pub identity: String,
     pub events: u64,
     /// Bytes of the events as received.
     pub raw_bytes: u64,
@@ -272,46 +278,6 @@ pub struct Stats {
     pub quarantined: u64,
     pub pruned: u64,
     pub damaged: Vec<String>,
-}
-
-/// One quarantined item, without its bytes.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Quarantined {
-    pub id: i64,
-    /// When it was received, ISO-8601.
-    pub stored_time: String,
-    pub cluster: String,
-    pub source: String,
-    pub origin: String,
-    pub reason: String,
-    pub bytes: u64,
-    /// How often the same bytes came again.
-    pub duplicates: u64,
-}
-
-/// What pruning removed, or would remove.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Pruned {
-    /// The cutoff, ISO-8601: events before it go.
-    pub before: String,
-    pub events: u64,
-    pub segments_removed: u64,
-    pub segments_rewritten: u64,
-    pub dry_run: bool,
-}
-
-/// What sealing did.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Sealed {
-    pub events: u64,
-    pub segments: u64,
-}
-
-/// What bringing older segments up to date did.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Resealed {
-    pub events: u64,
-    pub segments: u64,
 }
 
 /// How a store is opened.
@@ -394,6 +360,12 @@ pub trait Store: Send + Sync {
 
     /// Removes events before `cutoff` (microseconds).
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned>;
+
+    /// Records what became of scheduled reports: all of it or nothing, durably.
+    fn record_reports(&self, records: &[ReportRecord]) -> Result<()>;
+
+    /// What became of scheduled reports, in the order in which it was recorded.
+    fn reports(&self) -> Result<Vec<ReportRecord>>;
 
     /// Stops taking batches, commits what was taken, and waits for background work to end.
     fn close(&self) -> Result<()>;

@@ -42,6 +42,35 @@ fn the_benchmark_runs_and_its_answers_are_right() {
     }
 }
 
+#[test]
+fn exports_pages_and_listeners_are_measured_on_a_kept_store() {
+    let dir = temp_dir();
+    let data = dir.path().to_str().unwrap();
+    for (part, what) in [
+        ("export", "jsonl"),
+        ("export", "query -o raw"),
+        ("pages", "a page of 10,000, slowest"),
+        (
+            "live",
+            "seen by 100 listeners after it was acknowledged, 99 %",
+        ),
+    ] {
+        let output = Command::new(AUDITQL)
+            .args(["bench", "--events", "3000", "--data", data])
+            .args(["--only", part, "-o", "json"])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let figures = report["figures"].as_array().unwrap();
+        let found = figures.iter().find(|figure| figure["what"] == what);
+        let value = found.map(|figure| figure["value"].as_f64());
+        assert!(value.is_some(), "no {part}: {what} in {report:#}");
+    }
+}
+
 /// A merge's inputs must not count as stored any more when it is said to be done.
 #[test]
 fn merged_files_are_gone_when_sealing_has_ended() {

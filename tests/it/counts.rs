@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::both::{Both, cells};
-use crate::support::event_at;
+use crate::support::{cli_with, event_at, local, sqlite, temp_dir};
 
 /// An event of `user` every seven minutes from midnight, some of them denied.
 fn day() -> Vec<String> {
@@ -202,4 +202,89 @@ fn counts_find_nothing_or_say_what_is_wrong() {
         let problem = both.server.get(&format!("/api/v1/{path}")).expect(400);
         assert!(problem.text().contains(told), "{path}: {}", problem.text());
     }
+}
+
+/// Of a segment with a damaged piece a count has everything or nothing: what was read before the
+/// damage was found is in no answer.
+#[test]
+fn a_damaged_segment_is_counted_wholly_or_not_at_all() {
+    const ROWS: u64 = 4500;
+    let dir = temp_dir();
+    let data = dir.path();
+    for (day, rows) in [(10, ROWS), (12, 30)] {
+        let line = |n: u64| {
+            let (minute, second) = (n / 60 % 60, n % 60);
+            let time = format!("2026-11-{day}T10:{minute:02}:{second:02}.{n:06}Z");
+            event_at(day * 10_000 + n, &time)
+        };
+        let lines: Vec<String> = (0..rows).map(line).collect();
+        let import = ["import", "--data", data.to_str().unwrap(), "-"];
+        cli_with(&import, lines.join("\n").as_bytes()).expect(0);
+    }
+    let mut sealed: Vec<_> = std::fs::read_dir(data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().contains("sealed-"))
+        .collect();
+    sealed.sort();
+    assert_eq!(sealed.len(), 2);
+    let pieces = |table: &str, column: i64| -> Vec<i64> {
+        let connection = sqlite(&sealed[0]);
+        let sql = format!("select id from {table} where id >> 32 & 255 = {column} order by id");
+        let mut select = connection.prepare(&sql).unwrap();
+        let ids = select.query_map([], |row| row.get(0)).unwrap();
+        ids.map(Result::unwrap).collect()
+    };
+    // The last piece of names, and of the column of their ids (18): much was read before either.
+    let (names, ids) = (pieces("strings", 18), pieces("chunk", 18));
+    assert!(names.len() > 10 && ids.len() == 2, "{names:?} {ids:?}");
+    let questions: [&[&str]; 5] = [
+        &["top", "name"],
+        &["count", "--by", "name,verb"],
+        &["count", "--by", "name", "--step", "1h"],
+        &[
+            "count",
+            "--by",
+            "name",
+            "--verb",
+            "get,list,create,update,patch,delete",
+        ],
+        &["count", "--by", "name", "--since", "2026-11-10T10:00:01Z"],
+    ];
+    let count = |question: &[&str], skip: &[&str]| {
+        let args = [&question[1..], &["--limit", "0", "-o", "jsonl"], skip].concat();
+        let run = local(data, question[0], &args);
+        let rows = run.text().lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            row["count"].as_u64().unwrap()
+        });
+        (rows.sum::<u64>(), run)
+    };
+    let whole: Vec<u64> = questions.map(|question| count(question, &[]).0).to_vec();
+    assert_eq!(whole[0], ROWS + 30);
+    let mut left_out = 0;
+    for (table, piece) in [
+        ("strings", names[names.len() / 2]),
+        ("strings", names[names.len() - 1]),
+        ("chunk", ids[0]),
+        ("chunk", ids[1]),
+    ] {
+        let flip = format!("update {table} set checksum = checksum + ?1 where id = {piece}");
+        sqlite(&sealed[0]).execute(&flip, [1]).unwrap();
+        for (question, whole) in questions.iter().zip(&whole) {
+            let (found, run) = count(question, &["--skip-damaged"]);
+            let run = run.expect(0);
+            assert!(
+                found == *whole || found == 30,
+                "{question:?} with a damaged {table} {piece}: {found} of {whole}"
+            );
+            if found == 30 {
+                left_out += 1;
+                assert!(run.stderr.contains("left out as damaged"), "{}", run.stderr);
+                count(question, &[]).1.expect(2);
+            }
+        }
+        sqlite(&sealed[0]).execute(&flip, [-1]).unwrap();
+    }
+    assert!(left_out >= 12, "{left_out}");
 }

@@ -2,11 +2,17 @@
 //! answers that are counted here from the raw lines.
 
 mod access;
+mod blind_spots;
 mod change;
+mod compliance;
+mod incident;
 mod made;
 mod operations;
+mod person;
+pub(crate) mod plain;
+mod policy;
 mod quality;
-mod traps;
+mod reviews;
 mod who;
 
 use std::collections::BTreeSet;
@@ -15,7 +21,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use crate::both::{Both, Shared, recorded, unpacked};
-use crate::support::cli;
+use crate::support::{Server, cli};
 
 /// The recorded events, as JSON.
 pub(crate) static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
@@ -35,7 +41,7 @@ static STORE: Shared = Shared::new(|| {
 });
 
 /// A row of an answer.
-type Row = Map<String, Value>;
+pub(crate) type Row = Map<String, Value>;
 
 /// All rows of the answer to a question. Both ways must give the same, and the columns that the
 /// question promises.
@@ -89,7 +95,7 @@ fn encode(text: &str) -> String {
 }
 
 /// A value inside an event, such as `text(event, "/user/username")`; empty when there is none.
-fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(event: &'a Value, pointer: &str) -> &'a str {
     event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
@@ -129,8 +135,12 @@ const TESTED: &[&[&str]] = &[
     who::TESTED,
     access::TESTED,
     change::TESTED,
+    incident::TESTED,
+    person::TESTED,
     operations::TESTED,
     quality::TESTED,
+    policy::TESTED,
+    compliance::TESTED,
 ];
 
 #[test]
@@ -153,7 +163,11 @@ fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
         for param in question["params"].as_array().unwrap() {
             if param["required"] == true {
                 let name = param["name"].as_str().unwrap();
-                let value = if name == "source_ip" { "10.1.2.3" } else { "x" };
+                let value = if name == "source_ip" {
+                    "10.1.2.3"
+                } else {
+                    "nobody"
+                };
                 pairs.push_str(&format!("&{name}={value}"));
             }
         }
@@ -230,6 +244,60 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
             assert!(refused.stderr.contains(told), "{name}: {}", refused.stderr);
         }
     }
+}
+
+/// A server's own directory is not known here.
+#[test]
+fn a_question_that_only_the_server_knows_is_learned_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = "/*\ntitle = \"Theirs\"\ngroup = \"own\"\nanswers = \"a\\u001B[2J\"\n\
+                cannot_see = \"c\"\nlevel = \"Metadata\"\nrequired = [\"verb\"]\n[columns]\n\
+                n = \"count\"\n*/\nselect count(*) as n from events where verb match :verb";
+    std::fs::write(dir.path().join("theirs.sql"), file).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let queries = dir.path().to_str().unwrap();
+    let server = Server::start(data.path(), &["--queries", queries]);
+    server
+        .post("/webhook", crate::support::event(0))
+        .expect(200);
+
+    let verb = serde_json::from_str::<Value>(&crate::support::event(0)).unwrap();
+    let verb = text(&verb, "/verb");
+    let asked = server.cli("ask", &["theirs", "--verb", verb, "-o", "csv"]);
+    assert_eq!(asked.expect(0).text(), "n\r\n1\r\n");
+    let before = cli(&[
+        "ask",
+        "theirs",
+        "--verb=none",
+        "-o",
+        "csv",
+        "--server",
+        &server.url(),
+    ]);
+    assert_eq!(before.expect(0).text(), "n\r\n0\r\n");
+    let help = server.cli("ask", &["theirs", "--help"]).expect(0);
+    assert!(help.text().contains("--verb <LIST>"), "{}", help.text());
+    assert!(!help.text().contains('\u{1b}'), "{}", help.text());
+    let listed = server.cli("ask", &["-o", "jsonl"]).expect(0);
+    assert!(listed.text().contains("\"theirs\""));
+    let missing = server.cli("ask", &["theirs"]).expect(2);
+    assert!(missing.stderr.contains("--verb"), "{}", missing.stderr);
+    let unknown = server.cli("ask", &["their"]).expect(2);
+    assert!(unknown.stderr.contains("theirs"), "{}", unknown.stderr);
+
+    let url = server.url();
+    server.kill();
+    let gone = cli(&["ask", "theirs", "--server", &url]).expect(2);
+    let told = &gone.stderr;
+    assert!(told.contains("there is no question \"theirs\""), "{told}");
+    assert!(told.contains("no answer from http://"), "{told}");
+    let listed = cli(&["ask", "--server", &url]).expect(0);
+    assert!(listed.text().contains("who-deleted"));
+    assert!(
+        listed.stderr.contains("only the questions known here"),
+        "{}",
+        listed.stderr
+    );
 }
 
 #[test]

@@ -127,6 +127,8 @@ fn clean(command: &mut Command) -> &mut Command {
         .env_remove("AUDITQL_TOKEN")
         .env("AUDITQL_CONFIG", "/dev/null")
         .env_remove("AUDITQL_LISTEN")
+        .env_remove("AUDITQL_QUERIES")
+        .env_remove("AUDITQL_REPORTS")
         .env_remove("RUST_LOG")
         .env("RUST_BACKTRACE", "1")
 }
@@ -296,6 +298,11 @@ impl Server {
         cli(&all)
     }
 
+    /// The process, as signals name it.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().expect("the server lives");
@@ -335,6 +342,8 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Fields after the last chunk.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Response {
@@ -432,15 +441,19 @@ impl Client {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v);
-        let mut body = Vec::new();
+        let (mut body, mut trailers) = (Vec::new(), Vec::new());
         if header("transfer-encoding").is_some_and(|value| value == "chunked") {
             loop {
                 let size = usize::from_str_radix(&self.line()?, 16).map_err(|_| bad())?;
                 let start = body.len();
                 body.resize(start + size, 0);
                 self.stream.read_exact(&mut body[start..])?;
-                self.line()?;
+                let mut line = self.line()?;
                 if size == 0 {
+                    while let Some((name, value)) = line.split_once(':') {
+                        trailers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+                        line = self.line()?;
+                    }
                     break;
                 }
             }
@@ -453,6 +466,7 @@ impl Client {
             status: status.ok_or_else(bad)?,
             headers,
             body,
+            trailers,
         })
     }
 }

@@ -15,10 +15,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("intake", &["store", "model", "limits"]),
     ("query", &["store", "model", "limits"]),
     ("generate", &["model", "limits"]),
-    ("http", &["intake", "query", "store", "model", "limits"]),
+    ("report", &["query", "store", "model", "limits"]),
+    (
+        "http",
+        &["intake", "report", "query", "store", "model", "limits"],
+    ),
     (
         "cli",
-        &["generate", "intake", "query", "store", "model", "limits"],
+        &[
+            "generate", "intake", "report", "query", "store", "model", "limits",
+        ],
     ),
 ];
 

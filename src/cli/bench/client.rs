@@ -20,6 +20,13 @@ pub(super) struct Reply {
     pub body: Vec<u8>,
 }
 
+/// The head of an answer.
+struct Head {
+    status: u16,
+    length: Option<usize>,
+    chunked: bool,
+}
+
 impl Client {
     pub(super) fn connect(address: SocketAddr) -> anyhow::Result<Client> {
         let stream = TcpStream::connect(address)
@@ -36,6 +43,25 @@ impl Client {
     pub(super) fn get(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
         let reply = self.exchange("GET", path, b"")?;
         well(path, reply)
+    }
+
+    /// Fetches a path and gives its body piece by piece; anything but 200 is an error.
+    pub(super) fn get_each(
+        &mut self,
+        path: &str,
+        mut sink: impl FnMut(&[u8]),
+    ) -> anyhow::Result<()> {
+        self.send_head("GET", path, 0)?;
+        let head = self.read_head()?;
+        if head.status != 200 || !head.chunked {
+            let reply = self.read_body(head)?;
+            sink(&well(path, reply)?);
+            return Ok(());
+        }
+        while let Some(piece) = self.chunk()? {
+            sink(&piece);
+        }
+        Ok(())
     }
 
     /// Posts JSON; anything but 200 is an error.
@@ -75,6 +101,11 @@ impl Client {
     }
 
     fn read_reply(&mut self) -> anyhow::Result<Reply> {
+        let head = self.read_head()?;
+        self.read_body(head)
+    }
+
+    fn read_head(&mut self) -> anyhow::Result<Head> {
         let end = loop {
             match memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
                 Some(at) => break at + 4,
@@ -91,32 +122,41 @@ impl Client {
             let line = head.lines().find_map(|line| line.strip_prefix(name))?;
             Some(line.trim_start_matches(':').trim().to_owned())
         };
-        let body = match header("content-length") {
-            Some(length) => self.take(length.parse().context("content-length")?)?,
-            None if header("transfer-encoding").is_some() => self.chunks()?,
-            None => Vec::new(),
-        };
+        let length = header("content-length").map(|length| length.parse());
+        Ok(Head {
+            status,
+            length: length.transpose().context("content-length")?,
+            chunked: header("transfer-encoding").is_some(),
+        })
+    }
+
+    fn read_body(&mut self, head: Head) -> anyhow::Result<Reply> {
+        let mut body = Vec::new();
+        if let Some(length) = head.length {
+            body = self.take(length)?;
+        } else if head.chunked {
+            while let Some(piece) = self.chunk()? {
+                body.extend(piece);
+            }
+        }
+        let status = head.status;
         Ok(Reply { status, body })
     }
 
-    fn chunks(&mut self) -> anyhow::Result<Vec<u8>> {
-        let mut body = Vec::new();
-        loop {
-            let end = loop {
-                match memchr::memchr(b'\n', &self.buffer) {
-                    Some(at) => break at + 1,
-                    None => self.fill()?,
-                }
-            };
-            let size = std::str::from_utf8(&self.buffer[..end])?.trim();
-            let size = usize::from_str_radix(size, 16).context("a chunk's size")?;
-            self.buffer.drain(..end);
-            body.extend(self.take(size)?);
-            self.take(2)?;
-            if size == 0 {
-                return Ok(body);
+    /// The next chunk of a body; `None` is its end.
+    fn chunk(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let end = loop {
+            match memchr::memchr(b'\n', &self.buffer) {
+                Some(at) => break at + 1,
+                None => self.fill()?,
             }
-        }
+        };
+        let size = std::str::from_utf8(&self.buffer[..end])?.trim();
+        let size = usize::from_str_radix(size, 16).context("a chunk's size")?;
+        self.buffer.drain(..end);
+        let piece = self.take(size)?;
+        self.take(2)?;
+        Ok((size > 0).then_some(piece))
     }
 
     fn take(&mut self, length: usize) -> anyhow::Result<Vec<u8>> {

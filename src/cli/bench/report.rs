@@ -102,6 +102,9 @@ fn goal(part: &str, what: &str) -> (&'static str, &'static str) {
         ("webhook", "wait, 99 %") => ("500", ""),
         ("import" | "webhook", "stored") => ("320", "220"),
         ("bodies", "peak resident memory") => ("1,024", "500"),
+        ("export", "jsonl" | "query -o jsonl") => ("200,000", "500,000"),
+        ("export", "peak resident memory") => ("100", ""),
+        ("live", _) => ("200", ""),
         ("growth", "last rate / first rate") => ("0.9", "1.0"),
         (
             "query",

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 
 use crate::http::negotiate::{self, Coding};
 use crate::http::problem::Problem;
-use crate::http::stream::{Hold, Pipe, Shape};
+use crate::http::stream::{Hold, Pipe, Shape, TRUNCATED};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::model::value::Value;
 use crate::query::output::{self, Look, Render};
@@ -135,11 +135,8 @@ pub(super) fn explainable(explain: bool, format: Format) -> Result<bool, Problem
 impl Extra {
     /// For clients of the forms that have no place for it: whether rows are missing, what the
     /// answer could not see, where it goes on.
-    fn write_headers(&self, answer: &Answer, pipe: &Pipe) {
-        pipe.header(
-            "auditql-truncated",
-            if answer.truncated { b"true" } else { b"false" },
-        );
+    fn write_headers(&self, answer: &Answer, pipe: &mut Pipe) {
+        pipe.header(TRUNCATED, if answer.truncated { b"true" } else { b"false" });
         let coverage = serde_json::to_vec(&answer.coverage).expect("plain data");
         if coverage.len() <= HEADER_BYTES_MAX {
             pipe.header("auditql-coverage", &coverage);
@@ -223,9 +220,7 @@ impl<'a> Writer<'a> {
             renderer.end().map_err(unwritten)?;
         }
         let extra = extra(&answer);
-        if !self.pipe.started() {
-            extra.write_headers(&answer, self.pipe);
-        }
+        extra.write_headers(&answer, self.pipe);
         let ending = wire::Ending {
             answer: &answer,
             next: extra.next.as_deref(),

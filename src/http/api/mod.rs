@@ -8,6 +8,7 @@ pub(super) mod live;
 pub(super) mod quarantine;
 pub(super) mod queries;
 mod question;
+pub(super) mod reports;
 pub(super) mod sql;
 pub(super) mod stats;
 pub(super) mod upkeep;

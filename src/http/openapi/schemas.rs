@@ -8,6 +8,9 @@ use super::reference;
 use crate::model::column::{Column, Kind};
 use crate::query::count::{CountParams, Shape};
 use crate::query::library::Library;
+use crate::report::Catalogue;
+use crate::report::made::Made;
+use crate::report::render::Form;
 use crate::store::{Coverage, Pruned, Quarantined, Resealed, Sealed, Stats, Work};
 
 pub(super) fn all() -> Value {
@@ -72,6 +75,8 @@ pub(super) fn all() -> Value {
         "Event": event(),
         "Events": {"description": "an EventList, one Event, or lines of either, of audit.k8s.io/v1"},
         "Questions": questions(),
+        "Reports": reports(),
+        "Report": report(),
         "Sql": sql(),
         "Prune": {
             "description": "either an age or a time",
@@ -97,6 +102,13 @@ pub(super) fn counted_columns() -> Value {
 pub(super) fn question_names() -> Value {
     let questions = Library::shipped().questions().iter();
     let names: Vec<&str> = questions.map(|question| question.name.as_str()).collect();
+    json!({"type": "string", "examples": names})
+}
+
+/// The reports that come with the program; a directory of the server's may add to them.
+pub(super) fn report_names() -> Value {
+    let reports = Catalogue::shipped().reports().iter();
+    let names: Vec<&str> = reports.map(|report| report.name.as_str()).collect();
     json!({"type": "string", "examples": names})
 }
 
@@ -227,6 +239,28 @@ fn questions() -> Value {
         }},
         "additionalProperties": false,
     })
+}
+
+fn reports() -> Value {
+    let sample = Catalogue::shipped().reports().first();
+    let sample = serde_json::to_value(sample).expect("plain data");
+    let names: Vec<&String> = sample.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({
+        "type": "object",
+        "required": ["reports"],
+        "properties": {"reports": {
+            "type": "array", "items": {"type": "object", "required": names},
+        }},
+        "additionalProperties": false,
+    })
+}
+
+/// A made report; docs/REPORTS.md says what its members mean.
+fn report() -> Value {
+    let empty = Form::Json.document(&Made::default()).map(|(text, _)| text);
+    let empty: Value = serde_json::from_str(&empty.unwrap_or_default()).unwrap_or_default();
+    let names: Vec<&String> = empty.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({"type": "object", "required": names})
 }
 
 fn sql() -> Value {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod fake;
 mod lifecycle;
 mod support;
 mod webhook;

@@ -1,9 +1,11 @@
 //! The library of questions: SQL files with a typed header, asked by name.
 //!
-//! `queries/` holds those that are shipped, one file each and one line in `shipped.rs`; a user's own
-//! directory adds to them. A question's parameters are flags of `auditql ask` and query parameters
-//! of `/api/v1/queries/{name}`.
+//! `queries/` holds those that are shipped, one file each; a user's own directory adds to them. A
+//! question's parameters are flags of `auditql ask` and query parameters of
+//! `/api/v1/queries/{name}`.
 
+pub(crate) mod header;
+mod learned;
 mod params;
 mod question;
 mod shipped;
@@ -19,12 +21,15 @@ use std::sync::OnceLock;
 use crate::model::suggest::suggest;
 
 /// Groups of questions, in the order of listings. A user's own may have others.
-pub const GROUPS: [(&str, &str); 5] = [
+pub const GROUPS: [(&str, &str); 8] = [
     ("who", "Who did it"),
     ("access", "Access"),
     ("change", "Changes"),
+    ("incident", "An incident"),
+    ("person", "A person"),
     ("operations", "Operations"),
     ("data-quality", "Quality of the data"),
+    ("compliance", "Evidence for compliance"),
 ];
 
 /// Questions by name.
@@ -75,6 +80,15 @@ impl Library {
             library.add(Question::parse(name, &shown, &text)?);
         }
         Ok(library)
+    }
+
+    /// Adds what a server can be asked and this program does not know.
+    pub fn learn(&mut self, questions: Vec<Question>) {
+        for question in questions.into_iter().filter_map(Question::learned) {
+            if self.get(&question.name).is_err() {
+                self.add(question);
+            }
+        }
     }
 
     fn add(&mut self, question: Question) {

@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 /// A parameter of a question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Param {
     /// Its name in SQL and in a query string; the flag has `-` for `_`.
     pub name: String,
@@ -41,8 +41,8 @@ pub struct Param {
 }
 
 /// The name of the parameter that every question with a time range has, and that of its end.
-pub(super) const SINCE: &str = "since";
-pub(super) const UNTIL: &str = "until";
+pub(crate) const SINCE: &str = "since";
+pub(crate) const UNTIL: &str = "until";
 
 /// Instants before and after all events (years 0 and 9999), in microseconds.
 const BEGINNING: i64 = -62_167_219_200_000_000;
@@ -50,7 +50,7 @@ const END: i64 = 253_402_300_799_999_999;
 
 impl Param {
     /// The parameter that stands for a filter of `auditql query`, if there is one.
-    pub(super) fn of_filter(name: &str) -> Option<Param> {
+    pub(crate) fn of_filter(name: &str) -> Option<Param> {
         let (_, _, help) = FilterParams::DOCS
             .iter()
             .find(|(known, ..)| *known == name)?;
@@ -69,7 +69,7 @@ impl Param {
 
     /// The value to bind for what was given; `now` is in microseconds. The error says what is
     /// wrong with it.
-    pub(super) fn value(&self, given: Option<&str>, now: i64) -> Result<Value, String> {
+    pub(crate) fn value(&self, given: Option<&str>, now: i64) -> Result<Value, String> {
         let Some(text) = given.or(self.default.as_deref()) else {
             return match (self.name.as_str(), self.kind) {
                 _ if self.required => Err("is needed; give it".to_owned()),

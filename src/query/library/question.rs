@@ -1,9 +1,9 @@
 //! One question: a SQL file that begins with a comment whose text is TOML.
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::params::{Kind, Param, SINCE, UNTIL};
+use super::header::{InOrder, OwnParam, Scalar, names};
+use super::params::{Param, SINCE, UNTIL};
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
 use crate::query::params::FilterParams;
@@ -11,7 +11,7 @@ use crate::query::wire::Conforming;
 use crate::store::{SqlQuery, SqlSink};
 
 /// Names of flags and of query parameters that every question has.
-const RESERVED: [&str; 18] = [
+pub(super) const RESERVED: [&str; 18] = [
     "cursor",
     "data",
     "explain",
@@ -33,7 +33,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// A question of the library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The file's name without `.sql`: lower-case words joined by `-`.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct Question {
 }
 
 /// A column of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultColumn {
     pub name: String,
     pub doc: String,
@@ -92,53 +92,6 @@ enum OwnColumn {
     Json { json: String },
 }
 
-/// A parameter that is no filter of `auditql query`, or a filter with a default of its own.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnParam {
-    #[serde(rename = "type")]
-    kind: Option<Kind>,
-    help: Option<String>,
-    default: Option<Scalar>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Bool(bool),
-    Int(i64),
-    Text(String),
-}
-
-/// A table's entries as they stand in the file.
-struct InOrder<T>(Vec<(String, T)>);
-
-impl<T> Default for InOrder<T> {
-    fn default() -> Self {
-        InOrder(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = InOrder<T>;
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("a table")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InOrder<T>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(InOrder(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(std::marker::PhantomData))
-    }
-}
-
 impl Question {
     /// Reads a file. An error names it (`origin`) and the line.
     pub(super) fn parse(name: &str, origin: &str, text: &str) -> Result<Question, String> {
@@ -146,8 +99,7 @@ impl Question {
             let line = 1 + text[..at.min(text.len())].matches('\n').count();
             format!("{origin}:{line}: {what}")
         };
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || !name.bytes().all(plain) {
+        if !is_name(name) {
             return Err(fail(
                 0,
                 "the file's name is the question's: use lower-case letters, digits and -",
@@ -255,6 +207,12 @@ impl Question {
     }
 }
 
+/// Whether a question may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
+}
+
 /// The parameters that the statement names.
 fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
     let named = names(sql);
@@ -301,11 +259,7 @@ fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
             if let Some(help) = &own.help {
                 param.help.clone_from(help);
             }
-            param.default = own.default.as_ref().map(|default| match default {
-                Scalar::Bool(on) => on.to_string(),
-                Scalar::Int(number) => number.to_string(),
-                Scalar::Text(text) => text.clone(),
-            });
+            param.default = own.default.as_ref().map(Scalar::text);
         }
         if param.name == SINCE {
             param.default.clone_from(&header.since);
@@ -328,35 +282,4 @@ fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
         _ => 0,
     });
     Ok(params)
-}
-
-/// The names of a statement's parameters, in order, each once.
-fn names(sql: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut rest = sql;
-    while let Some(at) = rest.find([':', '\'', '"', '-', '/']) {
-        let (sign, after) = (rest.as_bytes()[at], &rest[at + 1..]);
-        let past = |end: &str| {
-            after
-                .find(end)
-                .map_or("", |found| &after[found + end.len()..])
-        };
-        rest = match sign {
-            b'\'' => past("'"),
-            b'"' => past("\""),
-            b'-' if after.starts_with('-') => past("\n"),
-            b'/' if after.starts_with('*') => past("*/"),
-            b':' => {
-                let letters = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                let length = after.bytes().take_while(letters).count();
-                let name = &after[..length];
-                if length > 0 && !names.iter().any(|known| known == name) {
-                    names.push(name.to_owned());
-                }
-                &after[length..]
-            }
-            _ => after,
-        };
-    }
-    names
 }

@@ -56,7 +56,7 @@ fn to_io(error: csv::Error) -> io::Error {
 
 /// `text` that no spreadsheet takes for a formula: `'` before `=`, `+`, `-`, `@`, their full-width
 /// forms, tab, CR and LF (OWASP, CSV injection).
-fn neutral(text: &str) -> Cow<'_, str> {
+pub fn neutral(text: &str) -> Cow<'_, str> {
     match text.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => {
             Cow::Owned(format!("'{text}"))

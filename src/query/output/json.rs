@@ -1,18 +1,21 @@
 //! JSON: objects with the columns' names, as one array or one object per line.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use super::{Render, unique_names};
 use crate::model::value::Value;
-use crate::query::{base64, clock, wire};
+use crate::query::{base64, quote, wire};
 use crate::store::SqlColumn;
 
 pub struct Json<W> {
     out: W,
     array: bool,
-    columns: Vec<SqlColumn>,
+    /// What stands before each value: `{"id":`, `,"time":`.
+    keys: Vec<Vec<u8>>,
+    sound: Sound,
     first: bool,
     object: Vec<u8>,
 }
@@ -23,7 +26,8 @@ impl<W: Write> Json<W> {
         Json {
             out,
             array: true,
-            columns: Vec::new(),
+            keys: Vec::new(),
+            sound: Sound::default(),
             first: true,
             object: Vec::new(),
         }
@@ -40,7 +44,7 @@ impl<W: Write> Json<W> {
 
 impl<W: Write> Render for Json<W> {
     fn begin(&mut self, columns: &[SqlColumn]) -> io::Result<()> {
-        self.columns = unique_names(columns);
+        self.keys = keys(&unique_names(columns));
         if self.array {
             self.out.write_all(b"[")?;
         }
@@ -53,7 +57,7 @@ impl<W: Write> Render for Json<W> {
             let before: &[u8] = if self.first { b"\n" } else { b",\n" };
             self.object.extend_from_slice(before);
         }
-        write_object(&mut self.object, &self.columns, row);
+        write_keyed(&mut self.object, &self.keys, row, &mut self.sound);
         if !self.array {
             self.object.push(b'\n');
         }
@@ -74,44 +78,88 @@ impl<W: Write> Render for Json<W> {
 /// document stands inline, or as a string if it is none; bytes are a string, or `{"base64":..}` if
 /// they are no UTF-8; an infinite number is a string.
 pub fn write_object(out: &mut Vec<u8>, columns: &[SqlColumn], row: &[Value]) {
-    out.push(b'{');
-    for (at, (column, value)) in columns.iter().zip(row).enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_text(out, &column.name);
-        out.push(b':');
-        write_value(out, value);
+    write_keyed(out, &keys(columns), row, &mut Sound::default());
+}
+
+fn keys(columns: &[SqlColumn]) -> Vec<Vec<u8>> {
+    let key = |(at, column): (usize, &SqlColumn)| {
+        let mut key = vec![if at == 0 { b'{' } else { b',' }];
+        quote::text(&mut key, &column.name);
+        key.push(b':');
+        key
+    };
+    columns.iter().enumerate().map(key).collect()
+}
+
+fn write_keyed(out: &mut Vec<u8>, keys: &[Vec<u8>], row: &[Value], sound: &mut Sound) {
+    if keys.is_empty() {
+        out.push(b'{');
+    }
+    for (key, value) in keys.iter().zip(row) {
+        out.extend_from_slice(key);
+        write_value(out, value, sound);
     }
     out.push(b'}');
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value) {
+fn write_value(out: &mut Vec<u8>, value: &Value, sound: &mut Sound) {
     match value {
-        Value::Time(time) => write_text(out, &clock::to_text(*time)),
-        Value::Json(text) => match serde_json::from_str::<&RawValue>(text) {
+        Value::Json(text) if sound.is_sound(text) => {
+            let text = text.trim_matches([' ', '\n', '\r', '\t']);
             // A newline in valid JSON is only ever whitespace.
-            Ok(json) => out.extend(json.get().bytes().map(|byte| match byte {
+            if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
+                return out.extend_from_slice(text.as_bytes());
+            }
+            out.extend(text.bytes().map(|byte| match byte {
                 b'\n' | b'\r' => b' ',
                 byte => byte,
-            })),
-            Err(_) => write_text(out, text),
-        },
-        Value::Real(number) if !number.is_finite() => write_text(out, &number.to_string()),
+            }));
+        }
+        Value::Json(text) => quote::text(out, text),
+        Value::Real(number) if !number.is_finite() => quote::text(out, &number.to_string()),
         Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => write_text(out, text),
+            Ok(text) => quote::text(out, text),
             Err(_) => {
                 out.extend_from_slice(b"{\"base64\":");
-                write_text(out, &base64::encode(bytes));
+                quote::text(out, &base64::encode(bytes));
                 out.push(b'}');
             }
         },
-        Value::Null | Value::Int(_) | Value::Real(_) | Value::Text(_) => {
+        Value::Null | Value::Int(_) | Value::Real(_) | Value::Time(_) | Value::Text(_) => {
             wire::write_cell(out, value);
         }
     }
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("writing text to memory cannot fail");
+/// Documents that were found to be JSON lately: rows share theirs with others, and reading one
+/// again costs more than writing it.
+#[derive(Default)]
+struct Sound {
+    /// By the place of the text in memory, which stays its own as long as it is held.
+    known: Vec<Option<Arc<str>>>,
+}
+
+/// Slots of [`Sound`], and the longest text that is held.
+const SOUND_MAX: usize = 1024;
+const SOUND_BYTES_MAX: usize = 1 << 10;
+
+impl Sound {
+    fn is_sound(&mut self, text: &Arc<str>) -> bool {
+        let place = text.as_ptr() as usize;
+        // Allocations begin at multiples of 16.
+        let slot = (place >> 4) % SOUND_MAX;
+        if let Some(Some(known)) = self.known.get(slot)
+            && Arc::ptr_eq(known, text)
+        {
+            return true;
+        }
+        let sound = serde_json::from_str::<&RawValue>(text).is_ok();
+        if sound && text.len() <= SOUND_BYTES_MAX && Arc::strong_count(text) > 1 {
+            if self.known.is_empty() {
+                self.known.resize(SOUND_MAX, None);
+            }
+            self.known[slot] = Some(Arc::clone(text));
+        }
+        sound
+    }
 }

@@ -13,6 +13,7 @@ mod table;
 mod tests;
 mod visible;
 
+pub use csv::neutral;
 pub use look::Look;
 pub use visible::visible;
 
@@ -78,7 +79,7 @@ pub fn unique_names(columns: &[SqlColumn]) -> Vec<SqlColumn> {
 }
 
 /// A value as plain text; `None` for NULL. Bytes that are no UTF-8 become base64.
-fn plain(value: &Value) -> Option<String> {
+pub fn plain(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
         Value::Int(number) => number.to_string(),

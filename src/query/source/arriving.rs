@@ -1,6 +1,7 @@
 //! Events of a server as they arrive: a client of its stream of server-sent events.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
+use std::time::Duration;
 
 use super::Remote;
 use crate::model::value::Value;
@@ -25,19 +26,27 @@ pub struct Arriving {
     reader: Box<dyn BufRead>,
     columns: Vec<SqlColumn>,
     mark: Option<String>,
+    silent: bool,
 }
 
 impl Remote {
     /// Listens to what matches the filters of `params`, in its columns, after the event at `mark`
-    /// ([`Arriving::mark`]) or from now on.
-    pub fn listen(&self, params: &EventParams, mark: Option<&str>) -> Result<Arriving> {
+    /// ([`Arriving::mark`]) or from now on. A server from which nothing comes for as long as
+    /// `silence` counts as gone: a machine that vanishes does not close its connections.
+    pub fn listen(
+        &self,
+        params: &EventParams,
+        mark: Option<&str>,
+        silence: Option<Duration>,
+    ) -> Result<Arriving> {
         let mut pairs = params.to_pairs();
         pairs.push(("format", "rows".to_owned()));
-        let reader = self.open_stream("/api/v1/events/stream", &pairs, mark)?;
+        let reader = self.open_stream("/api/v1/events/stream", &pairs, mark, silence)?;
         Ok(Arriving {
             reader,
             columns: Vec::new(),
             mark: None,
+            silent: false,
         })
     }
 }
@@ -53,6 +62,11 @@ impl Arriving {
         Some(Mark::from_word(self.mark()?)?.id)
     }
 
+    /// Whether it ended because nothing came any more.
+    pub fn fell_silent(&self) -> bool {
+        self.silent
+    }
+
     /// The next item; `None` when the server or the connection ended.
     pub fn take(&mut self) -> Result<Option<Item>> {
         let (mut name, mut data) = (String::new(), String::new());
@@ -60,7 +74,9 @@ impl Arriving {
         loop {
             line.clear();
             // A connection that breaks is opened again by the caller, like one that ends.
-            if self.reader.read_line(&mut line).unwrap_or(0) == 0 || !line.ends_with('\n') {
+            let read = self.reader.read_line(&mut line);
+            self.silent = matches!(&read, Err(error) if timed_out(error));
+            if read.unwrap_or(0) == 0 || !line.ends_with('\n') {
                 return Ok(None);
             }
             let text = line.trim_end_matches(['\r', '\n']);
@@ -105,4 +121,9 @@ impl Arriving {
             }
         }
     }
+}
+
+fn timed_out(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    error.kind() == io::ErrorKind::TimedOut || matches!(cause, Some(ureq::Error::Timeout(_)))
 }

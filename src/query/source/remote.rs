@@ -13,6 +13,7 @@ use super::Source;
 use crate::model::token::Token;
 use crate::model::value::Value;
 use crate::query::count::CountParams;
+use crate::query::library::Question;
 use crate::query::params::EventParams;
 use crate::query::wire::{self, Line, Problem, PruneRequest, SqlRequest};
 use crate::query::{base64, clock};
@@ -92,14 +93,18 @@ impl Remote {
         request.call().map_err(|error| self.unreachable(&error))
     }
 
-    /// A stream of server-sent events, from the event with the id `mark` on.
+    /// A stream of server-sent events, from the event with the id `mark` on. Waiting for its next
+    /// bytes fails after `silence`; without it that may take for ever.
     pub(super) fn open_stream(
         &self,
         path: &str,
         pairs: &[(&str, String)],
         mark: Option<&str>,
+        silence: Option<Duration>,
     ) -> Result<Box<dyn BufRead>> {
-        let mut request = self.authorized(self.agent.get(format!("{}{path}", self.base)));
+        let request = self.authorized(self.agent.get(format!("{}{path}", self.base)));
+        let request = request.config().timeout_per_read(silence);
+        let mut request = request.build();
         for (name, value) in pairs {
             request = request.query(name, value);
         }
@@ -109,6 +114,18 @@ impl Remote {
         let response = request.call().map_err(|error| self.unreachable(&error))?;
         let reader = accepted(response)?.into_body().into_reader();
         Ok(Box::new(BufReader::with_capacity(1 << 16, reader)))
+    }
+
+    /// The questions that the server can be asked by name.
+    pub fn questions(&self, patience: Duration) -> Result<Vec<Question>> {
+        #[derive(serde::Deserialize)]
+        struct Listed {
+            queries: Vec<Question>,
+        }
+        let request = self.authorized(self.agent.get(format!("{}/api/v1/queries", self.base)));
+        let request = request.config().timeout_global(Some(patience)).build();
+        let response = request.call().map_err(|error| self.unreachable(&error))?;
+        Ok(self.read_json::<Listed>(response)?.queries)
     }
 
     fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<Response<Body>> {

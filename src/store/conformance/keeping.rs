@@ -7,7 +7,7 @@ use crate::model::column::Column;
 use crate::model::time;
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Test};
-use crate::store::{QuarantineBytes, QuarantineItem};
+use crate::store::{QuarantineBytes, QuarantineItem, ReportRecord};
 
 fn instant(text: &str) -> i64 {
     time::parse_rfc3339(text.as_bytes()).unwrap()
@@ -327,4 +327,31 @@ pub(super) fn counts_add_up(open: Open) {
         }
         assert_eq!(stats.active_events, 0, "{age}");
     });
+}
+
+pub(super) fn records_reports_in_order_and_for_good(open: Open) {
+    let bench = Bench::new(open);
+    assert_eq!(bench.store.reports().unwrap(), []);
+    let record = |n: i64, reason: Option<&str>| ReportRecord {
+        made_at: n,
+        name: "pci-dss".to_owned(),
+        since: n - 10,
+        until: n - 5,
+        form: "json".to_owned(),
+        path: format!("/out/{n}"),
+        sha256: reason.is_none().then(|| "ab".repeat(32)),
+        made_for: "audit".to_owned(),
+        outcome: "made".to_owned(),
+        reason: reason.map(str::to_owned),
+    };
+    let records = [record(20, None), record(10, Some("full disk"))];
+    bench.store.record_reports(&records).unwrap();
+    bench.store.record_reports(&[]).unwrap();
+    let bench = bench.reopen();
+    bench.store.record_reports(&[record(5, None)]).unwrap();
+    let read = crate::store::open_read(bench.dir.path()).unwrap();
+    let expected = [records.to_vec(), vec![record(5, None)]].concat();
+    assert_eq!(read.reports().unwrap(), expected);
+    assert!(read.record_reports(&records).is_err(), "opened for reading");
+    assert_eq!(bench.store.reports().unwrap(), expected);
 }

@@ -267,6 +267,13 @@ impl ChunkRef<'_> {
     fn difference(&self, row: usize) -> Option<u64> {
         let width = self.width as usize;
         let (first, end) = (row * width, (row + 1) * width);
+        if let 1..=14 = width
+            && let Some(bytes) = self.data.get(first / 2..first / 2 + 8)
+            && let Ok(bytes) = bytes.try_into()
+        {
+            let value = u64::from_be_bytes(bytes) << (4 * (first % 2));
+            return Some(value >> (64 - 4 * width));
+        }
         let value = big_endian(self.data.get(first / 2..end.div_ceil(2))?);
         let whole = if end.is_multiple_of(2) {
             value

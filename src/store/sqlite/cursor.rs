@@ -1,21 +1,20 @@
 //! The cursor: matching events of all parts of a snapshot, merged into one order.
 
+mod chunks;
 mod uris;
+mod values;
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::bytes;
-use super::chunkcache::CachedChunk;
 use super::groups::Groups;
 use super::layout::{self, IntColumn, Origin, TextColumn, origin};
-use super::part::Part;
 use super::partscan::{self, Direction, PartScan};
 use super::predicate;
 use super::rowbatch::Batch;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot, advised};
-use super::sealed::split;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::Filter;
@@ -52,10 +51,15 @@ pub struct Cursor {
     pub(super) after: Option<Place>,
     /// What the last call of `cell` lent out.
     scratch: Value,
+    texts: values::Texts,
+    /// How many streams there were.
+    begun: u32,
 }
 
 /// The matching rows of one part, a batch at a time.
 pub(crate) struct Stream {
+    /// From 1, in the order in which the cursor began them.
+    serial: u32,
     scan: PartScan,
     /// The batch that is being given, and the place in it.
     batch: Batch,
@@ -66,8 +70,10 @@ pub(crate) struct Stream {
     after: Option<Place>,
     buffer: Vec<i64>,
     /// Per column, the chunk that was looked into last.
-    columns: Vec<Option<(u32, Arc<CachedChunk>)>>,
+    columns: Vec<Option<chunks::Held>>,
     uri: String,
+    /// The row that `uri` is of, and whether it has one.
+    uri_of: Option<(u32, bool)>,
     raw: HashMap<u32, Vec<u8>>,
     raw_rows: usize,
 }
@@ -109,6 +115,8 @@ impl Cursor {
             groups: None,
             after: None,
             scratch: Value::Null,
+            texts: values::Texts::default(),
+            begun: 0,
         };
         if matches!(order, ScanOrder::GroupedBy(_) | ScanOrder::ByReceivedTime) {
             cursor.prepare_groups()?;
@@ -186,7 +194,8 @@ impl Cursor {
         match opened {
             Ok(scan) => Ok(scan.map(|scan| {
                 self.work.parts_indexed += u64::from(scan.indexed());
-                Stream::new(scan, self.after)
+                self.begun += 1;
+                Stream::new(self.begun, scan, self.after)
             })),
             Err(error) => self.tolerate(Err(error)).map(|()| None),
         }
@@ -396,18 +405,6 @@ impl Cursor {
         })
     }
 
-    /// A cell of the current row as a value of its own.
-    pub fn value(&mut self, column: Column) -> Result<Value> {
-        Ok(match self.cell(column)? {
-            Cell::Null => Value::Null,
-            Cell::Int(value) => Value::Int(value),
-            Cell::Time(value) => Value::Time(value),
-            Cell::Text(text) if column.kind() == Kind::Json => Value::Json(text.into()),
-            Cell::Text(text) => Value::text(text),
-            Cell::Bytes(bytes) => Value::Bytes(bytes.into()),
-        })
-    }
-
     /// Work done so far.
     pub fn work(&self) -> Work {
         Work {
@@ -423,8 +420,9 @@ const RAW_AHEAD_ROWS_MIN: usize = 16;
 const RAW_AHEAD_ROWS_MAX: usize = 16_384;
 
 impl Stream {
-    fn new(scan: PartScan, after: Option<Place>) -> Stream {
+    fn new(serial: u32, scan: PartScan, after: Option<Place>) -> Stream {
         Stream {
+            serial,
             scan,
             batch: Batch::default(),
             position: 0,
@@ -432,8 +430,9 @@ impl Stream {
             ended: false,
             after,
             buffer: Vec::new(),
-            columns: vec![None; layout::AUDIT_COLUMN as usize],
+            columns: (0..=layout::AUDIT_COLUMN).map(|_| None).collect(),
             uri: String::new(),
+            uri_of: None,
             raw: HashMap::new(),
             raw_rows: 0,
         }
@@ -500,42 +499,6 @@ impl Stream {
         self.batch.rows.clear();
         self.batch.rows.push(row);
         self.position = 0;
-    }
-
-    fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
-        match &self.scan.part {
-            Part::Block(block, _) => Ok(block.text_chunk(column).get(row as usize)? as u32),
-            Part::Sealed(_) => Ok(self.stored(column as u8, row)? as u32),
-        }
-    }
-
-    fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
-        match &self.scan.part {
-            Part::Block(block, _) if column == IntColumn::StoredTime => Ok(block.stored_time),
-            Part::Block(block, _) => block.int(column, row as usize),
-            Part::Sealed(_) => self.stored(column as u8, row),
-        }
-    }
-
-    /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
-    fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
-        let Part::Sealed(sealed) = &self.scan.part else {
-            return Ok(0);
-        };
-        let (chunk, offset) = split(row);
-        let held = &mut self.columns[column as usize];
-        if held.as_ref().is_none_or(|(number, _)| *number != chunk) {
-            *held = Some((chunk, sealed.chunk(column, chunk)?));
-        }
-        held.as_ref()
-            .map_or(Ok(0), |(_, held)| held.chunk().get(offset))
-    }
-
-    fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
-        match &self.scan.part {
-            Part::Block(block, _) => Ok(block.audit_key(row as usize)),
-            Part::Sealed(sealed) => sealed.audit_key(row),
-        }
     }
 
     /// The exact bytes of a row; the rows that come next are read along with it, more and more of

@@ -15,8 +15,8 @@ use super::scan::Snapshot;
 use super::state::Shared;
 use super::writer::{Message, Writer};
 use crate::store::{
-    Answer, Batch, Budget, CountQuery, EventQuery, OpenOptions, Pruned, Quarantined, Resealed,
-    Result, RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
+    Answer, Batch, Budget, CountQuery, EventQuery, OpenOptions, Pruned, Quarantined, ReportRecord,
+    Resealed, Result, RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
 };
 
 /// Batches that may wait for the writer before their senders do.
@@ -170,6 +170,15 @@ impl Store for Engine {
 
     fn prune(&self, cutoff: i64, dry_run: bool) -> Result<Pruned> {
         maintenance::prune(&self.shared, self.writer.as_ref(), cutoff, dry_run)
+    }
+
+    fn record_reports(&self, records: &[ReportRecord]) -> Result<()> {
+        self.writer()?;
+        self.shared.ledger().record_reports(records)
+    }
+
+    fn reports(&self) -> Result<Vec<ReportRecord>> {
+        self.shared.ledger().reports()
     }
 
     fn close(&self) -> Result<()> {

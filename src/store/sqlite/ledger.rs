@@ -11,8 +11,9 @@ use super::database::{self, Access, FileKind, failed};
 use super::quarantine::{
     IngestLines, Record, add_checksums, add_to_minute, ingest_lines, part_of, records,
 };
+use super::reportlog;
 use crate::model::time;
-use crate::store::Result;
+use crate::store::{ReportRecord, Result, StoreError};
 
 const MINUTE_US: i64 = 60_000_000;
 
@@ -43,6 +44,17 @@ pub(crate) struct PrunedTotal {
     pub(crate) events: u64,
     pub(crate) before: Option<i64>,
     pub(crate) oldest: Option<i64>,
+}
+
+/// What retention removed from one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pruning {
+    pub(crate) pruned_time: i64,
+    pub(crate) before: i64,
+    pub(crate) events: u64,
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+    pub(crate) segment: String,
 }
 
 pub(crate) struct Ledger {
@@ -77,6 +89,7 @@ impl Ledger {
             .map_err(fails)?;
         if write {
             add_checksums(&connection).map_err(fails)?;
+            reportlog::add_table(&connection).map_err(fails)?;
         }
         connection
             .pragma_update(None, "synchronous", "full")
@@ -253,12 +266,53 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// Every record of what was pruned, oldest first.
+    pub(crate) fn prunings(&self) -> Result<Vec<Pruning>> {
+        self.with(|connection| {
+            let mut select = connection.prepare(
+                "select pruned_time, before, events, oldest, newest, segment from pruned
+                 order by pruned_time, oldest",
+            )?;
+            select
+                .query_map([], |row| {
+                    Ok(Pruning {
+                        pruned_time: row.get(0)?,
+                        before: row.get(1)?,
+                        events: row.get::<_, i64>(2)? as u64,
+                        oldest: row.get(3)?,
+                        newest: row.get(4)?,
+                        segment: row.get(5)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
     pub(crate) fn ingest(&self) -> Result<IngestLines> {
         ingest_lines(&self.connection, "minute").map_err(|error| failed(&self.path, &error))
     }
 
     pub(crate) fn quarantine(&self) -> Result<Vec<Record>> {
         records(&self.connection).map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Records what became of reports, all or nothing.
+    pub(crate) fn record_reports(&self, records: &[ReportRecord]) -> Result<()> {
+        self.with(|connection| reportlog::insert(connection, records))
+    }
+
+    /// What became of reports, in order.
+    pub(crate) fn reports(&self) -> Result<Vec<ReportRecord>> {
+        let records = self.with(reportlog::all)?;
+        let sound = records.into_iter().map(|(record, sound)| match sound {
+            true => Ok(record),
+            false => Err(StoreError::Damaged(format!(
+                "{}: a record of the report {} has a wrong checksum: what it says is not what was written",
+                self.path.display(),
+                record.name
+            ))),
+        });
+        sound.collect()
     }
 
     /// Runs `work` on the connection.

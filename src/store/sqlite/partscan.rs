@@ -398,10 +398,8 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
     if odd != 0 {
         return Ok(part.string(TextColumn::OddAuditId, odd)?.to_owned());
     }
-    Ok(super::layout::uuid_text(key)
-        .iter()
-        .map(|&byte| byte as char)
-        .collect())
+    let text = super::layout::uuid_text(key);
+    Ok(str::from_utf8(&text).expect("digits and dashes").to_owned())
 }
 
 /// The times of rows of one chunk, in the order given.

@@ -311,7 +311,16 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
             },
         },
         Test::Absent { column } => match origin(*column) {
-            Origin::Text(text) | Origin::Derived(text, _) => {
+            Origin::Derived(text, derivation) => {
+                // A list without an element has a text, from which nothing can be derived.
+                let any = [Pattern::Prefix(String::new())];
+                let mut set = id_set(part, text, &any, Some(derivation), deriver)?;
+                if !negate {
+                    set.invert();
+                }
+                Predicate::Ids(text, set)
+            }
+            Origin::Text(text) => {
                 let mut set = IdSet::none(part.strings(text));
                 set.insert(0);
                 if negate {

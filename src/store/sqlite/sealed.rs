@@ -4,8 +4,10 @@
 mod held;
 mod listed;
 mod lookup;
+mod strings;
 
 pub(crate) use held::Lengths;
+use strings::Strings;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -125,7 +127,7 @@ pub(crate) struct Sealed {
     pub(crate) header: Header,
     pub(crate) path: PathBuf,
     connection: Mutex<Connection>,
-    pub(crate) strings: Vec<Vec<OnceLock<Arc<Vec<Box<str>>>>>>,
+    pub(crate) strings: Vec<Vec<OnceLock<Strings>>>,
     key_index: OnceLock<Vec<u8>>,
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
@@ -196,8 +198,13 @@ impl Sealed {
         self
     }
 
-    /// A chunk for looking up few of its rows.
+    /// A chunk for looking up few of its rows, kept for the next query.
     pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
+        self.chunk_for(column, chunk, true)
+    }
+
+    /// A chunk for looking up few of its rows; `keep` is for the next query.
+    pub(crate) fn chunk_for(&self, column: u8, chunk: u32, keep: bool) -> Result<Arc<CachedChunk>> {
         let derived = !self.stores_facts();
         if derived && let Some(made) = self.made_chunk(column, chunk)? {
             return Ok(made);
@@ -216,7 +223,7 @@ impl Sealed {
                 data: reference.data.into(),
             }))
         })?;
-        if let Some((cache, key)) = key {
+        if let Some((cache, key)) = key.filter(|_| keep) {
             cache.put(key, Arc::clone(&found));
         }
         Ok(found)
@@ -346,21 +353,14 @@ impl Sealed {
     }
 
     /// The strings of a column, sorted, `STRINGS_PER_PIECE` at a time; ids count from 1.
-    pub(crate) fn strings_piece(
-        &self,
-        column: TextColumn,
-        number: u32,
-    ) -> Result<&Arc<Vec<Box<str>>>> {
+    pub(crate) fn strings_piece(&self, column: TextColumn, number: u32) -> Result<&Strings> {
         let cell = self.strings[column as usize]
             .get(number as usize)
             .ok_or_else(|| wrong(&self.path, "a string id is out of range"))?;
         self.once(cell, || {
-            let strings = self.load_strings(column, number)?;
-            let bytes: usize = strings.iter().map(|text| text.len()).sum();
-            // Each string also takes a pointer and a length, and its allocation's overhead.
-            self.kept
-                .fetch_add(bytes + strings.len() * 32, Ordering::Relaxed);
-            Ok(Arc::new(strings))
+            let strings = Strings::new(&self.load_strings(column, number)?);
+            self.kept.fetch_add(strings.memory(), Ordering::Relaxed);
+            Ok(strings)
         })
     }
 
@@ -384,7 +384,6 @@ impl Sealed {
         let strings = self.strings_piece(column, index / STRINGS_PER_PIECE)?;
         strings
             .get((index % STRINGS_PER_PIECE) as usize)
-            .map(|text| &**text)
             .ok_or_else(|| wrong(&self.path, "a string id is out of range"))
     }
 
@@ -398,15 +397,15 @@ impl Sealed {
         while low < high {
             let middle = low + (high - low) / 2;
             let strings = self.strings_piece(column, middle)?;
-            let (Some(first), Some(last)) = (strings.first(), strings.last()) else {
+            let (Some(first), Some(last)) = (strings.get(0), strings.last()) else {
                 return Err(wrong(&self.path, "a piece of strings is empty"));
             };
-            if text < &**first {
+            if text < first {
                 high = middle;
-            } else if text > &**last {
+            } else if text > last {
                 low = middle + 1;
             } else {
-                let found = strings.binary_search_by(|probe| (**probe).cmp(text)).ok();
+                let found = strings.find(text);
                 return Ok(found.map(|index| middle * STRINGS_PER_PIECE + index as u32 + 1));
             }
         }

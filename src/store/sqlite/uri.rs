@@ -1,8 +1,6 @@
 //! Request URIs as stored: most are the canonical path of the object that the row names anyway, so
 //! only what follows it is kept.
 
-use std::fmt::Write;
-
 /// The stored text begins with the path of the named object, left out.
 const NAMED: char = '~';
 /// The stored text begins with the path of the collection, left out.
@@ -24,28 +22,29 @@ pub(crate) struct Object<'a> {
 /// Writes the canonical path: `/api/v1/namespaces/NS/RESOURCE[/NAME[/SUBRESOURCE]]`.
 fn path(object: &Object<'_>, named: bool, out: &mut String) {
     match object.api_group {
-        Some(group) => {
-            let _ = write!(out, "/apis/{group}");
-        }
+        Some(group) => push(out, "/apis/", group),
         None => out.push_str("/api"),
     }
     if let Some(version) = object.api_version {
-        let _ = write!(out, "/{version}");
+        push(out, "/", version);
     }
     let resource = object.resource.unwrap_or_default();
-    match object.namespace {
-        Some(namespace) if resource != "namespaces" => {
-            let _ = write!(out, "/namespaces/{namespace}/{resource}");
-        }
-        _ => {
-            let _ = write!(out, "/{resource}");
-        }
+    if let Some(namespace) = object.namespace
+        && resource != "namespaces"
+    {
+        push(out, "/namespaces/", namespace);
     }
+    push(out, "/", resource);
     if named {
         for part in [object.name, object.subresource].into_iter().flatten() {
-            let _ = write!(out, "/{part}");
+            push(out, "/", part);
         }
     }
+}
+
+fn push(out: &mut String, before: &str, part: &str) {
+    out.push_str(before);
+    out.push_str(part);
 }
 
 /// Writes the stored form of a URI.

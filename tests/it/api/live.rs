@@ -352,3 +352,53 @@ fn tail_goes_on_when_the_server_was_away() {
     });
     assert_eq!(tail.line(), late);
 }
+
+/// A machine that vanishes closes no connection. A stopped process does not either.
+#[test]
+fn tail_connects_again_when_the_server_falls_silent() {
+    let dir = temp_dir();
+    let server = Server::start(dir.path(), &[]);
+    let address = server.address.clone();
+    server.post("/webhook", event(0)).expect(200);
+    let args = ["--server", &address, "-o", "raw", "--timeout", "1s"];
+    let mut child = command(&[&["tail", "-f"], &args[..]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut tail = Tail { child, out };
+    assert_eq!(tail.line(), event(0));
+    // SAFETY: sends a signal to a child that is still held.
+    unsafe { libc::kill(server.pid(), libc::SIGSTOP) };
+    let mut line = String::new();
+    while !line.contains("no sign of life; connecting again") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it goes on");
+    }
+    // What is sent meanwhile is stored as soon as the server runs again.
+    std::thread::scope(|scope| {
+        let sent = scope.spawn(|| server.post("/webhook", lines(1, 4)).expect(200));
+        // SAFETY: as above.
+        unsafe { libc::kill(server.pid(), libc::SIGCONT) };
+        sent.join().unwrap();
+    });
+    for n in 1..4 {
+        assert_eq!(tail.line(), event(n));
+    }
+    server.kill();
+    let late = dir.path().join("late.jsonl");
+    std::fs::write(&late, lines(4, 6)).unwrap();
+    local(dir.path(), "import", &[late.to_str().unwrap()]).expect(0);
+    let mut again = None;
+    wait_until("the port is free again", || {
+        again = Server::try_start_at(dir.path(), &address).ok();
+        again.is_some()
+    });
+    let again = again.unwrap();
+    again.post("/webhook", event(6)).expect(200);
+    for n in 4..7 {
+        assert_eq!(tail.line(), event(n), "each once, in order");
+    }
+}

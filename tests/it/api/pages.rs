@@ -89,6 +89,57 @@ fn pages_show_what_was_there_at_the_first_one_once() {
     }
 }
 
+/// Pages that are too long to be complete before they are sent say where the next one is at their
+/// end.
+#[test]
+fn long_pages_end_with_the_place_of_the_next() {
+    let dir = temp_dir();
+    let server = Server::start(dir.path(), &[]);
+    for batch in 0..4 {
+        let lines: Vec<String> = (batch * 6000..batch * 6000 + 6000).map(event).collect();
+        server.post("/webhook", lines.join("\n")).expect(200);
+    }
+    for (format, header) in [("csv", 1), ("jsonl", 0), ("raw", 0), ("rows", 1)] {
+        let path = format!("/api/v1/events?columns=id,audit_id&limit=10500&format={format}");
+        let mut client = server.connect();
+        let (mut next, mut seen) = (Some(path.clone()), BTreeSet::new());
+        for (rows, truncated) in [(10_500, "true"), (10_500, "true"), (3000, "false")] {
+            let path = next.take().expect("there is more");
+            let page = client.request("GET", &path, &[("te", "trailers")], b"");
+            let page = page.unwrap().expect(200);
+            let told = |name: &str| {
+                let mut fields = page.headers.iter().chain(&page.trailers);
+                let found = fields.find(|(known, _)| known == name);
+                found.map(|(_, value)| value.clone())
+            };
+            assert_eq!(told("auditql-truncated").as_deref(), Some(truncated));
+            assert!(
+                told("auditql-coverage")
+                    .unwrap()
+                    .starts_with("{\"oldest\":\"2026-")
+            );
+            let text = page.text();
+            let lines: Vec<&str> = text.lines().skip(header).collect();
+            let lines = &lines[..rows];
+            seen.extend(lines.iter().map(|line| (*line).to_owned()));
+            if rows > 3000 {
+                assert_eq!(told("trailer").unwrap().matches("link").count(), 1);
+                assert_eq!(page.trailers.len(), 3, "{format}");
+                let link = told("link").unwrap();
+                next = Some(link[1..].split_once('>').unwrap().0.to_owned());
+            } else {
+                assert_eq!(told("link"), None, "the last page has no next");
+            }
+        }
+        assert_eq!(seen.len(), 24_000, "{format}: each event once");
+
+        // Who does not say that it reads trailers gets none, and the connection goes on.
+        let plain = client.get(&path).unwrap().expect(200);
+        assert!(plain.trailers.is_empty());
+        assert!(client.get("/healthz").unwrap().status == 200);
+    }
+}
+
 #[test]
 fn a_cursor_is_refused_where_it_does_not_belong() {
     let events: Vec<String> = (0..30).map(event).collect();

@@ -1,6 +1,7 @@
 //! *Access*: secrets, logins, refusals, impersonation, tokens, certificates.
 
-mod credentials;
+pub(super) mod credentials;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,13 +22,17 @@ pub(super) const TESTED: &[&str] = &[
     "calls-by-system-masters",
     "escalation-denied",
     "admission-denied",
+    "identities",
+    "access-used",
+    "rbac-uses",
+    "privileged-use",
 ];
 
-const ALL: &[&str] = &["--since", "all"];
-const THIEF: &str = "system:serviceaccount:payments:builder";
+pub(super) const ALL: &[&str] = &["--since", "all"];
+pub(super) const THIEF: &str = "system:serviceaccount:payments:builder";
 
 /// A call of a made-up event, which `over` changes: members of the event by name.
-fn made(n: u64, over: Value) -> String {
+pub(super) fn made(n: u64, over: Value) -> String {
     let mut event: Value = serde_json::from_str(&crate::support::event(n)).unwrap();
     for (key, value) in over.as_object().unwrap() {
         event[key] = value.clone();
@@ -36,7 +41,7 @@ fn made(n: u64, over: Value) -> String {
 }
 
 /// What tells calls apart whatever audit ID the client chose.
-fn call(event: &Value) -> (&str, &str, &str, &str) {
+pub(super) fn call(event: &Value) -> (&str, &str, &str, &str) {
     (
         text(event, "/auditID"),
         text(event, "/requestReceivedTimestamp"),
@@ -46,7 +51,7 @@ fn call(event: &Value) -> (&str, &str, &str, &str) {
 }
 
 /// One event per recorded call that matches: its last one, which says what came of it.
-fn calls(matches: impl Fn(&Value) -> bool) -> Vec<&'static Value> {
+pub(super) fn calls(matches: impl Fn(&Value) -> bool) -> Vec<&'static Value> {
     let mut last = BTreeMap::new();
     for event in EVENTS
         .iter()

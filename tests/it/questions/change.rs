@@ -178,26 +178,6 @@ fn cluster_admin_bindings() {
     }
 }
 
-/// A binding has `subjects`, and no `spec`.
-#[test]
-fn a_binding_is_found_by_the_service_account_that_it_names() {
-    let rows = ask(
-        "cluster-admin-bindings",
-        &["--subject", "ServiceAccount:payments/*"],
-    );
-    let names = |event: &Value| {
-        let subjects = event["requestObject"]["subjects"].as_array();
-        wrote(event)
-            && subjects.is_some_and(|subjects| {
-                subjects.iter().any(|subject| {
-                    subject["kind"] == "ServiceAccount" && subject["namespace"] == "payments"
-                })
-            })
-    };
-    assert_eq!(audit_ids(&rows), recorded_ids(names));
-    assert_eq!(cell(&rows[0], "name"), "system:metrics-sync");
-}
-
 #[test]
 fn webhook_changes() {
     let rows = ask_of(&changes(), "webhook-changes", &[]);

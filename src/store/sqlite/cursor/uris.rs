@@ -28,10 +28,18 @@ impl Stream {
 
     /// Writes a row's URI to `self.uri`; false when it has none.
     fn restore_uri(&mut self, row: u32) -> Result<bool> {
+        if let Some((of, has)) = self.uri_of
+            && of == row
+        {
+            return Ok(has);
+        }
+        self.uri_of = None;
         let mut ids = [0; UriColumns::ORDER.len()];
         for (column, id) in UriColumns::ORDER.into_iter().zip(&mut ids) {
             *id = self.id(column, row)?;
         }
-        UriColumns::restore_from(&self.scan.part, ids, &mut self.uri)
+        let has = UriColumns::restore_from(&self.scan.part, ids, &mut self.uri)?;
+        self.uri_of = Some((row, has));
+        Ok(has)
     }
 }

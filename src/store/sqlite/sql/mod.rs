@@ -4,6 +4,7 @@
 //! does outlives it. The tables are virtual: SQLite hands down conditions and order (`plan`,
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
+mod check;
 mod counts;
 mod errors;
 mod events;
@@ -50,6 +51,7 @@ use crate::model::time;
 use crate::model::value::Value;
 use crate::store::{Answer, Budget, Result, SqlColumn, SqlQuery, SqlSink, StoreError, Work};
 
+pub use self::check::check_sql;
 pub use self::sandbox::install;
 
 /// What one statement may take.

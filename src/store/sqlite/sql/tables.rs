@@ -11,7 +11,8 @@ use super::vtab::{Table, TableCursor};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::Result;
-use crate::store::sqlite::scan::{Cell, SystemTable};
+use crate::store::sqlite::scan::Cell;
+use crate::store::sqlite::systemtables::SystemTable;
 
 /// What a small table shows.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub(super) enum Source {
 }
 
 /// Every small table with its name in SQL.
-pub(super) const ALL: [(&str, Source); 10] = [
+pub(super) const ALL: [(&str, Source); 12] = [
     ("users", Source::Seen(Column::User, "user")),
     ("verbs", Source::Seen(Column::Verb, "verb")),
     ("resources", Source::Seen(Column::Resource, "resource")),
@@ -34,10 +35,23 @@ pub(super) const ALL: [(&str, Source); 10] = [
     ("quarantine", Source::System(SystemTable::Quarantine)),
     ("ingest_log", Source::System(SystemTable::IngestLog)),
     ("sources", Source::System(SystemTable::Sources)),
+    ("reports", Source::System(SystemTable::Reports)),
+    ("pruned", Source::System(SystemTable::Pruned)),
 ];
 
 /// Columns of the store's own tables that hold times.
-const TIMES: [&str; 5] = ["stored_time", "oldest", "newest", "first_seen", "last_seen"];
+const TIMES: [&str; 10] = [
+    "stored_time",
+    "oldest",
+    "newest",
+    "first_seen",
+    "last_seen",
+    "made_at",
+    "since",
+    "until",
+    "pruned_time",
+    "before",
+];
 
 pub(super) struct Small {
     pub(super) session: Arc<Session>,

@@ -9,7 +9,8 @@ use super::{ALL, THIEF, call, made, newest_first};
 use crate::both::{Both, Shared, recorded, unpacked};
 
 /// Tokens and a certificate from their request to their use.
-static CREDENTIALS: Shared = Shared::new(|| Both::imported(&[&recorded("access.jsonl.zst")]));
+pub(in crate::questions) static CREDENTIALS: Shared =
+    Shared::new(|| Both::imported(&[&recorded("access.jsonl.zst")]));
 
 #[test]
 fn token_requests() {

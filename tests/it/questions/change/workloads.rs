@@ -63,49 +63,6 @@ fn workload_changes() {
 
 /// That the authorizer allowed a request is no success.
 #[test]
-fn what_admission_refused_what_was_in_conflict_and_what_failed_is_no_success() {
-    let pod = json!({"resource": "pods", "namespace": "a", "name": "p"});
-    let failed = |n, code: u16, reason: &str, message: &str| {
-        made(
-            n,
-            "create",
-            json!({"objectRef": pod, "responseStatus":
-            {"metadata": {}, "status": "Failure", "code": code, "reason": reason, "message": message}}),
-        )
-    };
-    let store = store_of(&[
-        made(1, "create", json!({"objectRef": pod})),
-        failed(
-            2,
-            403,
-            "Forbidden",
-            "pods \"p\" is forbidden: violates PodSecurity \"restricted:latest\": privileged",
-        ),
-        failed(3, 409, "AlreadyExists", "pods \"p\" already exists"),
-        failed(
-            4,
-            500,
-            "InternalError",
-            "Internal error occurred: failed calling webhook",
-        ),
-    ]);
-    let rows = ask_of(&store, "workload-changes", &[]);
-    let outcomes: Vec<_> = rows.iter().map(|row| cell(row, "outcome")).collect();
-    assert_eq!(outcomes[1..], ["conflict", "denied_admission", "success"]);
-    assert_ne!(outcomes[0], "success");
-    let rows = ask_of(&store, "workload-changes", &["--outcome", "success"]);
-    assert_eq!(audit_ids(&rows), ["made-1"]);
-
-    // The storyline's privileged pod in the restricted namespace.
-    let rows = ask(
-        "privileged-workloads",
-        &["--name", "dbg-toolbox", "--namespace", "restricted"],
-    );
-    let outcomes: Vec<_> = rows.iter().map(|row| cell(row, "outcome")).collect();
-    assert_eq!(outcomes, ["denied_admission"]);
-}
-
-#[test]
 fn image_changes() {
     let rows = ask("image-changes", &[]);
     let submits = |event: &Value| {

@@ -1,0 +1,107 @@
+/*
+title = "What identities did that an incident had armed"
+group = "incident"
+answers = "One row per request, oldest first, by a user or service account that the incident's requests had created, minted a token for, or named in a role binding, from then on. Without any of the filters but the time there are no rows."
+cannot_see = "Who was behind these requests: an account that is armed may have been in honest use as well. Groups that were bound, certificates, and the service accounts of pods (see incident-pods). Calls of which only the arrival was recorded, or that the audit policy left out."
+level = "Metadata"
+tags = ["attack:T1078", "attack:T1098"]
+
+[params.user]
+help = "User, as authenticated or as impersonated"
+
+[columns]
+time = "when the request ended"
+user = "who asked"
+as_user = "whom they impersonated"
+armed_by = { json = "what the incident had done for this identity, a JSON array" }
+armed_time = "when it had first done so"
+verb = "verb"
+resource = "resource"
+subresource = "subresource"
+namespace = "its namespace"
+name = "its name"
+outcome = "success, denied_authz, not_found, ..."
+dry_run = "1 when nothing changed because of dryRun=All"
+request_uri = "path and query as sent"
+source_ip = "address that no client can forge"
+client_ip = "first recorded address, as claimed"
+user_agent = "program, as claimed"
+cluster = "where"
+audit_id = "for auditql show"
+*/
+with arming as (
+  select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
+  from events
+  where :user is not null
+    and impersonated_user match :user
+    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  order by time limit 2000
+), deeds as materialized (
+  select
+    time, user, cluster, 'system:serviceaccount:' || namespace || ':' || name as identity,
+    iif(subresource = 'token', 'minted a token', 'created it') as deed
+  from arming
+  where resource = 'serviceaccounts' and verb = 'create'
+    and (subresource is null or subresource = 'token')
+  union all
+  select
+    time, user, cluster,
+    iif(one.value glob 'User:*', substr(one.value, 6),
+      'system:serviceaccount:' || replace(substr(one.value, 16), '/', ':')),
+    'bound it to ' || role_ref
+  from arming join json_each(subjects) as one
+  where resource <> 'serviceaccounts'
+    and (one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
+), armed as materialized (
+  select
+    cluster, cast(identity as text) as identity, min(time) as time,
+    json_group_array(distinct deed) as deeds
+  from deeds
+  where identity not in (select user from deeds where user is not null)
+  group by cluster, identity
+)
+select
+  e.time, e.user, e.impersonated_user as as_user, armed.deeds as armed_by,
+  armed.time as armed_time, e.verb, e.resource, e.subresource, e.namespace, e.name, e.outcome,
+  e.dry_run, e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.cluster, e.audit_id
+from events as e cross join armed
+  on armed.identity = e.user and armed.cluster = e.cluster and e.time >= armed.time
+where e.user in (select identity from armed)
+  and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  and e.cluster match :cluster
+  and e.time >= :since and e.time < :until
+  and (e.stage in ('ResponseComplete', 'Panic') or not exists (
+    select 1 from events as later
+    where later.audit_id = e.audit_id and later.received_time = e.received_time
+      and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
+      and later.time >= e.time
+      -- Some apiservers record two starts of one call.
+      and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+        else later.stage in ('ResponseComplete', 'Panic') end))
+order by e.time, e.id

@@ -1,0 +1,148 @@
+/*
+title = "Which secrets an incident exposed"
+group = "incident"
+answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. Without any of the filters but the time there are no rows."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, and those after the first 2,000 requests with pod templates."
+level = "Metadata"
+tags = ["attack:T1552.007"]
+
+[params.user]
+help = "User, as authenticated or as impersonated"
+
+[columns]
+namespace = "its namespace; NULL for a list of all namespaces that no name is known of"
+name = "its name; NULL for a list that no name is known of"
+ways = { json = "get, list, watch, written, mounted; a JSON array" }
+known_from = { json = "request, response, other events; a JSON array" }
+requests = "how many"
+first_time = "when the first of them was answered"
+last_time = "when the last of them was answered or ended"
+users = { json = "who asked, a JSON array" }
+a_request = "audit ID of the first, for auditql show"
+cluster = "where"
+*/
+with asked as materialized (
+  select
+    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    level, truncated
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union
+  select
+    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    level, truncated
+  from events
+  where :user is not null
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and impersonated_user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+), mounting as (
+  select
+    id as row, time, user, cluster, audit_id, received_time, request_uri, namespace as at,
+    request_object as submitted
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and images is not null
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  order by time limit 2000
+), named as materialized (
+  select
+    cluster, namespace, name, min(time) as first, max(time) as last,
+    max(case when verb = 'delete' then time end) as deleted
+  from events
+  where resource = 'secrets' and api_group is null and subresource is null
+    and name is not null
+    and verb in ('get', 'create', 'update', 'patch', 'delete')
+    and outcome = 'success' and dry_run = 0
+    and stage = 'ResponseComplete'
+    and cluster match :cluster
+    and time < :until
+  group by cluster, namespace, name
+), exposed as (
+  select
+    asked.*, namespace as in_namespace, name as secret, 'request' as known_from,
+    iif(verb in ('create', 'update', 'patch'), 'written', verb) as way
+  from asked
+  where name is not null
+  union all
+  select
+    asked.*, ifnull(item.value ->> '$.metadata.namespace',
+      ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
+    ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name'),
+    iif(item.value is null, null, 'response'), asked.verb
+  from asked left join json_each((
+    select coalesce(same.response_object -> '$.items', same.response_object -> '$.rows')
+    from events as same
+    where same.audit_id = asked.audit_id and same.id = asked.id
+  )) as item
+  where asked.name is null and asked.verb = 'list' and asked.level = 'RequestResponse'
+    and asked.truncated = 0
+  union all
+  select
+    asked.*, ifnull(item.value ->> 0, asked.namespace), item.value ->> 1,
+    iif(item.value is null, null, 'other events'), asked.verb
+  from asked left join json_each((
+    select json_group_array(json_array(namespace, name)) from (
+      select named.namespace, named.name
+      from named
+      where named.cluster = asked.cluster
+        and (asked.namespace is null or named.namespace = asked.namespace)
+        and named.first <= asked.time
+        and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
+      order by named.namespace, named.name
+      limit 1000
+    )
+  )) as item
+  where asked.name is null
+    and not (asked.verb = 'list' and asked.level = 'RequestResponse' and asked.truncated = 0)
+  union all
+  select
+    row, time, user, cluster, audit_id, received_time, request_uri, null, null, at, null, null, null,
+    at, part.atom, 'request', 'mounted'
+  from mounting cross join json_tree(submitted) as part
+  where part.type = 'text'
+    and (part.key = 'secretName' and part.path glob '*.secret'
+      or part.key = 'name' and (part.path glob '*.secretKeyRef' or part.path glob '*.secretRef'
+        or part.path glob '*.sources[[]*[]].secret' or part.path glob '*.imagePullSecrets[[]*[]]'))
+)
+select
+  in_namespace as namespace, secret as name, json_group_array(distinct way) as ways,
+  json_group_array(distinct known_from) filter (where known_from is not null) as known_from,
+  -- The stages of a call share both; a client may choose the one, but not the other.
+  count(distinct audit_id || ifnull(received_time, id) || request_uri) as requests,
+  min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users,
+  substr(min(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
+from exposed
+group by cluster, in_namespace, secret
+order by first_time, namespace, name

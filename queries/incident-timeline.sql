@@ -1,0 +1,143 @@
+/*
+title = "What happened, step by step"
+group = "incident"
+answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. Without any of the filters but the time there are no rows."
+cannot_see = "What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
+level = "Metadata"
+tags = ["attack:T1078"]
+
+[params.user]
+help = "User, as authenticated or as impersonated"
+
+[params.notable]
+type = "flag"
+help = "Leave out successful reads of anything but secrets, and questions about one's own rights"
+default = false
+
+[columns]
+time = "when the request arrived"
+user = "who asked; NULL when nobody was authenticated"
+as_user = "whom they impersonated"
+what = "what was asked, in words"
+result = "what came of it, in words; begins with 'dry run' when nothing was to change"
+source_ip = "address that no client can forge"
+client_ip = "first recorded address, as claimed"
+user_agent = "program, as claimed"
+message = "the apiserver's words, when it failed"
+request_uri = "path and query as sent"
+outcome = "success, denied_authz, not_found, ..."
+cluster = "where"
+audit_id = "for auditql show"
+*/
+with step as materialized (
+  select
+    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
+    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
+    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
+    e.command, e.cluster, e.audit_id
+  from events as e
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and e.user match :user
+    and e.source_ips match :source_ip
+    and e.resource match :resource
+    and e.namespace match :namespace
+    and e.name match :name
+    and e.audit_id match :audit_id
+    and e.cluster match :cluster
+    and e.time >= :since and e.time < :until
+    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
+      select 1 from events as later
+      where later.audit_id = e.audit_id and later.received_time = e.received_time
+        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
+        and later.time >= e.time
+        -- Some apiservers record two starts of one call.
+        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+  union all
+  select
+    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
+    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
+    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
+    e.command, e.cluster, e.audit_id
+  from events as e
+  where :user is not null
+    and e.impersonated_user match :user
+    and e.source_ips match :source_ip
+    and e.resource match :resource
+    and e.namespace match :namespace
+    and e.name match :name
+    and e.audit_id match :audit_id
+    and e.cluster match :cluster
+    and e.time >= :since and e.time < :until
+    and e.id not in (
+      select id from events
+      where impersonated_user match :user and user match :user
+        and time >= :since and time < :until)
+    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
+      select 1 from events as later
+      where later.audit_id = e.audit_id and later.received_time = e.received_time
+        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
+        and later.time >= e.time
+        -- Some apiservers record two starts of one call.
+        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+  order by time limit 20000
+)
+select
+  arrived as time, user, impersonated_user as as_user,
+  case
+    when resource is null then upper(verb) || ' ' || path
+    when resource in ('selfsubjectrulesreviews', 'selfsubjectaccessreviews')
+      then 'ask what it may do itself'
+    when subresource = 'token' and verb = 'create'
+      then 'mint a token for service account ' || ifnull(namespace || '/', '') || ifnull(name, '')
+    when subresource = 'exec' then 'run in pod ' || ifnull(namespace || '/', '') || ifnull(name, '')
+      || ifnull(': ' || (select group_concat(value, ' ') from json_each(command)), '')
+    when subresource = 'attach'
+      then 'attach to pod ' || ifnull(namespace || '/', '') || ifnull(name, '')
+    when subresource = 'portforward'
+      then 'forward ports of pod ' || ifnull(namespace || '/', '') || ifnull(name, '')
+    when role_ref is not null and verb in ('create', 'update', 'patch') then
+      'bind ' || ifnull((select group_concat(value, ', ') from json_each(subjects)), 'nobody')
+      || ' to ' || role_ref || ' by ' || resource || ' ' || ifnull(namespace || '/', '')
+      || ifnull(name, '')
+    else
+      case verb
+        when 'get' then 'read' when 'update' then 'replace' when 'patch' then 'change'
+        when 'deletecollection' then 'delete all' else verb
+      end
+      || ' ' || resource || ifnull('/' || subresource, '')
+      || case
+        when name is not null then ' ' || ifnull(nullif(namespace, name) || '/', '') || name
+        when namespace is not null then ' in namespace ' || namespace
+        when verb in ('list', 'watch', 'deletecollection') then ' cluster-wide'
+        else ''
+      end
+      || ifnull(' (' || (select group_concat(value, ', ') from json_each(pod_security)) || ')', '')
+  end as what,
+  iif(dry_run = 1, 'dry run: ', '') || case
+    when outcome = 'success' then iif(dry_run = 1, 'nothing changed', 'done')
+    when outcome = 'upgraded' then 'connected'
+    when outcome = 'denied_authz' and message glob '* cannot impersonate*'
+      then 'refused: may not impersonate'
+    when outcome = 'denied_authz' then 'refused: not authorized'
+    when outcome = 'denied_authn' then 'refused: not authenticated'
+    when outcome = 'denied_admission' then 'refused by admission'
+    when outcome = 'denied_escalation' then 'refused: more rights than its own'
+    when outcome glob 'denied*' then 'refused'
+    when outcome = 'not_found' then 'not found'
+    when outcome = 'pending' then 'no answer recorded'
+    when outcome = 'panic' then 'broken off'
+    else 'failed: ' || replace(outcome, '_', ' ')
+  end as result,
+  source_ip, client_ip, user_agent, message, request_uri, outcome, cluster,
+  audit_id
+from step
+where not :notable
+  or impersonated_user is not null
+  or resource = 'secrets'
+  or subresource in ('exec', 'attach', 'portforward', 'proxy', 'token')
+  or outcome not in ('success', 'pending')
+  or (verb not in ('get', 'list', 'watch', 'head', 'options') and resource is not null
+    and resource not glob '*accessreviews' and resource <> 'selfsubjectrulesreviews')
+order by arrived, id

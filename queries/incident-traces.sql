@@ -1,0 +1,97 @@
+/*
+title = "What an incident did to cover its tracks"
+group = "incident"
+answers = "One row per request, oldest first, that deleted what requests of the incident had created before, deleted the cluster's own records (Events), or used the audit ID of another request. Refused tries are there with their outcome. Without any of the filters but the time there are no rows."
+cannot_see = "Changes of the audit policy and deleted audit files: they are made on the control plane's nodes, not through the apiserver. What a deleted collection held. Tidying up looks the same."
+level = "Metadata"
+tags = ["attack:T1070"]
+
+[params.user]
+help = "User, as authenticated or as impersonated"
+
+[columns]
+time = "when the request ended"
+why = "deleted what it had created, deleted records, or reused an audit ID"
+user = "who asked"
+as_user = "whom they impersonated"
+verb = "verb"
+resource = "resource"
+namespace = "its namespace"
+name = "its name; NULL for a collection"
+created_time = "when the incident had created it"
+outcome = "success, denied_authz, not_found, ..."
+dry_run = "1 when nothing changed because of dryRun=All"
+request_uri = "path and query as sent"
+source_ip = "address that no client can forge"
+client_ip = "first recorded address, as claimed"
+user_agent = "program, as claimed"
+cluster = "where"
+audit_id = "for auditql show; that of several requests when it was reused"
+*/
+with own as materialized (
+  select
+    id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome,
+    dry_run, request_uri, received_time, source_ip, client_ip, user_agent, cluster, audit_id
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome,
+    dry_run, request_uri, received_time, source_ip, client_ip, user_agent, cluster, audit_id
+  from events
+  where :user is not null
+    and impersonated_user match :user
+    and stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+    and id not in (
+      select id from events
+      where impersonated_user match :user and user match :user
+        and time >= :since and time < :until)
+), created as materialized (
+  select cluster, resource, namespace, name, min(time) as time
+  from own
+  where verb = 'create' and subresource is null and name is not null
+    and outcome = 'success' and dry_run = 0
+  group by cluster, resource, namespace, name
+), reused as materialized (
+  select cluster, audit_id
+  from own
+  group by cluster, audit_id
+  having count(distinct request_uri || ' ' || ifnull(received_time, id)) > 1
+)
+select
+  own.time,
+  case
+    when created.time is not null then 'deleted what it had created'
+    when own.verb in ('delete', 'deletecollection') and own.resource = 'events'
+      then 'deleted records'
+    else 'reused an audit ID'
+  end as why,
+  user, impersonated_user as as_user, verb, own.resource, own.namespace, own.name,
+  created.time as created_time, outcome, dry_run, request_uri, source_ip, client_ip, user_agent,
+  own.cluster, own.audit_id
+from own
+left join created
+  on own.verb = 'delete' and own.subresource is null and created.cluster = own.cluster
+    and created.resource = own.resource and created.namespace is own.namespace
+    and created.name = own.name and created.time <= own.time
+left join reused on reused.cluster = own.cluster and reused.audit_id = own.audit_id
+where created.time is not null
+  or own.verb in ('delete', 'deletecollection') and own.resource = 'events'
+  or reused.audit_id is not null
+order by own.time, own.id

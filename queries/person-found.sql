@@ -1,0 +1,132 @@
+/*
+title = "Where a person appears"
+group = "person"
+answers = "One row per way in which one of the person's identifiers stands in a column of the events: as acting user, impersonator, impersonated user, UID, group, address, subject of a role binding, namespace, name of an object, or its owner, with how many requests and when."
+cannot_see = "Identifiers that were not given, such as an address that a provider handed out. Names inside request and response bodies and attributes (see person-mentions). What retention removed. Whether two people share a name or an address."
+level = "Metadata"
+tags = ["gdpr:15"]
+required = ["person"]
+
+[params]
+person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
+
+[columns]
+found_as = "acting user, impersonator, impersonated user, UID, group, address, binding subject, namespace, object name or owner"
+value = "the identifier as it was recorded"
+related = "user whom they impersonated, who impersonated them, or who had the UID or address; role; resource"
+requests = "how many requests, whatever came of them"
+first_time = "when the first was answered"
+last_time = "when the last was answered or ended"
+a_request = "audit ID of the last, for auditql show"
+cluster = "where"
+*/
+with recursive cut(rest, word) as (
+  select replace(:person, '\,', char(31)) || ',', null
+  union all
+  select
+    substr(rest, instr(rest, ',') + 1),
+    trim(replace(substr(rest, 1, instr(rest, ',') - 1), char(31), ','))
+  from cut
+  where rest <> ''
+), addresses as (
+  -- Only addresses can be looked for among addresses.
+  select coalesce(group_concat(word, ','), '255.255.255.255') as words
+  from cut
+  where word glob '[0-9]*.[0-9]*.[0-9]*.[0-9]*' and word not glob '*[^0-9./]*'
+    or (word glob '*::*' or word glob '*:*:*:*:*:*:*:*') and word not glob '*[^0-9a-fA-F:./]*'
+), found as (
+  select
+    iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
+    impersonated_user as related, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where user match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'impersonated user', impersonated_user, user, cluster, time, audit_id, received_time,
+    request_uri, id
+  from events
+  where impersonated_user match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'UID', user_uid, user, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where user_uid match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'group', 'one of ' || user_groups, user, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where user_groups match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'address', client_ip, user, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where source_ips match (select words from addresses)
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'binding subject', 'one of ' || subjects, role_ref, cluster, time, audit_id, received_time,
+    request_uri, id
+  from events
+  where subjects match (
+      select group_concat('User:' || word || iif(word glob 'system:serviceaccount:*:*',
+        ',ServiceAccount:' || replace(substr(word, 23), ':', '/'), ''), ',')
+      from (select replace(word, ',', '\,') as word from cut where word is not null)
+    )
+    and stage in ('ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'namespace', namespace, resource, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where namespace match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'object name', name, resource, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where name match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    'owner', owner, resource, cluster, time, audit_id, received_time, request_uri, id
+  from events
+  where owner match (
+      select group_concat('*/' || replace(word, ',', '\,'), ',') from cut where word is not null)
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+)
+select
+  found_as, value, related,
+  -- The stages of a call share all three; a client may choose the first, but not the time.
+  count(distinct audit_id || ifnull(received_time, id) || request_uri) as requests,
+  min(time) as first_time, max(time) as last_time,
+  substr(max(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
+from found
+group by cluster, found_as, value, related
+order by
+  case found_as
+    when 'acting user' then 1 when 'impersonator' then 2 when 'impersonated user' then 3
+    when 'UID' then 4 when 'group' then 5 when 'binding subject' then 6 when 'address' then 7
+    else 8
+  end,
+  requests desc, value, related

@@ -1,0 +1,94 @@
+/*
+title = "Where the audit level depends on who asks, or changed"
+group = "compliance"
+answers = "For kinds of objects and verbs whose events have more than one level, one row per level: how many events, whose, and in which hours. Levels that follow each other in time are a changed policy; levels side by side are rules for some users or groups."
+cannot_see = "Users whose requests are not recorded at all. Why: rules may go by user, group, namespace or verb. Requests without a user are refused ones (401)."
+level = "Metadata"
+tags = ["nist-800-53:AU-12", "cis-kubernetes:3.2.2"]
+
+[columns]
+object = "resource with its API group and subresource, as deployments.apps/scale"
+verb = "what was asked"
+level = "level of these events"
+events = "how many"
+users = "how many different users"
+top_users = { json = "the five users with the most of these events, a JSON array" }
+first_hour = "hour of the first of them"
+last_hour = "hour of the last"
+cluster = "where"
+*/
+with
+mixed as materialized (
+  select cluster, api_group, resource, subresource, verb
+  from event_counts
+  where resource is not null
+    and cluster match :cluster
+    and resource match :resource
+    and verb match :verb
+    and time >= :since and time < :until
+  group by cluster, api_group, resource, subresource, verb
+  having count(distinct level) > 1
+),
+counted as materialized (
+  select cluster, api_group, resource, subresource, verb, level, user, sum(events) as events
+  from event_counts
+  where resource in (select resource from mixed)
+    and verb in (select verb from mixed)
+    and cluster match :cluster
+    and time >= :since and time < :until
+  group by cluster, api_group, resource, subresource, verb, level, user
+),
+users as (
+  select counted.*
+  from counted
+  join mixed on counted.cluster = mixed.cluster and counted.resource = mixed.resource
+    and counted.verb = mixed.verb and counted.api_group is mixed.api_group
+    and counted.subresource is mixed.subresource
+),
+spread as materialized (
+  select
+    cluster, api_group, resource, subresource, verb, level, min(hour) as first_hour,
+    max(hour) as last_hour
+  from event_counts
+  -- Not in the words of the counts above: equal plans would read the hours there, too.
+  where resource match '*'
+    and cluster match :cluster
+    and resource match :resource
+    and verb match :verb
+    and time >= :since and time < :until
+  group by cluster, api_group, resource, subresource, verb, level
+),
+ranked as (
+  select *, row_number() over (
+    partition by cluster, api_group, resource, subresource, verb, level
+    order by events desc, user
+  ) as place
+  from users
+),
+grouped as (
+  select
+    cluster, api_group, resource, subresource, verb, level, sum(events) as events,
+    count(distinct user) as users,
+    json_group_array(user order by place) filter (where place <= 5 and user is not null)
+      as top_users
+  from ranked
+  group by cluster, api_group, resource, subresource, verb, level
+)
+select
+  resource || coalesce('.' || api_group, '') || coalesce('/' || subresource, '') as object,
+  verb, level, events, users, top_users,
+  (
+    select first_hour from spread
+    where spread.cluster = grouped.cluster and spread.resource = grouped.resource
+      and spread.verb = grouped.verb and spread.level = grouped.level
+      and spread.api_group is grouped.api_group and spread.subresource is grouped.subresource
+  ) as first_hour,
+  (
+    select last_hour from spread
+    where spread.cluster = grouped.cluster and spread.resource = grouped.resource
+      and spread.verb = grouped.verb and spread.level = grouped.level
+      and spread.api_group is grouped.api_group and spread.subresource is grouped.subresource
+  ) as last_hour,
+  cluster
+from grouped
+order by cluster, object, verb, events desc, level

@@ -1,0 +1,319 @@
+//! `auditql report`: compliance reports. Every report is a subcommand made from its definition, so
+//! that its parameters are flags with help.
+
+mod run;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+
+use super::connection::Connection;
+use super::print::Output;
+use super::{Exit, ask, early};
+use crate::limits::{REPORT_ROWS_MAX, REPORT_ROWS_SHOWN_MAX, REPORT_TIME};
+use crate::query::library::Kind;
+use crate::report::render::Form;
+use crate::report::{Catalogue, Definition};
+use run::{check, check_schedule, list, make_one};
+
+/// What names a directory of one's own reports.
+const DIRECTORY_ENV: &str = "AUDITQL_REPORTS";
+
+/// Questions that are asked at once.
+const THREADS: usize = 2;
+
+#[derive(Debug)]
+pub(super) struct Args {
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    List(Output),
+    Make(Box<Asked>),
+    Verify(PathBuf),
+    CheckSchedule(PathBuf),
+}
+
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    given: Vec<(String, String)>,
+    forms: Vec<Form>,
+    out: Option<PathBuf>,
+    made_for: Option<String>,
+    rows: Option<usize>,
+    rows_max: u64,
+    skip_damaged: bool,
+    timeout: Duration,
+    connection: Connection,
+}
+
+/// The reports, and why a user's own directory could not be added to them.
+type Loaded = (Catalogue, Option<String>);
+
+/// The reports. Like the questions they must be known before there are flags to read.
+fn loaded() -> &'static Loaded {
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let ask::Loaded { library, error, .. } = ask::loaded();
+        if let Some(error) = error {
+            return (Catalogue::shipped().clone(), Some(error.clone()));
+        }
+        let from_environment = || std::env::var_os(DIRECTORY_ENV).filter(|value| !value.is_empty());
+        let named = early::flag(std::env::args_os().skip(1), "--reports");
+        let read = match named.or_else(from_environment).map(PathBuf::from) {
+            None => Catalogue::over(library),
+            Some(directory) => Catalogue::with_directory(&directory, library),
+        };
+        match read {
+            Ok(catalogue) => (catalogue, None),
+            Err(error) => (Catalogue::shipped().clone(), Some(error)),
+        }
+    })
+}
+
+impl clap::Args for Args {
+    fn augment_args(command: Command) -> Command {
+        // Only when this command was chosen: no other needs the reports.
+        command
+            .about("Make a compliance report; without a name, list them")
+            .long_about(
+                "Make a compliance report; without a name, list them\n\nEvery report is a command \
+                 with flags of its own: auditql report pci-dss --help. A report maps controls to \
+                 evidence, says what the data cannot prove, and holds a SHA-256 by which anybody \
+                 can check it.",
+            )
+            .after_help(
+                "Exit codes: 0 done, 1 what --verify checks differs, 2 error.\n\n\
+                 Examples:\n  auditql report\n  \
+                 auditql report pci-dss --since 90d\n  \
+                 auditql report pci-dss --since 90d --cluster prod -o html --out reports\n  \
+                 auditql report --verify reports/pci-dss.html",
+            )
+            .defer(|command| {
+                let texts = (
+                    command.get_about().cloned(),
+                    command.get_long_about().cloned(),
+                );
+                // Flattening sets the texts of what is flattened.
+                let command = Connection::augment_args(command).mut_args(|arg| arg.global(true));
+                let command = Output::augment_args(command)
+                    .about(texts.0.unwrap_or_default())
+                    .long_about(texts.1.unwrap_or_default())
+                    .subcommand_value_name("REPORT")
+                    .subcommand_help_heading("Reports")
+                    .disable_help_subcommand(true)
+                    .arg(directory_arg(
+                        "reports",
+                        "Directory of more reports; else AUDITQL_REPORTS",
+                    ))
+                    .arg(directory_arg(
+                        "queries",
+                        "Directory of more questions; else AUDITQL_QUERIES",
+                    ));
+                let command = command.arg(
+                    Arg::new("verify")
+                        .long("verify")
+                        .value_name("FILE")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Check a report's document and the files beside it by their SHA-256"),
+                );
+                let command = command
+                    .arg(
+                        Arg::new("schedule")
+                            .long("schedule")
+                            .value_name("FILE")
+                            .requires("check")
+                            .value_parser(clap::value_parser!(PathBuf))
+                            .help(
+                                "With --check: what auditql serve --report-schedule FILE would do",
+                            ),
+                    )
+                    .arg(
+                        Arg::new("check")
+                            .long("check")
+                            .requires("schedule")
+                            .action(ArgAction::SetTrue)
+                            .help("Only check the schedule; the server keeps it"),
+                    );
+                let (catalogue, error) = loaded();
+                command
+                    .allow_external_subcommands(error.is_some())
+                    .subcommands(catalogue.reports().iter().map(subcommand))
+            })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn directory_arg(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("DIR")
+        .value_parser(clap::value_parser!(PathBuf))
+        .global(true)
+        .help(help)
+}
+
+/// A report as a command.
+fn subcommand(report: &Definition) -> Command {
+    let mut about = format!("{}\n\n{}", report.title, report.about);
+    if !report.framework.is_empty() {
+        let version = &report.framework_version;
+        about.push_str(&format!("\n\nFramework: {} {version}", report.framework));
+    }
+    let mut after = String::from("Controls:\n");
+    let width = report.controls.iter().map(|control| control.id.len()).max();
+    let width = width.unwrap_or(0);
+    for control in &report.controls {
+        after.push_str(&format!("  {:width$}  {}\n", control.id, control.title));
+    }
+    let command = Command::new(report.name.clone()).args(report.params.iter().map(|param| {
+        // What is needed may come from a default.
+        let required = param.required && param.default.is_none();
+        ask::flag(param).required(required)
+    }));
+    let value = |name: &'static str, shown: &'static str| {
+        Arg::new(name)
+            .long(name.replace('_', "-"))
+            .value_name(shown)
+            .help_heading("Document")
+    };
+    let command = command
+        .arg(
+            value("output", "FORM")
+                .short('o')
+                .value_parser(clap::builder::EnumValueParser::<Form>::new())
+                .value_delimiter(',')
+                .default_value("md")
+                .help("How it is written; several, such as html,json, with --out"),
+        )
+        .arg(
+            value("out", "DIR")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Write NAME.html and the like there, and files with all rows into NAME/"),
+        )
+        .arg(value("for", "WHO").help("For whom it is made [default: the user who runs this]"))
+        .arg(
+            value("rows", "N")
+                .value_parser(clap::value_parser!(u64).range(0..=REPORT_ROWS_SHOWN_MAX as u64))
+                .help("Rows of each piece of evidence in the document, instead of its own number"),
+        )
+        .arg(
+            value("rows_max", "N")
+                .default_value(REPORT_ROWS_MAX.to_string())
+                .value_parser(clap::value_parser!(u64))
+                .help("Most rows of each piece of evidence that are counted and written; 0 is all"),
+        )
+        .arg(
+            Arg::new("skip_damaged")
+                .long("skip-damaged")
+                .action(ArgAction::SetTrue)
+                .help_heading("Document")
+                .help("Leave damaged segments out, and say so, instead of failing"),
+        )
+        .arg(
+            value("timeout", "DURATION")
+                .value_parser(super::sql::timeout)
+                .help("Give up after this long, such as 5m; 0 is without limit [default: 1m]"),
+        );
+    command
+        .about(report.title.clone())
+        .long_about(about)
+        .after_long_help(after)
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let what = match matches.subcommand() {
+            None => match matches.get_one::<PathBuf>("verify") {
+                Some(file) => What::Verify(file.clone()),
+                None => match matches.get_one::<PathBuf>("schedule") {
+                    Some(file) => What::CheckSchedule(file.clone()),
+                    None => What::List(Output::from_arg_matches(matches)?),
+                },
+            },
+            Some((name, _)) if matches.contains_id("verify") => {
+                return Err(clap::Error::raw(
+                    clap::error::ErrorKind::ArgumentConflict,
+                    format!("--verify takes a file and no report; leave out {name}\n"),
+                ));
+            }
+            Some((name, asked)) => {
+                // It would be the form of the list.
+                let given = matches.value_source("format");
+                if given == Some(clap::parser::ValueSource::CommandLine) {
+                    return Err(clap::Error::raw(
+                        clap::error::ErrorKind::ArgumentConflict,
+                        format!("give -o behind the report's name: auditql report {name} -o ...\n"),
+                    ));
+                }
+                What::Make(Box::new(read(name, asked)?))
+            }
+        };
+        Ok(Args { what })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Args::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
+    let unknown = |error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error);
+    if let Some(error) = &loaded().1 {
+        return Err(unknown(format!("{error}\n")));
+    }
+    let report = loaded().0.get(name).map_err(unknown)?;
+    let mut given = Vec::new();
+    for param in &report.params {
+        let value = match param.kind {
+            Kind::Flag => matches.get_flag(&param.name).then(|| "true".to_owned()),
+            _ => matches.get_one::<String>(&param.name).cloned(),
+        };
+        given.extend(value.map(|value| (param.name.clone(), value)));
+    }
+    let rows = matches.get_one::<u64>("rows");
+    Ok(Asked {
+        name: name.to_owned(),
+        given,
+        forms: matches
+            .get_many("output")
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect(),
+        out: matches.get_one("out").cloned(),
+        made_for: matches.get_one("for").cloned(),
+        rows: rows.and_then(|&rows| usize::try_from(rows).ok()),
+        rows_max: matches
+            .get_one("rows_max")
+            .copied()
+            .unwrap_or(REPORT_ROWS_MAX),
+        skip_damaged: matches.get_flag("skip_damaged"),
+        timeout: matches.get_one("timeout").copied().unwrap_or(REPORT_TIME),
+        connection: Connection::from_arg_matches(matches)?,
+    })
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+    if let What::Verify(file) = &args.what {
+        return check(file);
+    }
+    if let Some(error) = &loaded().1 {
+        bail!("{error}");
+    }
+    match args.what {
+        What::Verify(file) => check(&file),
+        What::CheckSchedule(file) => check_schedule(&file),
+        What::List(output) => list(output),
+        What::Make(asked) => make_one(*asked),
+    }
+}

@@ -1,0 +1,160 @@
+//! What `auditql report` does once its flags are read.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use super::{Asked, THREADS, loaded};
+use crate::cli::print::{Output, stdout};
+use crate::cli::{Exit, ask, print};
+use crate::model::value::Value;
+use crate::query::clock;
+use crate::report::made::Made;
+use crate::report::make::{Request, make};
+use crate::report::publish::publish;
+use crate::report::schedule::Schedule;
+use crate::report::verify::verify;
+use crate::store::{SqlColumn, SqlSink};
+
+pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
+    let report = loaded().0.get(&asked.name).map_err(anyhow::Error::msg)?;
+    let library = &ask::loaded().library;
+    let place = asked.connection.place()?.to_string();
+    let source = asked.connection.open_read()?;
+    let made_for = asked.made_for.unwrap_or_else(user_name);
+    let request = Request {
+        given: &asked.given,
+        made_for: &made_for,
+        place: &place,
+        rows: asked.rows,
+        rows_max: asked.rows_max,
+        skip_damaged: asked.skip_damaged,
+        timeout: (!asked.timeout.is_zero()).then_some(asked.timeout),
+        threads: THREADS,
+        now: clock::now(),
+        ..Request::default()
+    };
+    match asked.out {
+        None => {
+            let [form] = asked.forms[..] else {
+                bail!("several forms do not go to one output; write them with --out DIR");
+            };
+            let made = make(report, library, &*source, &request)?;
+            let (text, _) = form.document(&made).map_err(anyhow::Error::msg)?;
+            let mut out = stdout();
+            out.write_all(text.as_bytes())
+                .and_then(|()| out.flush())
+                .context("writing the report")?;
+            notes(&made);
+        }
+        Some(directory) => {
+            let (made, written) = publish(
+                report,
+                library,
+                &*source,
+                &request,
+                &directory,
+                &report.name,
+                &asked.forms,
+            )?;
+            let mut out = stdout();
+            for file in written.iter().filter(|file| file.form.is_some()) {
+                writeln!(out, "{}", file.path.display())?;
+            }
+            out.flush()?;
+            notes(&made);
+        }
+    }
+    Ok(Exit::Found)
+}
+
+/// Says whether a document and the files beside it are as they were written.
+pub(super) fn check(file: &Path) -> anyhow::Result<Exit> {
+    let found = verify(file).map_err(anyhow::Error::msg)?;
+    let mut out = stdout();
+    for file in &found.files {
+        writeln!(out, "{file}: as it was written")?;
+    }
+    if let Some(digest) = &found.digest {
+        writeln!(
+            out,
+            "{}: as it was written, SHA-256 {digest}",
+            file.display()
+        )?;
+    }
+    for differs in &found.differs {
+        writeln!(out, "differs: {differs}")?;
+    }
+    out.flush()?;
+    Ok(match found.differs.is_empty() {
+        true => Exit::Found,
+        false => Exit::Nothing,
+    })
+}
+
+/// Reads a schedule and says what the server would write first.
+pub(super) fn check_schedule(file: &Path) -> anyhow::Result<Exit> {
+    let schedule = Schedule::read(file, &loaded().0).map_err(anyhow::Error::msg)?;
+    let mut out = stdout();
+    for entry in &schedule.entries {
+        let label = entry.every.label(entry.every.last(clock::now()));
+        for form in &entry.formats {
+            let name = format!("{}-{label}.{}", entry.name, form.name());
+            let path = entry.out.join(name);
+            writeln!(
+                out,
+                "{} {}: {}",
+                entry.name,
+                entry.every.name(),
+                path.display()
+            )?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Found)
+}
+
+/// What a reader must know, on stderr.
+fn notes(made: &Made) {
+    for note in &made.coverage.notes {
+        print::say(&format!("note: {note}"));
+    }
+}
+
+/// The name of the user who runs this, or else the number.
+fn user_name() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
+    let number = || {
+        use std::os::unix::fs::MetadataExt as _;
+        let process = std::fs::metadata("/proc/self").ok()?;
+        Some(format!("uid {}", process.uid()))
+    };
+    let name = named("USER").or_else(|| named("LOGNAME")).or_else(number);
+    name.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The reports, a row each.
+pub(super) fn list(output: Output) -> anyhow::Result<Exit> {
+    let catalogue = &loaded().0;
+    let mut printer = output.printer();
+    let column = |name: &str| SqlColumn {
+        name: name.to_owned(),
+        kind: "TEXT".to_owned(),
+    };
+    printer.columns(&["report", "framework", "controls", "title"].map(column));
+    for report in catalogue.reports() {
+        let framework = format!("{} {}", report.framework, report.framework_version);
+        let row = [
+            Value::text(report.name.as_str()),
+            Value::text(framework.trim()),
+            Value::Int(report.controls.len() as i64),
+            Value::text(report.title.as_str()),
+        ];
+        if printer.row(&row).is_break() {
+            break;
+        }
+    }
+    printer.end(Ok(()))?;
+    Ok(Exit::Found)
+}

@@ -1,0 +1,387 @@
+//! From a file's TOML to a definition.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{COMMON, Control, Definition, Evidence, NAME_BYTES_MAX, Wrong, plain_id, words, wrong};
+use crate::limits::{REPORT_EVIDENCE_MAX, REPORT_ROWS_SHOWN_MAX};
+use crate::model::suggest::suggest;
+use crate::query::library::header::{InOrder, OwnParam, Scalar, names};
+use crate::query::library::{Library, Param};
+
+/// Rows of a piece of evidence that stand in the report itself, unless its definition says otherwise.
+const ROWS_SHOWN: usize = 20;
+
+/// Names of flags and of query parameters that every report has.
+const RESERVED: [&str; 24] = [
+    "check",
+    "data",
+    "for",
+    "format",
+    "h",
+    "help",
+    "limit",
+    "local",
+    "made_for",
+    "o",
+    "out",
+    "output",
+    "profile",
+    "queries",
+    "reports",
+    "rows",
+    "rows_max",
+    "schedule",
+    "server",
+    "skip_damaged",
+    "timeout",
+    "timeout_ms",
+    "verify",
+    "version",
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    title: Spanned<String>,
+    #[serde(default)]
+    framework: Option<Spanned<String>>,
+    #[serde(default)]
+    framework_version: Option<Spanned<String>>,
+    version: Spanned<String>,
+    about: Spanned<String>,
+    since: Option<Spanned<String>>,
+    #[serde(default)]
+    required: Vec<Spanned<String>>,
+    #[serde(default)]
+    params: InOrder<Spanned<OwnParam>>,
+    controls: Spanned<Vec<Spanned<FileControl>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileControl {
+    id: Spanned<String>,
+    title: Spanned<String>,
+    demands: Spanned<String>,
+    cannot_prove: Spanned<String>,
+    verdict: Option<Spanned<String>>,
+    #[serde(default)]
+    evidence: Vec<Spanned<FileEvidence>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileEvidence {
+    query: Spanned<String>,
+    title: Option<Spanned<String>>,
+    #[serde(default)]
+    with: InOrder<Spanned<Scalar>>,
+    rows: Option<Spanned<i64>>,
+}
+
+pub(super) fn define(
+    name: &str,
+    file: File,
+    library: &Library,
+    line: impl Fn(usize) -> usize,
+) -> Result<Definition, Wrong> {
+    let optional = |text: Option<Spanned<String>>, what: &str| match text {
+        Some(text) if !text.as_ref().is_empty() => words(text, what),
+        _ => Ok(String::new()),
+    };
+    let since = match file.since {
+        None => "all".to_owned(),
+        Some(since) => {
+            let at = since.span().start;
+            let param = Param::of_filter("since").expect("it is a filter");
+            if let Err(error) = param.value(Some(since.as_ref()), 0) {
+                return wrong(at, format!("since: {error}"));
+            }
+            since.into_inner()
+        }
+    };
+    let params = params(&file.required, file.params, &since)?;
+    let at = file.controls.span().start;
+    let file_controls = file.controls.into_inner();
+    if file_controls.is_empty() {
+        return wrong(
+            at,
+            "there are no controls; give at least one as [[controls]]",
+        );
+    }
+    let mut controls: Vec<Control> = Vec::new();
+    let mut pieces = 0;
+    for control in file_controls {
+        let at = control.get_ref().id.span().start;
+        let control = one_control(control.into_inner(), &params, library, &line)?;
+        let same = |other: &&Control| {
+            other
+                .verdict_anchor()
+                .eq_ignore_ascii_case(&control.verdict_anchor())
+        };
+        if let Some(other) = controls.iter().find(same) {
+            return wrong(
+                at,
+                match other.id == control.id {
+                    true => format!(
+                        "there is a control {} already; give each an id of its own",
+                        control.id
+                    ),
+                    false => format!(
+                        "the id {} cannot be told from {} in file names; change one",
+                        control.id, other.id
+                    ),
+                },
+            );
+        }
+        pieces += control.evidence.len();
+        if pieces > REPORT_EVIDENCE_MAX {
+            return wrong(
+                at,
+                format!(
+                    "there are more than {REPORT_EVIDENCE_MAX} pieces of evidence; make two reports"
+                ),
+            );
+        }
+        controls.push(control);
+    }
+    Ok(Definition {
+        name: name.to_owned(),
+        title: words(file.title, "title")?,
+        framework: optional(file.framework, "framework")?,
+        framework_version: optional(file.framework_version, "framework_version")?,
+        version: words(file.version, "version")?,
+        about: words(file.about, "about")?,
+        since,
+        params,
+        controls,
+        sha256: String::new(),
+        origin: String::new(),
+    })
+}
+
+/// The report's own parameters and those that every report has.
+fn params(
+    required: &[Spanned<String>],
+    own: InOrder<Spanned<OwnParam>>,
+    since: &str,
+) -> Result<Vec<Param>, Wrong> {
+    let mut params = Vec::new();
+    for (name, own) in own.0 {
+        let at = own.span().start;
+        let own = own.into_inner();
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(plain) || name.len() > NAME_BYTES_MAX {
+            return wrong(
+                at,
+                format!("{name:?} is no name of a parameter; use lower-case letters, digits and _"),
+            );
+        }
+        if RESERVED.contains(&name.as_str()) || COMMON.contains(&name.as_str()) {
+            return wrong(
+                at,
+                format!(
+                    "the name of the parameter {name} is taken by `auditql report` or the API; choose another"
+                ),
+            );
+        }
+        let (Some(kind), Some(help)) = (own.kind, own.help.filter(|help| !help.is_empty())) else {
+            return wrong(
+                at,
+                format!("the parameter {name} has no type or no help; give both"),
+            );
+        };
+        let param = Param {
+            required: required.iter().any(|known| *known.as_ref() == name),
+            default: own.default.as_ref().map(Scalar::text),
+            name,
+            kind,
+            help,
+        };
+        if let Some(default) = &param.default {
+            if default.starts_with('$') {
+                return wrong(
+                    at,
+                    format!(
+                        "default of {}: {default:?} names a parameter; a default stands for itself only",
+                        param.name
+                    ),
+                );
+            }
+            if let Err(error) = param.value(None, 0) {
+                return wrong(at, format!("default of {}: {error}", param.name));
+            }
+        }
+        params.push(param);
+    }
+    for name in ["cluster", "since", "until"] {
+        let mut param = Param::of_filter(name).expect("it is a filter");
+        param.required = required.iter().any(|known| known.as_ref() == name);
+        if name == "since" {
+            param.default = Some(since.to_owned());
+        }
+        params.push(param);
+    }
+    for name in required {
+        if !params.iter().any(|param| param.name == *name.as_ref()) {
+            let known = params.iter().map(|param| param.name.as_str());
+            let hint = suggest(name.as_ref(), known);
+            return wrong(
+                name.span().start,
+                format!(
+                    "required: there is no parameter {:?}; {hint}",
+                    name.as_ref()
+                ),
+            );
+        }
+    }
+    Ok(params)
+}
+
+fn one_control(
+    control: FileControl,
+    params: &[Param],
+    library: &Library,
+    line: &impl Fn(usize) -> usize,
+) -> Result<Control, Wrong> {
+    let at = control.id.span().start;
+    let id = words(control.id, "id")?;
+    let allowed = |letter: char| letter.is_ascii_graphic() || letter == ' ';
+    if id.len() > NAME_BYTES_MAX || !id.chars().all(allowed) || plain_id(&id).is_empty() {
+        return wrong(
+            at,
+            format!(
+                "the id {id:?} is none; use letters, digits and signs of ASCII, at most {NAME_BYTES_MAX}"
+            ),
+        );
+    }
+    let (mut verdict, mut verdict_line) = (None, 0);
+    if let Some(sql) = control.verdict {
+        let at = sql.span().start;
+        let sql = sql.into_inner().trim().to_owned();
+        for name in names(&sql) {
+            if !params.iter().any(|param| param.name == name) {
+                let known = params.iter().map(|param| param.name.as_str());
+                return wrong(
+                    at,
+                    format!(
+                        "verdict of {id}: the report has no parameter :{name}; {}",
+                        suggest(&name, known)
+                    ),
+                );
+            }
+        }
+        verdict_line = line(at);
+        verdict = Some(sql);
+    }
+    let mut evidence = Vec::new();
+    for (number, piece) in control.evidence.into_iter().enumerate() {
+        let anchor = format!("e-{}-{}", plain_id(&id), number + 1);
+        evidence.push(one_evidence(anchor, piece.into_inner(), params, library)?);
+    }
+    Ok(Control {
+        id,
+        title: words(control.title, "title")?,
+        demands: words(control.demands, "demands")?,
+        cannot_prove: words(control.cannot_prove, "cannot_prove")?,
+        verdict,
+        evidence,
+        verdict_line,
+    })
+}
+
+fn one_evidence(
+    anchor: String,
+    piece: FileEvidence,
+    params: &[Param],
+    library: &Library,
+) -> Result<Evidence, Wrong> {
+    let at = piece.query.span().start;
+    let question = match library.get(piece.query.as_ref()) {
+        Ok(question) => question,
+        Err(error) => return wrong(at, error),
+    };
+    let mut with = Vec::new();
+    for (name, value) in piece.with.0 {
+        let value_at = value.span().start;
+        let text = value.into_inner().text();
+        let Some(param) = question.params.iter().find(|param| param.name == name) else {
+            let known = question.params.iter().map(|param| param.name.as_str());
+            return wrong(
+                value_at,
+                format!(
+                    "the question {} has no parameter {name:?}; {}",
+                    question.name,
+                    suggest(&name, known)
+                ),
+            );
+        };
+        match text.strip_prefix('$') {
+            Some(own) => {
+                let Some(own) = params.iter().find(|param| param.name == own) else {
+                    let known = params.iter().map(|param| param.name.as_str());
+                    return wrong(
+                        value_at,
+                        format!(
+                            "{text}: the report has no such parameter; {}",
+                            suggest(own, known)
+                        ),
+                    );
+                };
+                if param.required && !own.required && own.default.is_none() {
+                    return wrong(
+                        value_at,
+                        format!(
+                            "the question {} needs {name}, but {text} may not be given; add {} to required",
+                            question.name, own.name
+                        ),
+                    );
+                }
+            }
+            None => {
+                if let Err(error) = param.value(Some(&text), 0) {
+                    return wrong(value_at, format!("{name} of {}: {error}", question.name));
+                }
+            }
+        }
+        with.push((name, text));
+    }
+    let given = |name: &str| with.iter().any(|(known, _)| known == name);
+    let common = |name: &str| matches!(name, "since" | "until");
+    let mut required = question.params.iter().filter(|param| param.required);
+    if let Some(param) = required.find(|param| !given(&param.name) && !common(&param.name)) {
+        return wrong(
+            at,
+            format!(
+                "the question {} needs {}; give it in with",
+                question.name, param.name
+            ),
+        );
+    }
+    let rows = match piece.rows {
+        None => ROWS_SHOWN,
+        Some(rows) => match usize::try_from(*rows.as_ref()) {
+            Ok(number) if number <= REPORT_ROWS_SHOWN_MAX => number,
+            _ => {
+                return wrong(
+                    rows.span().start,
+                    format!(
+                        "rows is {}; use 0 to {REPORT_ROWS_SHOWN_MAX}",
+                        rows.as_ref()
+                    ),
+                );
+            }
+        },
+    };
+    Ok(Evidence {
+        anchor,
+        query: question.name.clone(),
+        title: match piece.title {
+            Some(title) => words(title, "title")?,
+            None => String::new(),
+        },
+        with,
+        rows,
+    })
+}

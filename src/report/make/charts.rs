@@ -1,0 +1,118 @@
+//! What the charts draw, from the counts of hours.
+
+use std::collections::BTreeMap;
+
+use super::Period;
+use super::coverage::{HOUR, Hours};
+use super::silence;
+use crate::limits::REPORT_STEPS_MAX;
+use crate::query::clock;
+use crate::report::made::{Charts, Step};
+
+const DAY: i64 = 24 * HOUR;
+
+/// Lengths of a bar. Weeks begin on Mondays.
+const STEPS: [i64; 5] = [HOUR, DAY, 7 * DAY, 28 * DAY, 364 * DAY];
+
+/// The first Monday after 1970-01-01, which was a Thursday.
+const MONDAY: i64 = 4 * DAY;
+
+pub(super) fn charts(
+    span: Period,
+    by_cluster: &BTreeMap<String, Hours>,
+    found: &silence::Found,
+    pruned_before: Option<i64>,
+    actors: Vec<(String, u64)>,
+    failures: BTreeMap<String, u64>,
+) -> Charts {
+    let step = step_of(span);
+    let origin = if step % (7 * DAY) == 0 { MONDAY } else { 0 };
+    let begin = |instant: i64| (instant - origin).div_euclid(step) * step + origin;
+    let mut steps = Vec::new();
+    let mut from = begin(span.since);
+    while from < span.until {
+        steps.push(Step {
+            from: clock::to_text(from),
+            pruned: pruned_before.is_some_and(|before| from < before),
+            ..Step::default()
+        });
+        from += step;
+    }
+    let first = begin(span.since);
+    let at = |hour: i64| {
+        let at = (begin(hour * HOUR) - first).div_euclid(step).max(0);
+        usize::try_from(at).unwrap_or(0)
+    };
+    for hours in by_cluster.values() {
+        for (&hour, (events, failed)) in hours {
+            if let Some(step) = steps.get_mut(at(hour)) {
+                step.events += events;
+                step.failures += failed;
+            }
+        }
+    }
+    for &hour in &found.unseen {
+        if let Some(step) = steps.get_mut(at(hour)) {
+            step.silent_hours += 1;
+        }
+    }
+    let mut failures: Vec<(String, u64)> = failures.into_iter().collect();
+    failures.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Charts {
+        steps,
+        step_seconds: u64::try_from(step / 1_000_000).unwrap_or(0),
+        actors,
+        failures,
+    }
+}
+
+/// The shortest step of which there are few enough.
+fn step_of(span: Period) -> i64 {
+    let length = span.until.saturating_sub(span.since);
+    // A range that begins within a step has one more.
+    let fits = |step: &&i64| length / **step + 1 < REPORT_STEPS_MAX;
+    let longest = STEPS[STEPS.len() - 1];
+    let many = length / (longest * (REPORT_STEPS_MAX - 2)) + 1;
+    STEPS.iter().find(fits).copied().unwrap_or(longest * many)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_few_whatever_the_range() {
+        let none = (BTreeMap::new(), silence::Found::default());
+        for (hours, step) in [
+            (1, HOUR),
+            (100, HOUR),
+            (24 * 90, DAY),
+            (24 * 365, 7 * DAY),
+            (24 * 3000, 28 * DAY),
+            (24 * 365 * 50, 364 * DAY),
+            (24 * 365 * 9000, 364 * 77 * DAY),
+        ] {
+            // It begins within a step and ends within one.
+            let since = 12_345 * HOUR + 77;
+            let span = Period {
+                since,
+                until: since + hours * HOUR,
+            };
+            let drawn = charts(span, &none.0, &none.1, None, Vec::new(), BTreeMap::new());
+            assert_eq!(drawn.step_seconds * 1_000_000, step as u64, "{hours}");
+            assert!(drawn.steps.len() as i64 <= REPORT_STEPS_MAX, "{hours}");
+            let first = clock::parse_instant(&drawn.steps[0].from).unwrap();
+            assert!(first <= span.since && first + step > span.since);
+            let last = &drawn.steps[drawn.steps.len() - 1].from;
+            let last = clock::parse_instant(last).unwrap();
+            assert!(last < span.until && last + step >= span.until);
+        }
+        // Weeks begin on Mondays.
+        let span = Period {
+            since: clock::parse_instant("2026-01-01").unwrap(),
+            until: clock::parse_instant("2026-12-01").unwrap(),
+        };
+        let drawn = charts(span, &none.0, &none.1, None, Vec::new(), BTreeMap::new());
+        assert_eq!(drawn.steps[0].from, "2025-12-29T00:00:00.000000Z");
+    }
+}

@@ -1,0 +1,220 @@
+//! The statements of a report: which there are, and running them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::Making;
+use super::coverage::{self, Overview};
+use super::evidence::{self, Gathered};
+use super::texts::Texts;
+use crate::model::value::Value;
+use crate::query::library::{Library, Question};
+use crate::report::definition::Definition;
+use crate::report::made::Verdict;
+use crate::store::{Result, SqlColumn, SqlQuery, SqlSink, StoreError};
+
+/// A statement to run, and what it is for.
+pub(super) struct Job<'a> {
+    pub(super) query: SqlQuery,
+    pub(super) purpose: Purpose<'a>,
+    /// What it is for, in words.
+    about: String,
+}
+
+pub(super) enum Purpose<'a> {
+    /// Of the control at this place.
+    Verdict(usize),
+    Evidence {
+        question: &'a Question,
+        given: Vec<(String, String)>,
+        /// Rows to keep, and the name of a file for all of them.
+        rows: usize,
+        file: String,
+        /// Control and piece of evidence: one answer serves all that ask the same.
+        uses: Vec<(usize, usize)>,
+    },
+}
+
+pub(super) enum Done {
+    Verdict(Verdict, String),
+    Evidence(Gathered),
+}
+
+/// Every statement of a report, once.
+pub(super) fn of<'a>(
+    definition: &'a Definition,
+    library: &'a Library,
+    texts: &Texts<'_>,
+) -> Result<Vec<Job<'a>>, String> {
+    let request = texts.making.request;
+    let mut jobs: Vec<Job<'a>> = Vec::new();
+    for (at, control) in definition.controls.iter().enumerate() {
+        if let Some(sql) = &control.verdict {
+            let params = texts
+                .for_verdict(sql)
+                .map_err(|error| format!("verdict of {}: {error}", control.id))?;
+            jobs.push(Job {
+                query: SqlQuery {
+                    sql: sql.clone(),
+                    params,
+                    limit: 2,
+                    skip_damaged: request.skip_damaged,
+                },
+                purpose: Purpose::Verdict(at),
+                about: format!("verdict of {}", control.id),
+            });
+        }
+        for (number, piece) in control.evidence.iter().enumerate() {
+            let question = library.get(&piece.query)?;
+            let given = texts.for_question(piece, question);
+            let query = question
+                .query(&given, request.rows_max, request.skip_damaged, request.now)
+                .map_err(|error| format!("control {}, {}: {error}", control.id, piece.query))?;
+            let shown = request.rows.unwrap_or(piece.rows);
+            let same = jobs.iter_mut().find_map(|job| match &mut job.purpose {
+                Purpose::Evidence {
+                    question: other,
+                    rows,
+                    uses,
+                    ..
+                } if other.name == question.name && job.query.params == query.params => {
+                    Some((rows, uses))
+                }
+                _ => None,
+            });
+            match same {
+                Some((rows, uses)) => {
+                    *rows = (*rows).max(shown);
+                    uses.push((at, number));
+                }
+                None => jobs.push(Job {
+                    query,
+                    about: format!("control {}, question {}", control.id, question.name),
+                    purpose: Purpose::Evidence {
+                        question,
+                        given,
+                        rows: shown,
+                        file: piece.file_name(),
+                        uses: vec![(at, number)],
+                    },
+                }),
+            }
+        }
+    }
+    Ok(jobs)
+}
+
+/// Looks at the store and runs the jobs, on as many threads as were asked for; gives what each
+/// found. The first error in the order of the jobs is the report's.
+pub(super) fn run(
+    making: &Making<'_>,
+    overview: &Overview,
+    jobs: &[Job<'_>],
+) -> Result<(coverage::Seen, Vec<Done>)> {
+    let looked: Mutex<Option<Result<coverage::Seen>>> = Mutex::new(None);
+    let slots: Vec<Mutex<Option<Result<Done>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let good = match next.fetch_add(1, Ordering::Relaxed) {
+                0 => keep(&looked, coverage::look(making, overview)),
+                at => match jobs.get(at - 1) {
+                    Some(job) => keep(&slots[at - 1], job.run(making)),
+                    None => break,
+                },
+            };
+            if !good {
+                failed.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..making.request.threads.min(jobs.len() + 1) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let taken = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // What was not begun comes after what failed.
+    let seen = taken.unwrap_or(Err(StoreError::Cancelled))?;
+    let done = slots
+        .into_iter()
+        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect::<Result<Vec<Done>>>()?;
+    Ok((seen, done))
+}
+
+/// Puts an outcome into its slot; says whether it is good.
+fn keep<T>(slot: &Mutex<Option<Result<T>>>, outcome: Result<T>) -> bool {
+    let good = outcome.is_ok();
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    good
+}
+
+impl Job<'_> {
+    fn run(&self, making: &Making<'_>) -> Result<Done> {
+        match &self.purpose {
+            Purpose::Verdict(_) => verdict(making, &self.query)
+                .map(|(verdict, why)| Done::Verdict(verdict, why))
+                .map_err(|error| within(error, &self.about)),
+            Purpose::Evidence {
+                question,
+                rows,
+                file,
+                ..
+            } => evidence::gather(making, question, &self.query, *rows, file)
+                .map(Done::Evidence)
+                .map_err(|error| within(error, &self.about)),
+        }
+    }
+}
+
+/// The error, with what it is about before it.
+fn within(error: StoreError, what: &str) -> StoreError {
+    let told = |text: String| format!("{what}: {text}");
+    match error {
+        StoreError::BadRequest(text) => StoreError::BadRequest(told(text)),
+        StoreError::LimitReached(text) => StoreError::LimitReached(told(text)),
+        StoreError::Damaged(text) => StoreError::Damaged(told(text)),
+        StoreError::Io(text) => StoreError::Io(told(text)),
+        other => other,
+    }
+}
+
+/// The one row of a verdict's statement.
+fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
+    #[derive(Default)]
+    struct Rows(Vec<Vec<Value>>);
+    impl SqlSink for Rows {
+        fn columns(&mut self, _columns: &[SqlColumn]) {}
+        fn row(&mut self, row: &[Value]) -> std::ops::ControlFlow<()> {
+            self.0.push(row.to_vec());
+            std::ops::ControlFlow::Continue(())
+        }
+    }
+    let mut rows = Rows::default();
+    making.sql(query, &mut rows)?;
+    let bad = |what: String| Err(StoreError::BadRequest(what));
+    let [row] = &rows.0[..] else {
+        return bad(format!(
+            "the statement gives {} rows; give exactly one",
+            if rows.0.is_empty() { "no" } else { "several" }
+        ));
+    };
+    let text = |at: usize| match row.get(at) {
+        Some(Value::Text(text)) => text.to_string(),
+        _ => String::new(),
+    };
+    let verdict = match text(0).as_str() {
+        "met" => Verdict::Met,
+        "not met" => Verdict::NotMet,
+        "not enough data" => Verdict::NotEnoughData,
+        other => {
+            return bad(format!(
+                "the statement says {other:?}; give 'met', 'not met' or 'not enough data'"
+            ));
+        }
+    };
+    Ok((verdict, evidence::cut(&text(1)).0))
+}

@@ -1,0 +1,154 @@
+//! What of the coverage a reader must know, in words.
+
+use super::coverage::{HOUR, Overview};
+use crate::limits::REPORT_SILENCES_MAX;
+use crate::query::clock;
+use crate::report::made::{Coverage, Made};
+
+/// Levels whose events hold what was sent.
+const WITH_BODIES: [&str; 2] = ["Request", "RequestResponse"];
+
+/// Says what a reader must know, the most important first, and shortens what is too long to list.
+pub(super) fn say(made: &mut Made, overview: &Overview, now: i64) {
+    let mut notes = Vec::new();
+    notes.extend(losses(made, overview));
+    notes.extend(silence(&made.coverage));
+    notes.extend(shorten(&mut made.coverage));
+    if clock::parse_instant(&made.until).is_some_and(|until| until > now) {
+        let made_at = &made.made_at;
+        notes.push(format!(
+            "The time range ends in the future: what is said here is as of {made_at}."
+        ));
+    }
+    notes.extend(content(&made.coverage));
+    made.coverage.notes = notes;
+}
+
+/// What is not there at all.
+fn losses(made: &Made, overview: &Overview) -> Vec<String> {
+    let coverage = &made.coverage;
+    let mut notes = Vec::new();
+    if !coverage.damaged.is_empty() {
+        let count = coverage.damaged.len() as u64;
+        notes.push(format!(
+            "Of what is damaged nothing is in this report: {}: {}.",
+            plural(count, "segment", "segments"),
+            coverage.damaged.join("; ")
+        ));
+    }
+    if coverage.events == 0 {
+        notes.push("The store holds no event of this time range.".to_owned());
+    }
+    if let Some(before) = &coverage.pruned_before {
+        notes.push(format!(
+            "Retention removed events before {before}: {} in all, which no answer shows.",
+            plural(coverage.pruned, "event", "events")
+        ));
+    }
+    let oldest = made
+        .clusters
+        .iter()
+        .filter_map(|cluster| cluster.oldest.as_ref())
+        .min();
+    let since = clock::parse_instant(&made.since).unwrap_or(i64::MIN);
+    let begins_later = overview
+        .oldest
+        .is_some_and(|oldest| oldest.saturating_sub(since) >= HOUR);
+    if let (Some(oldest), true) = (oldest, begins_later) {
+        notes.push(format!(
+            "The store holds nothing before {oldest}: nothing is known of the time range's beginning."
+        ));
+    }
+    notes
+}
+
+fn silence(coverage: &Coverage) -> Option<String> {
+    let longest = coverage.silent.iter().max_by_key(|silence| silence.hours)?;
+    let hours = coverage
+        .silent
+        .iter()
+        .map(|silence| silence.hours)
+        .sum::<u64>();
+    Some(format!(
+        "{} passed without any event of a cluster, in {}; the longest is {} from cluster {} from {} to {}.",
+        plural(hours, "hour", "hours"),
+        plural(coverage.silent.len() as u64, "stretch", "stretches"),
+        plural(longest.hours, "hour", "hours"),
+        longest.cluster,
+        longest.from,
+        longest.until
+    ))
+}
+
+/// Keeps the longest silences, in order.
+fn shorten(coverage: &mut Coverage) -> Option<String> {
+    let more = coverage
+        .silent
+        .len()
+        .checked_sub(REPORT_SILENCES_MAX)
+        .filter(|&more| more > 0)?;
+    let mut places: Vec<usize> = (0..coverage.silent.len()).collect();
+    places.sort_by_key(|&at| std::cmp::Reverse(coverage.silent[at].hours));
+    places.truncate(REPORT_SILENCES_MAX);
+    places.sort_unstable();
+    coverage.silent = places
+        .into_iter()
+        .map(|at| coverage.silent[at].clone())
+        .collect();
+    Some(format!(
+        "{} are not listed here, because they are shorter than those that are.",
+        plural(
+            more as u64,
+            "stretch without events",
+            "stretches without events"
+        )
+    ))
+}
+
+/// What events that are there do not hold.
+fn content(coverage: &Coverage) -> Vec<String> {
+    let mut notes = Vec::new();
+    let with_bodies = coverage
+        .levels
+        .iter()
+        .filter(|(level, _)| WITH_BODIES.contains(&level.as_str()));
+    let without = coverage
+        .events
+        .saturating_sub(with_bodies.map(|(_, events)| events).sum());
+    if without > 0 {
+        notes.push(format!(
+            "{without} of {} events ({}) were recorded at the level Metadata or without one: what was sent and answered is not in them.",
+            coverage.events,
+            percent(without, coverage.events)
+        ));
+    }
+    if coverage.truncated > 0 {
+        notes.push(format!(
+            "The bodies of {} were cut off by the API server.",
+            plural(coverage.truncated, "event", "events")
+        ));
+    }
+    if coverage.quarantined > 0 {
+        notes.push(format!(
+            "{} could not be understood; the bytes are in quarantine, the times are unknown.",
+            plural(coverage.quarantined, "received item", "received items")
+        ));
+    }
+    notes
+}
+
+fn plural(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
+}
+
+/// A share with one digit behind the point; a small one does not read as none.
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
+    match tenths {
+        0 => "below 0.1 %".to_owned(),
+        _ => format!("{}.{} %", tenths / 10, tenths % 10),
+    }
+}

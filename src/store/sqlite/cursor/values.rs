@@ -1,0 +1,99 @@
+//! Cells as values of their own. Rows share most of their texts, so texts made lately are shared too.
+
+use super::{Cell, Cursor};
+use crate::model::column::{Column, Kind};
+use crate::model::value::Value;
+use crate::store::Result;
+use crate::store::sqlite::layout::{self, Origin, TextColumn, origin};
+
+/// Texts per column that are kept, and the longest one.
+const KEPT_MAX: usize = 256;
+const KEPT_BYTES_MAX: usize = 512;
+
+/// Texts of each column made lately, by where they come from.
+#[derive(Default)]
+pub(super) struct Texts {
+    columns: Vec<Vec<Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    /// The number of the part's stream, and the string's id there.
+    from: (u32, u32),
+    value: Value,
+}
+
+impl Texts {
+    fn slot(&mut self, column: Column, id: u32) -> &mut Kept {
+        if self.columns.is_empty() {
+            self.columns.resize(Column::ALL.len(), Vec::new());
+        }
+        let kept = &mut self.columns[column as usize];
+        if kept.is_empty() {
+            let none = Kept {
+                from: (0, 0),
+                value: Value::Null,
+            };
+            kept.resize(KEPT_MAX, none);
+        }
+        &mut kept[id as usize % KEPT_MAX]
+    }
+}
+
+impl Cursor {
+    /// A cell of the current row as a value of its own.
+    pub fn value(&mut self, column: Column) -> Result<Value> {
+        if let Some(current) = self.current
+            && let Some(text) = shared_text(column)
+        {
+            let stream = &mut self.streams[current];
+            let row = stream.row();
+            let plain = match column {
+                Column::EffectiveUser => stream.id(TextColumn::ImpersonatedUser, row)? == 0,
+                _ => !layout::is_fact(column) || stream.scan.part.has_facts(),
+            };
+            if plain {
+                let from = (stream.serial, stream.id(text, row)?);
+                if from.1 == 0 {
+                    return Ok(Value::Null);
+                }
+                let kept = self.texts.slot(column, from.1);
+                if kept.from == from {
+                    return Ok(kept.value.clone());
+                }
+                let value = self.made(column)?;
+                let small = match &value {
+                    Value::Text(text) | Value::Json(text) => text.len() <= KEPT_BYTES_MAX,
+                    _ => true,
+                };
+                if small {
+                    let value = value.clone();
+                    *self.texts.slot(column, from.1) = Kept { from, value };
+                }
+                return Ok(value);
+            }
+        }
+        self.made(column)
+    }
+
+    fn made(&mut self, column: Column) -> Result<Value> {
+        Ok(match self.cell(column)? {
+            Cell::Null => Value::Null,
+            Cell::Int(value) => Value::Int(value),
+            Cell::Time(value) => Value::Time(value),
+            Cell::Text(text) if column.kind() == Kind::Json => Value::Json(text.into()),
+            Cell::Text(text) => Value::text(text),
+            Cell::Bytes(bytes) => Value::Bytes(bytes.into()),
+        })
+    }
+}
+
+/// The dictionary whose strings alone decide a column's value, or as a rule do.
+fn shared_text(column: Column) -> Option<TextColumn> {
+    match origin(column) {
+        Origin::Text(text) | Origin::Derived(text, _) => Some(text),
+        Origin::Code => Some(TextColumn::Code),
+        Origin::EffectiveUser => Some(TextColumn::User),
+        _ => None,
+    }
+}
