@@ -59,6 +59,7 @@ mod sealed;
 mod segfile;
 pub mod sql;
 mod state;
+mod systemrows;
 mod tally;
 mod totals;
 mod uri;

@@ -161,7 +161,7 @@ impl Snapshot {
 
     /// The rows of a table about the store itself.
     pub fn rows(&self, table: SystemTable, budget: &Budget) -> Result<Vec<Vec<Value>>> {
-        super::report::rows(self, table, budget)
+        super::systemrows::rows(self, table, budget)
     }
 
     /// Events in the snapshot, for the planner.
