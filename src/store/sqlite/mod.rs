@@ -59,7 +59,7 @@ mod sealed;
 mod segfile;
 pub mod sql;
 mod state;
-mod systemrows;
+mod systemtables;
 mod tally;
 mod totals;
 mod uri;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::part::Part;
 use super::predicate::Deriver;
 use super::state::{Shared, State};
+use super::systemtables::SystemTable;
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
@@ -25,88 +26,6 @@ pub enum ScanOrder {
     GroupedBy(Column),
     /// By received time ascending (absent first), then time, then id.
     ByReceivedTime,
-}
-
-/// The tables about the store itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SystemTable {
-    /// segment, state, events, oldest, newest, raw_bytes, stored_bytes
-    Segments,
-    /// id, stored_time, cluster, source, origin, reason, bytes, duplicates, raw
-    Quarantine,
-    /// batch commits: stored_time, cluster, source, events, duplicates, quarantined
-    IngestLog,
-    /// cluster, source, events, duplicates, quarantined, first_seen, last_seen
-    Sources,
-    /// made_at, name, since, until, form, path, sha256, made_for, outcome, reason
-    Reports,
-    /// what retention removed: pruned_time, before, events, oldest, newest, segment
-    Pruned,
-}
-
-impl SystemTable {
-    /// Column names with their SQL types.
-    pub fn columns(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            SystemTable::Segments => &[
-                ("segment", "text"),
-                ("state", "text"),
-                ("events", "integer"),
-                ("oldest", "text"),
-                ("newest", "text"),
-                ("raw_bytes", "integer"),
-                ("stored_bytes", "integer"),
-            ],
-            SystemTable::Quarantine => &[
-                ("id", "integer"),
-                ("stored_time", "text"),
-                ("cluster", "text"),
-                ("source", "text"),
-                ("origin", "text"),
-                ("reason", "text"),
-                ("bytes", "integer"),
-                ("duplicates", "integer"),
-                ("raw", "blob"),
-            ],
-            SystemTable::IngestLog => &[
-                ("stored_time", "text"),
-                ("cluster", "text"),
-                ("source", "text"),
-                ("events", "integer"),
-                ("duplicates", "integer"),
-                ("quarantined", "integer"),
-            ],
-            SystemTable::Sources => &[
-                ("cluster", "text"),
-                ("source", "text"),
-                ("events", "integer"),
-                ("duplicates", "integer"),
-                ("quarantined", "integer"),
-                ("first_seen", "text"),
-                ("last_seen", "text"),
-            ],
-            SystemTable::Reports => &[
-                ("made_at", "text"),
-                ("name", "text"),
-                ("since", "text"),
-                ("until", "text"),
-                ("form", "text"),
-                ("path", "text"),
-                ("sha256", "text"),
-                ("made_for", "text"),
-                ("outcome", "text"),
-                ("reason", "text"),
-            ],
-            SystemTable::Pruned => &[
-                ("pruned_time", "text"),
-                ("before", "text"),
-                ("events", "integer"),
-                ("oldest", "text"),
-                ("newest", "text"),
-                ("segment", "text"),
-            ],
-        }
-    }
 }
 
 /// A value with how often and when it was seen.
@@ -161,7 +80,7 @@ impl Snapshot {
 
     /// The rows of a table about the store itself.
     pub fn rows(&self, table: SystemTable, budget: &Budget) -> Result<Vec<Vec<Value>>> {
-        super::systemrows::rows(self, table, budget)
+        super::systemtables::rows(self, table, budget)
     }
 
     /// Events in the snapshot, for the planner.

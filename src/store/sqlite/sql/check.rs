@@ -9,7 +9,8 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
-use crate::store::sqlite::scan::{ScanOrder, Seen, SystemTable};
+use crate::store::sqlite::scan::{ScanOrder, Seen};
+use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError};
 

@@ -10,7 +10,8 @@ use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::count::Counted;
-use crate::store::sqlite::scan::{Cell, ScanOrder, Seen, SystemTable};
+use crate::store::sqlite::scan::{Cell, ScanOrder, Seen};
+use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::sqlite::tally::{Measured, Measures};
 use crate::store::sqlite::totals::Totals;
 use crate::store::{

@@ -11,7 +11,8 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::{self, Counted};
-use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot, SystemTable};
+use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
+use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError, Work};
 

@@ -11,7 +11,8 @@ use super::vtab::{Table, TableCursor};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::Result;
-use crate::store::sqlite::scan::{Cell, SystemTable};
+use crate::store::sqlite::scan::Cell;
+use crate::store::sqlite::systemtables::SystemTable;
 
 /// What a small table shows.
 #[derive(Debug, Clone, Copy)]
