@@ -1,7 +1,7 @@
 /*
 title = "Who did what to which kind of object, and how often"
 group = "compliance"
-answers = "One row per user, verb and kind of object that matches, the most requests first: how many succeeded, were refused and failed, and in which hours the first and the last were. Requests count when they end; a failed login (401) counts, with no user."
+answers = "One row per user, verb and kind of object that matches, the most requests first: how many succeeded, were refused and failed. Requests count when they end; a failed login (401) counts, with no user."
 cannot_see = "Sessions and watches that have not ended (open-exec-sessions). Names of the objects: all-by-user, touched-by and the questions about each kind list the requests. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.1", "pci-dss:10.2.1.4", "pci-dss:10.2.1.5", "pci-dss:10.2.1.7", "nist-800-53:AU-6"]
@@ -18,13 +18,11 @@ requests = "how many ended"
 succeeded = "of these, answered with success or connected"
 refused = "of these, refused: not authenticated, forbidden, or denied by admission"
 failed = "of these, ended otherwise: not found, conflict, error, ..."
-first_hour = "hour of the first"
-last_hour = "hour of the last"
 cluster = "where"
 */
 with ended as (
   select
-    cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, hour, events
+    cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, events
   from event_counts
   where stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster
@@ -39,7 +37,7 @@ with ended as (
   union all
   -- Refused before anybody was authenticated: the only event of such a request.
   select
-    cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, hour, events
+    cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, events
   from event_counts
   where stage = 'ResponseStarted' and user is null
     and cluster match :cluster
@@ -62,7 +60,7 @@ select
   sum(iif(outcome in ('success', 'upgraded'), events, 0)) as succeeded,
   sum(iif(outcome glob 'denied_*', events, 0)) as refused,
   sum(iif(outcome in ('success', 'upgraded') or outcome glob 'denied_*', 0, events)) as failed,
-  min(hour) as first_hour, max(hour) as last_hour, cluster
+  cluster
 from ended
 group by cluster, user, impersonated_user, verb, resource, api_group, subresource
 order by requests desc, user, verb, object, as_user, cluster

@@ -29,32 +29,66 @@ mixed as materialized (
   group by cluster, api_group, resource, subresource, verb
   having count(distinct level) > 1
 ),
-seen as materialized (
+counted as materialized (
+  select cluster, api_group, resource, subresource, verb, level, user, sum(events) as events
+  from event_counts
+  where resource in (select resource from mixed)
+    and verb in (select verb from mixed)
+    and cluster match :cluster
+    and time >= :since and time < :until
+  group by cluster, api_group, resource, subresource, verb, level, user
+),
+users as (
+  select counted.*
+  from counted
+  join mixed on counted.cluster = mixed.cluster and counted.resource = mixed.resource
+    and counted.verb = mixed.verb and counted.api_group is mixed.api_group
+    and counted.subresource is mixed.subresource
+),
+spread as materialized (
   select
-    each.cluster, each.api_group, each.resource, each.subresource, each.verb, each.level,
-    each.user, sum(each.events) as events, min(each.hour) as first_hour, max(each.hour) as last_hour
-  from event_counts as each
-  join mixed on each.cluster = mixed.cluster and each.resource = mixed.resource
-    and each.verb = mixed.verb and each.api_group is mixed.api_group
-    and each.subresource is mixed.subresource
-  where each.resource in (select resource from mixed)
-    and each.time >= :since and each.time < :until
-  group by each.cluster, each.api_group, each.resource, each.subresource, each.verb, each.level,
-    each.user
+    cluster, api_group, resource, subresource, verb, level, min(hour) as first_hour,
+    max(hour) as last_hour
+  from event_counts
+  -- Not in the words of the counts above: equal plans would read the hours there, too.
+  where resource match '*'
+    and cluster match :cluster
+    and resource match :resource
+    and verb match :verb
+    and time >= :since and time < :until
+  group by cluster, api_group, resource, subresource, verb, level
 ),
 ranked as (
   select *, row_number() over (
     partition by cluster, api_group, resource, subresource, verb, level
     order by events desc, user
   ) as place
-  from seen
+  from users
+),
+grouped as (
+  select
+    cluster, api_group, resource, subresource, verb, level, sum(events) as events,
+    count(distinct user) as users,
+    json_group_array(user order by place) filter (where place <= 5 and user is not null)
+      as top_users
+  from ranked
+  group by cluster, api_group, resource, subresource, verb, level
 )
 select
   resource || coalesce('.' || api_group, '') || coalesce('/' || subresource, '') as object,
-  verb, level, sum(events) as events, count(distinct user) as users,
-  json_group_array(user order by place) filter (where place <= 5 and user is not null)
-    as top_users,
-  min(first_hour) as first_hour, max(last_hour) as last_hour, cluster
-from ranked
-group by cluster, api_group, resource, subresource, verb, level
+  verb, level, events, users, top_users,
+  (
+    select first_hour from spread
+    where spread.cluster = grouped.cluster and spread.resource = grouped.resource
+      and spread.verb = grouped.verb and spread.level = grouped.level
+      and spread.api_group is grouped.api_group and spread.subresource is grouped.subresource
+  ) as first_hour,
+  (
+    select last_hour from spread
+    where spread.cluster = grouped.cluster and spread.resource = grouped.resource
+      and spread.verb = grouped.verb and spread.level = grouped.level
+      and spread.api_group is grouped.api_group and spread.subresource is grouped.subresource
+  ) as last_hour,
+  cluster
+from grouped
 order by cluster, object, verb, events desc, level

@@ -76,9 +76,9 @@ fn selected(flags: &str, event: &Value) -> bool {
         "--resource=deployments.*" => resource == "deployments",
         "--resource=deployments.apps" => resource == "deployments" && group == "apps",
         "--resource=*.rbac.authorization.k8s.io" => group == "rbac.authorization.k8s.io",
-        "--resource=*.* --resource=-leases.*" => resource != "" && resource != "leases",
+        "--resource=*.* --resource=-leases.*" => !resource.is_empty() && resource != "leases",
         "--subresource=status" => text(event, "/objectRef/subresource") == "status",
-        "--subresource=-*" => text(event, "/objectRef/subresource") == "",
+        "--subresource=-*" => text(event, "/objectRef/subresource").is_empty(),
         "--namespace=prod --namespace=kube-system" => {
             ["prod", "kube-system"].contains(&text(event, "/objectRef/namespace"))
         }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::both::Both;
 use crate::questions::plain::{
-    admin_by, class, code, count, ended, level, object, resource, stage, subresource, user, verb,
+    WRITES, admin_by, class, code, count, ended, level, object, resource, stage, subresource, user,
+    verb,
 };
 use crate::questions::{EVENTS, text};
 
@@ -55,18 +56,25 @@ pub(super) fn expected(both: &Both, piece: &Value, until: &str) -> u64 {
             (code(event) == 401 && user(event).is_empty())
                 .then(|| (event["sourceIPs"].to_string(), agent))
         }),
-        "audit-trail-access" => count(|event| {
+        "audit-trail-access" => distinct(|event| {
             let name = text(event, "/objectRef/name");
             let trail = name.starts_with("kube-apiserver") || name.contains("audit");
             let path = text(event, "/requestURI").split('?').next().unwrap();
-            ended(event)
+            let found = ended(event)
                 && match resource(event) {
                     "" => path == "/logs" || path.starts_with("/logs/"),
                     "nodes" => path.contains("/proxy/logs"),
                     "configmaps" | "secrets" => trail,
                     "pods" | "services" => trail && !subresource(event).is_empty(),
                     _ => false,
-                }
+                };
+            let target = (resource(event), subresource(event));
+            let as_user = text(event, "/impersonatedUser/username");
+            found.then(|| (user(event), as_user, verb(event), target))
+        }),
+        "changes-by-user" => distinct(|event| {
+            let change = ended(event) && WRITES.contains(&verb(event));
+            change.then(|| user(event))
         }),
         other => {
             let mut args = vec![other, "--limit", "0", "--since", "all", "--until", until];

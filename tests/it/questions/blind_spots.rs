@@ -27,7 +27,7 @@ fn elastic_role_binding_to_a_service_account() {
         let kinds = ["rolebindings", "clusterrolebindings"];
         wrote(event) && kinds.contains(&text(event, "/objectRef/resource"))
     };
-    let theirs = |event: &Value| text(event, "/requestObject/spec/serviceAccountName") != "";
+    let theirs = |event: &Value| !text(event, "/requestObject/spec/serviceAccountName").is_empty();
     assert!(EVENTS.iter().any(binding));
     assert!(!EVENTS.iter().any(|event| binding(event) && theirs(event)));
 
@@ -267,7 +267,7 @@ fn falco_eks_skips_what_was_cut_off() {
     store.server.post("/webhook", &body).expect(200);
     let rows = ask_of(&store, "truncated-events", &[]);
     assert!(!rows.is_empty());
-    assert!(rows.iter().all(|row| cell(row, "user") != ""));
+    assert!(rows.iter().all(|row| !cell(row, "user").is_empty()));
 }
 
 /// Falco's webhook answers 200 before it reads the batch, and 400 to all of it when an event is

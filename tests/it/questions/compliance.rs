@@ -9,7 +9,7 @@ use super::made::{made, store_of};
 use super::plain::{
     READS, SESSIONS, WRITES, admin_by, code, count, ended, number, object, succeeded, user,
 };
-use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, text};
+use super::{EVENTS, Row, ask, ask_of, cell, text};
 use crate::both::Both;
 use crate::support::{event, event_at};
 
@@ -23,6 +23,7 @@ pub(super) const TESTED: &[&str] = &[
     "admin-actions",
     "audit-trail-access",
     "active-users",
+    "changes-by-user",
 ];
 
 #[test]
@@ -405,33 +406,56 @@ fn admin_actions() {
 
 #[test]
 fn audit_trail_access() {
-    let rows = ask("audit-trail-access", &[]);
     let path = |event: &Value| {
-        text(event, "/requestURI")
-            .split('?')
-            .next()
-            .unwrap()
-            .to_owned()
+        let uri = text(event, "/requestURI");
+        uri.split('?').next().unwrap().to_owned()
     };
-    let mut expected: Vec<_> = EVENTS
-        .iter()
-        .filter(|event| {
-            let name = text(event, "/objectRef/name");
-            let trail = name.starts_with("kube-apiserver") || name.contains("audit");
-            ended(event)
-                && match text(event, "/objectRef/resource") {
-                    "" => path(event) == "/logs" || path(event).starts_with("/logs/"),
-                    "nodes" => path(event).contains("/proxy/logs"),
-                    "configmaps" | "secrets" => trail,
-                    "pods" | "services" => trail && text(event, "/objectRef/subresource") != "",
-                    _ => false,
-                }
-        })
-        .map(|event| text(event, "/auditID"))
-        .collect();
-    expected.sort_unstable();
-    assert!(!expected.is_empty());
-    assert_eq!(audit_ids(&rows), expected);
+    type Key = (String, String, &'static str);
+    let mut expected: BTreeMap<Key, [u64; 3]> = BTreeMap::new();
+    for event in EVENTS.iter().filter(|event| ended(event)) {
+        let name = text(event, "/objectRef/name");
+        let trail = name.starts_with("kube-apiserver") || name.contains("audit");
+        let target = match text(event, "/objectRef/resource") {
+            "" if path(event) == "/logs" || path(event).starts_with("/logs/") => {
+                "log files of the c"
+            }
+            "nodes" if path(event).contains("/proxy/logs") => "log files of a nod",
+            "configmaps" | "secrets" if trail => "settings of the lo",
+            _ => continue,
+        };
+        let key = (
+            user(event).to_owned(),
+            text(event, "/verb").to_owned(),
+            target,
+        );
+        let sums = expected.entry(key).or_default();
+        let counts = [true, succeeded(event), [401, 403].contains(&code(event))];
+        for (sum, counts) in sums.iter_mut().zip(counts) {
+            *sum += u64::from(counts);
+        }
+    }
+    let mut given: BTreeMap<Key, [u64; 3]> = BTreeMap::new();
+    for row in &ask("audit-trail-access", &[]) {
+        let target = &cell(row, "target")[..18];
+        let target = [
+            "log files of the c",
+            "log files of a nod",
+            "settings of the lo",
+        ]
+        .into_iter()
+        .find(|known| *known == target);
+        let key = (
+            cell(row, "user").to_owned(),
+            cell(row, "verb").to_owned(),
+            target.unwrap_or_else(|| panic!("{row:?}")),
+        );
+        let columns = ["requests", "succeeded", "refused"];
+        for (sum, column) in given.entry(key).or_default().iter_mut().zip(columns) {
+            *sum += number(row, column);
+        }
+    }
+    assert!(expected.len() > 1);
+    assert_eq!(given, expected);
 
     let of = |n, verb: &str, object: Value, uri: &str| {
         made(n, verb, json!({"objectRef": object, "requestURI": uri}))
@@ -452,13 +476,27 @@ fn audit_trail_access() {
         of(6, "get", Value::Null, "/logs/kube-apiserver/"),
         of(7, "get", Value::Null, "/logsearch"),
     ]);
-    let ids = |flags: &[&str]| {
+    let targets = |flags: &[&str]| -> BTreeSet<String> {
         let rows = ask_of(&both, "audit-trail-access", flags);
-        BTreeSet::from_iter(rows.iter().map(|row| cell(row, "audit_id").to_owned()))
+        assert!(
+            rows.iter()
+                .all(|row| row["requests"] == 1 && row["succeeded"] == 1)
+        );
+        rows.iter()
+            .map(|row| cell(row, "target").to_owned())
+            .collect()
     };
-    let named = |ids: &[u32]| BTreeSet::from_iter(ids.iter().map(|n| format!("made-{n}")));
-    assert_eq!(ids(&[]), named(&[1, 3, 4, 6]));
-    assert_eq!(ids(&["--trail", "web"]), named(&[2, 4, 6]));
+    let named = |targets: &[&str]| BTreeSet::from_iter(targets.iter().map(|&text| text.to_owned()));
+    let (log, exec) = (
+        "pods/log of what makes or keeps the log",
+        "pods/exec of what makes or keeps the log",
+    );
+    let files = ["log files of a node", "log files of the control plane"];
+    assert_eq!(targets(&[]), named(&[log, exec, files[0], files[1]]));
+    assert_eq!(
+        targets(&["--trail", "web"]),
+        named(&[log, files[0], files[1]])
+    );
 }
 
 #[test]
@@ -480,4 +518,38 @@ fn active_users() {
         rows.iter()
             .all(|row| row["last_hour"] == "2026-11-21T03:00:00.000000Z")
     );
+}
+
+#[test]
+fn changes_by_user() {
+    let mut expected: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
+    for event in EVENTS.iter().filter(|event| ended(event)) {
+        let verb = text(event, "/verb");
+        if !WRITES.contains(&verb) {
+            continue;
+        }
+        let (done, refused) = (
+            (200..400).contains(&code(event)),
+            [401, 403].contains(&code(event)),
+        );
+        let counts = [
+            done,
+            done && verb == "create",
+            done && ["update", "patch"].contains(&verb),
+            done && verb.starts_with("delete"),
+            refused,
+        ];
+        let sums = expected.entry(user(event)).or_default();
+        for (sum, counts) in sums.iter_mut().zip(counts) {
+            *sum += u64::from(counts);
+        }
+    }
+    let columns = ["changes", "created", "changed", "deleted", "refused"];
+    let rows = ask("changes-by-user", &[]);
+    let figures = |row: &Row| columns.map(|column| number(row, column));
+    let given: BTreeMap<_, _> = rows
+        .iter()
+        .map(|row| (cell(row, "user"), figures(row)))
+        .collect();
+    assert_eq!(given, expected);
 }

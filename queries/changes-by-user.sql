@@ -1,0 +1,39 @@
+/*
+title = "Who changed how much"
+group = "compliance"
+answers = "One row per user and cluster, the most changes first: how many creations, changes and deletions of objects succeeded, and how many were refused or failed."
+cannot_see = "What was changed (actions-by-actor counts by kind of object, workload-changes and others list the requests), and whom the user impersonated. Dry runs count as if they had changed something. Calls that the audit policy left out."
+level = "Metadata"
+tags = ["nist-800-53:AU-6"]
+
+[columns]
+user = "who asked; NULL when nobody was authenticated"
+changes = "changes that succeeded"
+created = "of these, by create"
+changed = "of these, by update or patch"
+deleted = "of these, by delete or deletecollection"
+refused = "changes that were refused: forbidden, or denied by admission"
+failed = "changes that ended otherwise: not found, conflict, error, ..."
+cluster = "where"
+*/
+with ended as (
+  select
+    cluster, user, verb, iif(outcome = 'success', events, 0) as done,
+    iif(outcome glob 'denied_*', events, 0) as refused,
+    iif(outcome <> 'success' and outcome not glob 'denied_*', events, 0) as failed
+  from event_counts
+  where verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
+    and stage in ('ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and user match :user
+    and time >= :since and time < :until
+)
+select
+  user, sum(done) as changes,
+  sum(iif(verb = 'create', done, 0)) as created,
+  sum(iif(verb in ('update', 'patch'), done, 0)) as changed,
+  sum(iif(verb in ('delete', 'deletecollection'), done, 0)) as deleted,
+  sum(refused) as refused, sum(failed) as failed, cluster
+from ended
+group by cluster, user
+order by changes desc, refused desc, user, cluster
