@@ -90,7 +90,7 @@ mod tests {
             (24 * 365, 7 * DAY),
             (24 * 3000, 28 * DAY),
             (24 * 365 * 50, 364 * DAY),
-            (24 * 365 * 9000, 364 * 77 * DAY),
+            (24 * 365 * 7900, 364 * 68 * DAY),
         ] {
             // It begins within a step and ends within one.
             let since = 12_345 * HOUR + 77;
