@@ -26,6 +26,7 @@ pub const HOSTILE: &[&str] = &[
     "مرحبا بالعالم user-1 שלום 42",
     "日本語のユーザー 한국어 👩\u{200d}💻🏴󠁧󠁢󠁥󠁮󠁧󠁿",
     "z\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}\u{308}\u{309}\u{30a}algo",
+    "no characters: \u{fdd7}\u{ffff}\u{10fffe}",
     "0000000000000000000000000000000000000000000000000000000000000000",
     "  two  spaces   three and a trailing one ",
     "NULL",

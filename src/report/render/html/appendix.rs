@@ -159,7 +159,7 @@ fn code(out: &mut String, text: &str) {
 
 /// How somebody else checks that nothing was changed.
 pub(super) fn checking(out: &mut String, made: &Made) {
-    let name = format!("{}.html", made.name);
+    let name = format!("{}.html", stem(made));
     put!(
         out,
         "<section class=\"appendix\" aria-labelledby=\"checking\">\n\
@@ -179,6 +179,14 @@ pub(super) fn checking(out: &mut String, made: &Made) {
         "<p>That shows that the document is as it was made, not that the store told the truth. The \
          statements of Appendix A, asked again of the store, show that.</p>\n</section>\n",
     );
+}
+
+/// The document's name: its files stand in a directory of that name.
+fn stem(made: &Made) -> &str {
+    let mut evidence = made.controls.iter().flat_map(|control| &control.evidence);
+    let file = evidence.find_map(|evidence| evidence.file.as_deref());
+    let stem = file.and_then(|file| file.split_once('/'));
+    stem.map_or(&made.name, |(stem, _)| stem)
 }
 
 /// The files beside the document, which hold all rows.

@@ -5,13 +5,12 @@ pub(super) fn scale(most: u64) -> (u64, u64) {
     let mut unit = 1;
     loop {
         for (times, lines) in [(1, 1), (2, 2), (4, 4), (5, 5), (8, 4)] {
-            if unit * times >= most {
-                // A scale of one or ten is divided as a larger one would be.
-                return match (times, unit) {
-                    (1, 1) => (1, 1),
-                    (1, _) => (unit, 5),
-                    _ => (unit * times, lines),
-                };
+            let Some(top) = u64::checked_mul(unit, times) else {
+                return (most, 1);
+            };
+            if top >= most {
+                // Ten is divided as a hundred would be.
+                return (top, if times == 1 && unit > 1 { 5 } else { lines });
             }
         }
         match unit.checked_mul(10) {

@@ -247,8 +247,11 @@ fn letters(text: &str) -> impl Iterator<Item = Letter> {
         } else {
             0
         };
-        if marks > MARKS_MAX {
-            return Letter::Spelled(format!("\\u{{{:x}}}", u32::from(letter)));
+        // HTML has no place for what Unicode calls no characters.
+        let code = u32::from(letter);
+        let none = code & 0xfffe == 0xfffe || matches!(code, 0xfdd0..=0xfdef);
+        if marks > MARKS_MAX || none {
+            return Letter::Spelled(format!("\\u{{{code:x}}}"));
         }
         match visible(letter.encode_utf8(&mut [0; 4])) {
             Cow::Borrowed(_) => Letter::Plain(letter),
