@@ -326,7 +326,7 @@ fn answers(data: &Path) -> Vec<String> {
         (
             "sql",
             &[
-                "select hour, owner, deprecated, events from event_counts where name is not null order by 1, 2, 3",
+                "select hour, owner, deprecated, sum(events) from event_counts where name is not null group by 1, 2, 3 order by 1, 2, 3",
                 "-o",
                 "csv",
             ],

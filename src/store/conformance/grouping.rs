@@ -98,7 +98,13 @@ fn condition(rng: &mut Rng, number: usize, values: &BTreeMap<&str, Vec<Value>>) 
         let second = 1_795_132_800 + rng.i64(0..86_400) / 300 * 300 + rng.i64(0..2);
         Value::text(time::to_text(second * 1_000_000))
     };
-    match rng.u8(..8) {
+    match rng.u8(..9) {
+        3 => {
+            let list = *rng
+                .choice(&["user_groups", "source_ips", "images"])
+                .unwrap();
+            return same(format!("{list} is null"), Vec::new());
+        }
         0 => {
             let text = format!("time >= :{a} and time < :{b}");
             return same(text, vec![(a, instant(rng)), (b, instant(rng))]);

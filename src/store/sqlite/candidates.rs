@@ -107,8 +107,12 @@ impl Candidates {
             }
             self.rows = Some(set.rows());
         }
-        // What nothing is known of stands in the middle.
-        let mut kept = vec![rows / 2; self.predicates.len()];
+        // A number that is asked for is a rare one; what nothing is known of stands in the middle.
+        let guess = |predicate: &Predicate| match predicate {
+            Predicate::Number { negate: false, .. } => rows / 16,
+            _ => rows / 2,
+        };
+        let mut kept: Vec<u64> = self.predicates.iter().map(guess).collect();
         for lists in &lists {
             kept[lists.predicate] = lists.kept;
         }

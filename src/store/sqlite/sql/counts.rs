@@ -25,6 +25,9 @@ use crate::store::{CountQuery, Result, StoreError};
 
 pub(super) const NAME: &str = "event_counts";
 
+/// Tells its plans from those of `events`: what they read is known by their text.
+const PREFIX: &str = "counts ";
+
 /// A column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
@@ -103,6 +106,7 @@ impl Table for EventCounts {
                 subject: &subject,
                 ordered: &|_| None,
                 only_order: Some(ScanOrder::Any),
+                prefix: PREFIX,
                 plain_times: true,
                 events,
             },
@@ -193,7 +197,8 @@ impl Groups {
 impl TableCursor for EventCountsCursor {
     fn start(&mut self, _used: i32, text: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.groups = None;
-        let Some(filter) = pushdown::filter(&read_plan(text)?, arguments)? else {
+        let plan = read_plan(text.strip_prefix(PREFIX).unwrap_or(text))?;
+        let Some(filter) = pushdown::filter(&plan, arguments)? else {
             return Ok(false);
         };
         let reads = self.session.reads(text);

@@ -54,6 +54,7 @@ impl Table for Events {
                 subject: &|at| column(at).map(Subject::Event),
                 ordered: &column,
                 only_order: None,
+                prefix: "",
                 plain_times: false,
                 events,
             },

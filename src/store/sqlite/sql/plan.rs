@@ -141,6 +141,8 @@ pub(super) struct Planned<'a> {
     pub(super) ordered: &'a dyn Fn(i32) -> Option<Column>,
     /// The order in which rows come unless another one is chosen; `None` if any can be had.
     pub(super) only_order: Option<ScanOrder>,
+    /// What stands before the plan's text, where it must not be that of another table.
+    pub(super) prefix: &'a str,
     /// Columns of times may be without their collation.
     pub(super) plain_times: bool,
     /// Events in the snapshot.
@@ -235,7 +237,7 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
     if unique && table.only_order.is_none() {
         info.set_idx_flags(IndexFlags::SQLITE_INDEX_SCAN_UNIQUE);
     }
-    info.set_idx_str(&plan.to_text());
+    info.set_idx_str(&format!("{}{}", table.prefix, plan.to_text()));
     Ok(())
 }
 
@@ -270,11 +272,15 @@ fn takes(
     if op == Op::Match {
         return Ok(Filter::takes_words(column).then_some(true));
     }
+    let is_null = matches!(op, Op::IsNull | Op::NotNull);
+    if is_null && column.is_list() {
+        return Ok(Some(true));
+    }
     // `sha256` is computed and `source_ips` matches any address: SQLite tests those.
     if matches!(column.kind(), Kind::Json | Kind::Bytes) || column == Column::Sha256 {
         return Ok(None);
     }
-    if matches!(op, Op::IsNull | Op::NotNull) {
+    if is_null {
         return Ok(Some(true));
     }
     let collation = info.collation(at)?;

@@ -137,6 +137,7 @@ impl Table for Requests {
                 subject: &|at| pushed(at).map(Subject::Event),
                 ordered: &ordered,
                 only_order,
+                prefix: "",
                 plain_times: false,
                 events,
             },

@@ -200,6 +200,12 @@ fn counts_have_a_row_per_combination_of_what_is_read() {
         "select a.events, b.events from event_counts a, event_counts b where a.verb = 'get' and b.user = 'bob'",
     );
     assert_eq!(found, ["2|1"]);
+    // Nor does a scan of events with the same conditions.
+    let (found, query) = asked(
+        "select sum(n) from (select count(id) n from events where verb = 'get' and time < '2027-01-01' union all select events from event_counts where verb = 'get' and time < '2027-01-01')",
+    );
+    assert_eq!(found, ["4"]);
+    assert!(query.by.is_empty(), "{query:?}");
     rows(&fake, "select * from event_counts");
     assert!(rows(&fake, "select events from event_counts where verb = 'x'").is_empty());
     let plan = rows(
