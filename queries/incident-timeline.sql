@@ -2,7 +2,7 @@
 title = "What happened, step by step"
 group = "incident"
 answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. Without any of the filters but the time there are no rows."
-cannot_see = "What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. Calls that the audit policy left out."
+cannot_see = "What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
 
@@ -31,7 +31,7 @@ audit_id = "for auditql show"
 */
 with step as materialized (
   select
-    e.id, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
+    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
     e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
     e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
     e.command, e.cluster, e.audit_id
@@ -55,7 +55,7 @@ with step as materialized (
           else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
   union all
   select
-    e.id, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
+    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
     e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
     e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
     e.command, e.cluster, e.audit_id
@@ -81,6 +81,7 @@ with step as materialized (
         -- Some apiservers record two starts of one call.
         and case when later.stage = e.stage then later.time > e.time or later.id > e.id
           else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+  order by time limit 20000
 )
 select
   arrived as time, user, impersonated_user as as_user,

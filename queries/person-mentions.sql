@@ -2,7 +2,7 @@
 title = "Where else a person is mentioned, down to the bytes"
 group = "person"
 answers = "One row per identifier and kind of event that holds it as text anywhere in its recorded bytes, without being a request by the person or in their name: in which fields, how often, when. Each identifier takes one search through all bytes of the time range."
-cannot_see = "Other spellings: upper and lower case count, and so does a name that a client encoded (in Base64 or a URL). Words with * in the middle. Whether a short word means the person. What retention removed; bodies that the audit level or truncation left out."
+cannot_see = "Other spellings: upper and lower case count, and so does a name that a client encoded (in Base64 or a URL). Words with * in the middle. Whether a short word means the person. More than 100,000 events. What retention removed; bodies that the audit level or truncation left out."
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
@@ -18,7 +18,7 @@ verb = "verb"
 resource = "resource"
 namespace = "namespace of the object"
 events = "how many events, not requests"
-users = { json = "who made the requests, at most 100, a JSON array" }
+users = { json = "who made the requests, a JSON array" }
 first_time = "time of the first event"
 last_time = "time of the last one"
 an_event = "audit ID of the last, for auditql show"
@@ -38,7 +38,7 @@ with recursive cut(rest, word) as (
   where not :indexed_only and trim(word, '*') <> '' and trim(word, '*') not like '%*%'
 ), sought as materialized (
   select replace(plain, char(31), '\') as word from identifiers
-), held as materialized (
+), held as (
   select
     sought.word, verb, resource, namespace, user, e.cluster, e.time, e.audit_id,
     '[' || substr(
@@ -62,18 +62,11 @@ with recursive cut(rest, word) as (
     and e.user_uid match '!' || :person
     and e.cluster match :cluster
     and e.time >= :since and e.time < :until
+  limit 100000
 )
 select
   word as identifier, fields, verb, resource, namespace, count(*) as events,
-  (
-    select json_group_array(who.user) from (
-      select distinct same.user from held as same
-      where same.word = held.word and same.fields = held.fields and same.verb is held.verb
-        and same.resource is held.resource and same.namespace is held.namespace
-        and same.cluster = held.cluster and same.user is not null
-      limit 100
-    ) as who
-  ) as users,
+  json_group_array(distinct user) filter (where user is not null) as users,
   min(time) as first_time, max(time) as last_time,
   substr(max(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as an_event, cluster
 from held

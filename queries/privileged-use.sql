@@ -1,7 +1,7 @@
 /*
 title = "Who used privileges: cluster-admin, impersonation, sessions in pods, secrets, tokens, RBAC, admission"
 group = "access"
-answers = "One row per identity and privilege that it used or tried to use, the weightiest privilege first: how many calls went through, how many were refused or failed, in how many namespaces, in which hours the first and the last."
+answers = "One row per identity and privilege that it used or tried to use, the weightiest privilege first: how many calls went through, how many were refused or failed."
 cannot_see = "What was done inside a session or with a secret (who-execd and secret-reads list the calls). Roles that give as much under another name than cluster-admin, unless given with --role. Calls that the audit policy left out. Of watches of which some have no recorded begin and others no recorded end, too few may be counted."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.2", "attack:T1078"]
@@ -18,75 +18,76 @@ calls = "how many went through"
 refused = "how many were refused"
 failed = "how many failed otherwise"
 dry_runs = "how many of those that went through changed nothing because of dryRun=All"
-namespaces = "in how many namespaces"
-first_hour = "hour of the first in the time range"
-last_hour = "hour of the last"
 cluster = "where"
 */
-with counted as materialized (
+with counted as (
   select
     1 as rank, 'system:masters' as privilege, cluster, user, impersonated_user, stage, outcome,
-    dry_run, null as namespace, hour,
+    dry_run,
     verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log')
       as long,
     sum(events) as events
   from event_counts
-  where user_groups match 'system:masters'
+  where (:privilege is null or 'system:masters' glob :privilege)
+    and user_groups match 'system:masters'
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, hour, long
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, long
   union all
   select
-    2, 'cluster-admin', cluster, user, impersonated_user, stage, outcome, dry_run, namespace,
-    hour,
+    2, 'cluster-admin', cluster, user, impersonated_user, stage, outcome, dry_run,
     verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
     sum(events)
   from event_counts
-  where decision_reason glob 'RBAC: allowed by *Binding "*" of ClusterRole "' || :role || '" to *'
+  where (:privilege is null or 'cluster-admin' glob :privilege)
+    and decision_reason glob 'RBAC: allowed by *Binding "*" of ClusterRole "' || :role || '" to *'
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 11
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, 9
   union all
   select
-    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, namespace,
-    hour,
+    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run,
     verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
     sum(events)
   from event_counts
-  where impersonated_user is not null
+  where (:privilege is null or 'impersonation' glob :privilege)
+    and impersonated_user is not null
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 11
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, 9
   union all
   select
-    3, 'impersonation', cluster, user, null, stage, outcome, dry_run, namespace, hour,
+    3, 'impersonation', cluster, user, null, stage, outcome, dry_run,
     verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
     sum(events)
   from event_counts
-  where outcome = 'denied_authz' and decision is null
+  where (:privilege is null or 'impersonation' glob :privilege)
+    and outcome = 'denied_authz' and decision is null
     and message glob '*" cannot impersonate*'
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, stage, outcome, dry_run, namespace, hour, 11
+  group by cluster, user, stage, outcome, dry_run, 9
   union all
   select
     iif(outcome = 'denied_escalation', 5, 4),
     iif(outcome = 'denied_escalation', 'rbac escalation refused', 'rbac change'),
-    cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 0, sum(events)
+    cluster, user, impersonated_user, stage, outcome, dry_run, 0, sum(events)
   from event_counts
-  where resource in ('roles', 'clusterroles', 'rolebindings', 'clusterrolebindings')
+  where (:privilege is null or 'rbac change' glob :privilege
+      or 'rbac escalation refused' glob :privilege)
+    and resource in ('roles', 'clusterroles', 'rolebindings', 'clusterrolebindings')
     and api_group = 'rbac.authorization.k8s.io'
     and verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
     and stage in ('ResponseComplete', 'Panic')
@@ -94,26 +95,28 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run
   union all
   select
-    6, 'token request', cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour,
-    0, sum(events)
+    6, 'token request', cluster, user, impersonated_user, stage, outcome, dry_run, 0,
+    sum(events)
   from event_counts
-  where resource = 'serviceaccounts' and api_group is null and subresource = 'token'
+  where (:privilege is null or 'token request' glob :privilege)
+    and resource = 'serviceaccounts' and api_group is null and subresource = 'token'
     and verb = 'create'
     and stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run
   union all
   select
-    7, 'certificate approval', cluster, user, impersonated_user, stage, outcome, dry_run, namespace,
-    hour, 0, sum(events)
+    7, 'certificate approval', cluster, user, impersonated_user, stage, outcome, dry_run, 0,
+    sum(events)
   from event_counts
-  where resource = 'certificatesigningrequests' and api_group = 'certificates.k8s.io'
+  where (:privilege is null or 'certificate approval' glob :privilege)
+    and resource = 'certificatesigningrequests' and api_group = 'certificates.k8s.io'
     and subresource = 'approval'
     and verb in ('update', 'patch')
     and stage in ('ResponseComplete', 'Panic')
@@ -121,7 +124,7 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run
   union all
   select
     8,
@@ -130,16 +133,18 @@ with counted as materialized (
       when 'ephemeralcontainers' then 'debug container'
       else subresource
     end,
-    cluster, user, impersonated_user, 'ResponseComplete', outcome, dry_run, namespace, hour, 0,
+    cluster, user, impersonated_user, 'ResponseComplete', outcome, dry_run, 0,
     count(*)
   from (
     -- Few enough to put their stages together; the last one says what came of it.
     select
-      cluster, user, impersonated_user, subresource, outcome, dry_run, namespace,
-      substr(time, 1, 13) || ':00:00.000000Z' as hour,
+      cluster, user, impersonated_user, subresource, outcome, dry_run,
       max((stage <> 'ResponseStarted') || time) as stage_and_time
     from events
-    where resource in ('pods', 'services', 'nodes') and api_group is null
+    where (:privilege is null or 'exec' glob :privilege or 'attach' glob :privilege
+        or 'port-forward' glob :privilege or 'debug container' glob :privilege
+        or 'proxy' glob :privilege)
+      and resource in ('pods', 'services', 'nodes') and api_group is null
       and subresource in ('exec', 'attach', 'portforward', 'ephemeralcontainers', 'proxy')
       and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
       and cluster match :cluster
@@ -148,27 +153,29 @@ with counted as materialized (
       and time >= :since and time < :until
     group by cluster, ifnull(audit_id, id), user, request_uri, ifnull(received_time, id)
   )
-  group by cluster, user, impersonated_user, subresource, outcome, dry_run, namespace, hour
+  group by cluster, user, impersonated_user, subresource, outcome, dry_run
   union all
   select
-    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour,
+    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run,
     verb = 'watch',
     sum(events)
   from event_counts
-  where resource = 'secrets' and api_group is null and subresource is null
+  where (:privilege is null or 'secret read' glob :privilege)
+    and resource = 'secrets' and api_group is null and subresource is null
     and verb in ('get', 'list', 'watch')
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, namespace, hour, 11
+  group by cluster, user, impersonated_user, stage, outcome, dry_run, 9
   union all
   select
-    10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, null, hour,
-    0, sum(events)
+    10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, 0,
+    sum(events)
   from event_counts
-  where resource in (
+  where (:privilege is null or 'admission change' glob :privilege)
+    and resource in (
       'validatingwebhookconfigurations', 'mutatingwebhookconfigurations',
       'validatingadmissionpolicies', 'validatingadmissionpolicybindings',
       'mutatingadmissionpolicies', 'mutatingadmissionpolicybindings'
@@ -181,7 +188,7 @@ with counted as materialized (
     and user match :user
     and namespace match :namespace
     and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, hour
+  group by cluster, user, impersonated_user, stage, outcome, dry_run
 ), summed as (
   select
     rank, privilege, cluster, user, impersonated_user,
@@ -195,8 +202,7 @@ with counted as materialized (
     ifnull(sum(events) filter (where began and fate = 'refused'), 0)
       - ifnull(sum(events) filter (where long and counts and fate = 'refused'), 0) as more_refused,
     ifnull(sum(events) filter (where began and fate = 'failed'), 0)
-      - ifnull(sum(events) filter (where long and counts and fate = 'failed'), 0) as more_failed,
-    count(distinct namespace) as namespaces, min(hour) as first_hour, max(hour) as last_hour
+      - ifnull(sum(events) filter (where long and counts and fate = 'failed'), 0) as more_failed
   from (
     select
       *,
@@ -217,7 +223,7 @@ select
   ifnull(good, 0) + max(0, more_good - max(0, -more_failed)) as calls,
   ifnull(refused, 0) + max(0, more_refused) as refused,
   ifnull(failed, 0) + max(0, more_failed) as failed, ifnull(dry_runs, 0) as dry_runs,
-  namespaces, first_hour, last_hour, cluster
+  cluster
 from summed
 where :privilege is null or privilege glob :privilege
 order by rank, privilege, calls desc, user, as_user

@@ -60,18 +60,18 @@ fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
         let ask::Loaded { library, error, .. } = ask::loaded();
-        let shipped = || Catalogue::shipped().clone();
         if let Some(error) = error {
-            return (shipped(), Some(error.clone()));
+            return (Catalogue::shipped().clone(), Some(error.clone()));
         }
         let from_environment = || std::env::var_os(DIRECTORY_ENV).filter(|value| !value.is_empty());
         let named = early::flag(std::env::args_os().skip(1), "--reports");
-        match named.or_else(from_environment).map(PathBuf::from) {
-            None => (shipped(), None),
-            Some(directory) => match Catalogue::with_directory(&directory, library) {
-                Ok(catalogue) => (catalogue, None),
-                Err(error) => (shipped(), Some(error)),
-            },
+        let read = match named.or_else(from_environment).map(PathBuf::from) {
+            None => Catalogue::over(library),
+            Some(directory) => Catalogue::with_directory(&directory, library),
+        };
+        match read {
+            Ok(catalogue) => (catalogue, None),
+            Err(error) => (Catalogue::shipped().clone(), Some(error)),
         }
     })
 }

@@ -138,11 +138,10 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         None => Library::shipped().clone(),
     };
     let reports = match &args.reports {
-        Some(directory) => {
-            Catalogue::with_directory(directory, &library).map_err(anyhow::Error::msg)?
-        }
-        None => Catalogue::shipped().clone(),
+        Some(directory) => Catalogue::with_directory(directory, &library),
+        None => Catalogue::over(&library),
     };
+    let reports = reports.map_err(anyhow::Error::msg)?;
     let schedule = match &args.report_schedule {
         Some(file) => Schedule::read(file, &reports).map_err(anyhow::Error::msg)?,
         None => Schedule::default(),

@@ -19,19 +19,23 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The reports that this program brings.
+    /// The reports that this program brings, over the questions that it brings.
     pub fn shipped() -> &'static Catalogue {
         static SHIPPED: OnceLock<Catalogue> = OnceLock::new();
         SHIPPED.get_or_init(|| {
-            let library = Library::shipped();
-            let reports = FILES.iter().map(|(name, text)| {
-                let origin = format!("queries/report/{name}.toml");
-                Definition::parse(name, &origin, text, library)
-                    .expect("a test reads every shipped report")
-            });
-            Catalogue {
-                reports: reports.collect(),
-            }
+            Catalogue::over(Library::shipped()).expect("a test reads every shipped report")
+        })
+    }
+
+    /// The shipped reports over the questions of `library`, among which may be a user's own in the
+    /// place of shipped ones.
+    pub fn over(library: &Library) -> Result<Catalogue, String> {
+        let reports = FILES.iter().map(|(name, text)| {
+            let origin = format!("queries/report/{name}.toml");
+            Definition::parse(name, &origin, text, library)
+        });
+        Ok(Catalogue {
+            reports: reports.collect::<Result<_, _>>()?,
         })
     }
 
@@ -39,7 +43,7 @@ impl Catalogue {
     /// ones of the same name and may use the questions of `library`. An error names the file and
     /// the line.
     pub fn with_directory(directory: &Path, library: &Library) -> Result<Catalogue, String> {
-        let mut catalogue = Catalogue::shipped().clone();
+        let mut catalogue = Catalogue::over(library)?;
         let unreadable = |error: std::io::Error| {
             format!("directory of reports {}: {error}", directory.display())
         };

@@ -204,3 +204,24 @@ fn a_digest_is_found_and_a_changed_byte_is_noticed() {
     assert_eq!(digest::find(b""), None);
     assert_eq!(digest::apart(&"0".repeat(65)), "[64 zeros]0");
 }
+
+proptest::proptest! {
+    /// Whatever stands in a file, reading it gives a report or an error that names it.
+    #[test]
+    fn reading_never_panics(noise in ".{0,40}", at in 0usize..600, cut in 0usize..600) {
+        let good = format!(
+            "{HEAD}since = \"7d\"\nrequired = [\"person\"]\n[params]\nperson = {{ type = \"words\", help = \"H\" }}\n{CONTROL}\
+             verdict = \"select 1 as verdict, 2 as why where 1 = :person\"\n\
+             [[controls.evidence]]\nquery = \"all-by-user\"\nwith = {{ user = \"$person\" }}\nrows = 5\n"
+        );
+        proptest::prop_assert!(Definition::parse("r", "r.toml", &good, Library::shipped()).is_ok());
+        let at = good.floor_char_boundary(at.min(good.len()));
+        let from = good.floor_char_boundary((at + cut % 7).min(good.len()));
+        let text = format!("{}{noise}{}", &good[..at], &good[from..]);
+        if let Err(error) = Definition::parse("r", "r.toml", &text, Library::shipped()) {
+            proptest::prop_assert!(error.starts_with("r.toml:"), "{}", error);
+        }
+        let _ = schedule::Schedule::parse(&text, "s.toml", Catalogue::shipped());
+        let _ = digest::find(text.as_bytes());
+    }
+}

@@ -163,7 +163,11 @@ fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
         for param in question["params"].as_array().unwrap() {
             if param["required"] == true {
                 let name = param["name"].as_str().unwrap();
-                let value = if name == "source_ip" { "10.1.2.3" } else { "x" };
+                let value = if name == "source_ip" {
+                    "10.1.2.3"
+                } else {
+                    "nobody"
+                };
                 pairs.push_str(&format!("&{name}={value}"));
             }
         }

@@ -426,7 +426,7 @@ fn the_document_says_how_to_check_it() {
     });
     let script = texts
         .filter(|text| text.contains("sha256sum"))
-        .last()
+        .next_back()
         .unwrap();
     let check = || {
         let mut shell = std::process::Command::new("sh");

@@ -122,12 +122,16 @@ fn notes(made: &Made) {
     }
 }
 
-/// The name of the user who runs this.
+/// The name of the user who runs this, or else the number.
 fn user_name() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    named("USER")
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| "unknown".to_owned())
+    let number = || {
+        use std::os::unix::fs::MetadataExt as _;
+        let process = std::fs::metadata("/proc/self").ok()?;
+        Some(format!("uid {}", process.uid()))
+    };
+    let name = named("USER").or_else(|| named("LOGNAME")).or_else(number);
+    name.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The reports, a row each.

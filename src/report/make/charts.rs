@@ -75,3 +75,44 @@ fn step_of(span: Period) -> i64 {
     let many = length / (longest * (REPORT_STEPS_MAX - 2)) + 1;
     STEPS.iter().find(fits).copied().unwrap_or(longest * many)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_few_whatever_the_range() {
+        let none = (BTreeMap::new(), silence::Found::default());
+        for (hours, step) in [
+            (1, HOUR),
+            (100, HOUR),
+            (24 * 90, DAY),
+            (24 * 365, 7 * DAY),
+            (24 * 3000, 28 * DAY),
+            (24 * 365 * 50, 364 * DAY),
+            (24 * 365 * 9000, 364 * 77 * DAY),
+        ] {
+            // It begins within a step and ends within one.
+            let since = 12_345 * HOUR + 77;
+            let span = Period {
+                since,
+                until: since + hours * HOUR,
+            };
+            let drawn = charts(span, &none.0, &none.1, None, Vec::new(), BTreeMap::new());
+            assert_eq!(drawn.step_seconds * 1_000_000, step as u64, "{hours}");
+            assert!(drawn.steps.len() as i64 <= REPORT_STEPS_MAX, "{hours}");
+            let first = clock::parse_instant(&drawn.steps[0].from).unwrap();
+            assert!(first <= span.since && first + step > span.since);
+            let last = &drawn.steps[drawn.steps.len() - 1].from;
+            let last = clock::parse_instant(last).unwrap();
+            assert!(last < span.until && last + step >= span.until);
+        }
+        // Weeks begin on Mondays.
+        let span = Period {
+            since: clock::parse_instant("2026-01-01").unwrap(),
+            until: clock::parse_instant("2026-12-01").unwrap(),
+        };
+        let drawn = charts(span, &none.0, &none.1, None, Vec::new(), BTreeMap::new());
+        assert_eq!(drawn.steps[0].from, "2025-12-29T00:00:00.000000Z");
+    }
+}

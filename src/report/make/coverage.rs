@@ -210,9 +210,8 @@ fn earlier(making: &Making<'_>, since: i64) -> Result<Vec<String>> {
 fn parts(span: Period) -> Vec<(Period, Option<&'static str>)> {
     let mut parts = Vec::new();
     let mut since = span.since;
-    let looked_at = span.until.saturating_sub(REPORT_HOURS_MAX * HOUR);
-    if since < looked_at {
-        let until = looked_at.div_euclid(HOUR) * HOUR;
+    let until = by_hours_from(span);
+    if since < until {
         parts.push((Period { since, until }, None));
         since = until;
     }
@@ -223,6 +222,14 @@ fn parts(span: Period) -> Vec<(Period, Option<&'static str>)> {
         since = until;
     }
     parts
+}
+
+/// From when on hours are told apart.
+fn by_hours_from(span: Period) -> i64 {
+    span.until
+        .saturating_sub(REPORT_HOURS_MAX * HOUR)
+        .div_euclid(HOUR)
+        * HOUR
 }
 
 impl Making<'_> {
@@ -286,7 +293,7 @@ impl Making<'_> {
         let around = Period {
             since: (hour * HOUR).max(span.since),
             until: match last {
-                true => span.until.min((hour + 1) * HOUR),
+                true => span.until.min(((hour + 1) * HOUR).max(by_hours_from(span))),
                 false => span.until,
             },
         };

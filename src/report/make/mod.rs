@@ -22,7 +22,7 @@ use crate::query::clock;
 use crate::query::library::Library;
 use crate::query::source::Source;
 use crate::store::{Result, SqlQuery, SqlSink, StoreError};
-use coverage::Overview;
+use coverage::{HOUR, Overview};
 use job::{Done, Job, Purpose};
 use texts::Texts;
 
@@ -229,9 +229,13 @@ fn period(
     let until = text("until").map_or(Ok(request.now), |until| read("until", until))?;
     let since = match text("since") {
         Some(since) if since != "all" => read("since", since)?,
-        _ => overview.oldest.ok_or(
-            "the store holds no event, so there is no oldest one; give --since, or import events",
-        )?,
+        _ => {
+            let oldest = overview.oldest.ok_or(
+                "the store holds no event, so there is no oldest one; give --since, or import events",
+            )?;
+            // Of whole hours the counts are there already.
+            oldest.div_euclid(HOUR) * HOUR
+        }
     };
     if since >= until {
         let text = clock::to_text;

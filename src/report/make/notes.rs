@@ -1,6 +1,6 @@
 //! What of the coverage a reader must know, in words.
 
-use super::coverage::Overview;
+use super::coverage::{HOUR, Overview};
 use crate::limits::REPORT_SILENCES_MAX;
 use crate::query::clock;
 use crate::report::made::{Coverage, Made};
@@ -50,10 +50,10 @@ fn losses(made: &Made, overview: &Overview) -> Vec<String> {
         .iter()
         .filter_map(|cluster| cluster.oldest.as_ref())
         .min();
+    let since = clock::parse_instant(&made.since).unwrap_or(i64::MIN);
     let begins_later = overview
         .oldest
-        .map(clock::to_text)
-        .is_some_and(|oldest| oldest > made.since);
+        .is_some_and(|oldest| oldest.saturating_sub(since) >= HOUR);
     if let (Some(oldest), true) = (oldest, begins_later) {
         notes.push(format!(
             "The store holds nothing before {oldest}: nothing is known of the time range's beginning."

@@ -145,7 +145,10 @@ fn condition(rng: &mut Rng, number: usize, values: &BTreeMap<&str, Vec<Value>>) 
         5 if text => same(format!("{name} match :{a}"), vec![(a, Value::Null)]),
         6 if text && column != Column::SourceIp && column != Column::ClientIp => {
             let plain = match &first {
-                Value::Text(text) if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Value::Text(text)
+                    if !text.is_empty()
+                        && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+                {
                     Value::text(&**text)
                 }
                 _ => Value::Null,
@@ -196,9 +199,18 @@ fn compare(bench: &Bench, age: &str, values: &BTreeMap<&str, Vec<Value>>, seed: 
             let order = clause("order by", &order, ", ");
             format!("select {given} from {table}{conditions}{by}{order}")
         };
-        let wanted = statement(HOUR_OF_EVENT, "count(*)", "events", &events);
+        let measured = rng.u8(..3) == 0;
+        let [all, sums, plain] = match measured {
+            true => [
+                "count(*), min(time), max(time), sum(raw_bytes)",
+                "coalesce(sum(events), 0), min(first_time), max(last_time), sum(raw_bytes)",
+                "events, first_time, last_time, raw_bytes",
+            ],
+            false => ["count(*)", "coalesce(sum(events), 0)", "events"],
+        };
+        let wanted = statement(HOUR_OF_EVENT, all, "events", &events);
         let wanted = ask(bench, &wanted, &params).unwrap().0;
-        for (count, group) in [("coalesce(sum(events), 0)", true), ("events", false)] {
+        for (count, group) in [(sums, true), (plain, false)] {
             let mut sql = statement("hour", count, "event_counts", &counts);
             if !group {
                 // Only where no condition is left to SQLite do the groups need no adding up.

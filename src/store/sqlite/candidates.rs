@@ -215,3 +215,63 @@ fn by_audit_id(part: &Part, predicates: &[Predicate]) -> Result<Option<Vec<u32>>
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use crate::model::column::Column;
+    use crate::model::normalise::normalise;
+    use crate::store::filter::{Filter, Pattern, Test};
+    use crate::store::{Budget, EventQuery, OpenOptions, open_write};
+
+    #[test]
+    fn only_rows_that_all_lists_allow_are_visited() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_write(dir.path(), &OpenOptions::default()).unwrap();
+        let mut batch = store.batch("c", "test");
+        for n in 0..20_000 {
+            let resource = if n % 20 == 0 { "nodes" } else { "pods" };
+            let verb = if n % 40 == 0 { "patch" } else { "get" };
+            let subresource = if n % 3 == 0 {
+                r#","subresource":"status""#
+            } else {
+                ""
+            };
+            let line = format!(
+                r#"{{"level":"Metadata","auditID":"a{n}","stage":"ResponseComplete","requestURI":"/x","verb":"{verb}","user":{{"username":"u"}},"objectRef":{{"resource":"{resource}"{subresource}}},"stageTimestamp":"2026-11-20T{:02}:{:02}:{:02}.000000Z"}}"#,
+                n / 3600,
+                n / 60 % 60,
+                n % 60,
+            );
+            let (event, content) = normalise("c", line.as_bytes()).unwrap();
+            batch.event(&event, line.as_bytes(), content);
+        }
+        batch.commit().unwrap();
+        store.seal(true).unwrap();
+        let is = |column, any: &[&str]| Test::Text {
+            column,
+            any: any.iter().map(|text| Pattern::Is((*text).into())).collect(),
+        };
+        let mut filter = Filter::default();
+        filter.push(is(Column::Resource, &["nodes"]));
+        filter.push(is(Column::Verb, &["patch", "update"]));
+        filter.push(Test::Absent {
+            column: Column::Subresource,
+        });
+        filter.push_not(is(Column::Verb, &["get"]));
+        let query = EventQuery {
+            filter,
+            columns: vec![Column::Id],
+            ..EventQuery::default()
+        };
+        let mut rows = 0;
+        let answer = store.events(&query, &Budget::new(None), &mut |_| {
+            rows += 1;
+            ControlFlow::Continue(())
+        });
+        let expected = (0..20_000).filter(|n| n % 40 == 0 && n % 3 != 0).count();
+        assert_eq!(rows, expected);
+        assert_eq!(answer.unwrap().stats.rows_visited, expected as u64);
+    }
+}

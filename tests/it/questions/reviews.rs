@@ -179,7 +179,7 @@ fn an_access_review_counts_uses() {
     let calls = EVENTS.iter().filter(masters).count();
     let verdict = &control(&made, "masters")["verdict"];
     assert_eq!(verdict["verdict"], "not met");
-    let why = format!("{calls} requests by 1 identities of system:masters");
+    let why = format!("{calls} requests as members of system:masters");
     assert!(
         verdict["why"].as_str().unwrap().starts_with(&why),
         "{verdict}"

@@ -1,6 +1,7 @@
 //! Charts as inline SVG. Widths are in per cent, so that they fit any screen and page while their
 //! letters keep their size.
 
+use super::scale::{scale, short};
 use super::text::{Attribute, Count, Cut, Plain, When};
 use super::zone;
 use crate::report::made::{Charts, Made, Step};
@@ -353,36 +354,4 @@ fn every(seconds: u64) -> String {
         _ if seconds.is_multiple_of(86_400) => format!("per {} days", seconds / 86_400),
         _ => format!("per {} hours", seconds.div_ceil(3600)),
     }
-}
-
-/// A round number at or above `most`, and how many lines divide it.
-fn scale(most: u64) -> (u64, u64) {
-    let mut unit = 1;
-    loop {
-        for (times, lines) in [(1, 1), (2, 2), (4, 4), (5, 5), (8, 4)] {
-            if unit * times >= most {
-                // A scale of one or ten is divided as a larger one would be.
-                return match (times, unit) {
-                    (1, 1) => (1, 1),
-                    (1, _) => (unit, 5),
-                    _ => (unit * times, lines),
-                };
-            }
-        }
-        match unit.checked_mul(10) {
-            Some(next) => unit = next,
-            None => return (most, 1),
-        }
-    }
-}
-
-/// `1,200,000` as `1.2M`.
-fn short(value: u64) -> String {
-    for (unit, letter) in [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")] {
-        if value >= unit {
-            let text = format!("{:.1}", value as f64 / unit as f64);
-            return format!("{}{letter}", text.strip_suffix(".0").unwrap_or(&text));
-        }
-    }
-    value.to_string()
 }

@@ -116,7 +116,7 @@ impl<'a> Column<'a> {
             kind,
             width: widths().max().unwrap_or(0),
             average: widths().sum::<usize>() / rows.len().max(1),
-            lines: values().any(|value| has_lines(value)),
+            lines: values().any(has_lines),
         }
     }
 

@@ -331,6 +331,18 @@ mod tests {
     }
 
     #[test]
+    fn marks_do_not_pile_up() {
+        let text = "z\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}a\u{301}";
+        assert_eq!(
+            Data(text).to_string(),
+            "z\u{301}\u{302}\u{303}\u{304}<span class=\"x\">\\u{305}</span>\
+             <span class=\"x\">\\u{306}</span>a\u{301}"
+        );
+        assert_eq!(cells(text, 100), 2 + 2 * "\\u{305}".len());
+        assert_eq!(cells("日本", 100), 4);
+    }
+
+    #[test]
     fn names_of_anchors_stay_apart() {
         let long = "x".repeat(500);
         let names = [

@@ -171,6 +171,17 @@ fn access_used() {
     assert_eq!(given, expected);
     assert!(rows.iter().any(|row| !row["impersonated_by"].is_null()));
 
+    assert!(rows.iter().all(|row| row["first_hour"].is_null()));
+    let times = ask("access-used", &["--times", "--since", "all"]);
+    assert_eq!(times.len(), rows.len());
+    for (row, timed) in rows.iter().zip(&times) {
+        assert_eq!(
+            (&row["user"], &row["calls"]),
+            (&timed["user"], &timed["calls"])
+        );
+        assert_eq!(timed["last_hour"], "2026-11-21T03:00:00.000000Z");
+    }
+
     let admins = ["--role", "ClusterRole/cluster-admin", "--since", "all"];
     let admins = ask("access-used", &admins);
     let users: BTreeSet<_> = admins.iter().map(|row| cell(row, "user")).collect();
