@@ -190,8 +190,8 @@ fn silent_hours() {
 fn clock_check() {
     let one = |both: &Both| {
         let path = "/api/v1/queries/clock-check?format=jsonl";
-        let answer = both.server.get(path).expect(200).text().to_owned();
-        serde_json::from_str::<Value>(&answer).unwrap()
+        let answer = both.server.get(path).expect(200);
+        serde_json::from_str::<Value>(&answer.text()).unwrap()
     };
     let sound = one(&Both::with_events(&[event(1), event(2)]));
     assert_eq!(
