@@ -423,14 +423,11 @@ fn the_document_says_how_to_check_it() {
     .expect(0);
     cli(&["report", "--verify", file.to_str().unwrap()]).expect(0);
     let html = std::fs::read_to_string(&file).unwrap();
-    let texts = parse(&html).into_iter().filter_map(|piece| match piece {
+    let mut texts = parse(&html).into_iter().filter_map(|piece| match piece {
         Piece::Text(text) => Some(text),
         _ => None,
     });
-    let script = texts
-        .filter(|text| text.contains("sha256sum"))
-        .next_back()
-        .unwrap();
+    let script = texts.rfind(|text| text.contains("sha256sum")).unwrap();
     let check = || {
         let mut shell = std::process::Command::new("sh");
         let run = finish(shell.arg("-c").arg(&script).current_dir(dir.path()), b"").expect(0);
