@@ -1,6 +1,7 @@
 //! Compliance reports through the real binary and its port.
 
 mod coverage;
+mod doubt;
 mod forms;
 mod own;
 mod scheduled;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::definition::Definition;
 use super::digest;
-use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict};
+use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict, Verdict};
 use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
 use crate::query::library::Library;
@@ -174,7 +174,25 @@ pub fn make(
     for (job, done) in jobs.into_iter().zip(answers) {
         settle(&mut made, definition, job, done, request);
     }
+    doubt(&mut made);
     Ok(made)
+}
+
+/// What is missing may be what would have been held against a control: nothing is met without it.
+fn doubt(made: &mut Made) {
+    let missing = match (&made.coverage.pruned_before, &made.coverage.damaged[..]) {
+        (_, [_, ..]) => "damaged segments of this time range were left out".to_owned(),
+        (Some(before), []) if made.coverage.pruned > 0 => {
+            format!("retention removed events of this time range, up to {before}")
+        }
+        _ => return,
+    };
+    for verdict in made.controls.iter_mut().filter_map(|c| c.verdict.as_mut()) {
+        if verdict.verdict == Verdict::Met {
+            verdict.verdict = Verdict::NotEnoughData;
+            verdict.why = format!("{missing}; of what is left: {}", verdict.why);
+        }
+    }
 }
 
 /// Whether what was given are parameters of the report that can be read.
