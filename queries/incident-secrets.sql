@@ -1,8 +1,8 @@
 /*
 title = "Which secrets an incident exposed"
 group = "incident"
-answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. Without any of the filters but the time there are no rows."
-cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, and those after the first 2,000 requests with pod templates."
+answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods, or that accounts which these requests had armed read, listed, watched or wrote since; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. With a name or namespace of a secret also what lists and watches of its namespace and of all namespaces may have shown. Without any of the filters but the time there are no rows."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pod templates, and those by armed accounts."
 level = "Metadata"
 tags = ["attack:T1552.007"]
 
@@ -18,13 +18,65 @@ requests = "how many"
 first_time = "when the first of them was answered"
 last_time = "when the last of them was answered or ended"
 users = { json = "who asked, a JSON array" }
+armed_users = { json = "of these, whom the incident had armed before (incident-followed), a JSON array" }
 a_request = "audit ID of the first, for auditql show"
 cluster = "where"
 */
-with asked as materialized (
+with arming as (
+  select time, user, verb, resource, subresource, namespace, name, subjects, cluster
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select time, user, verb, resource, subresource, namespace, name, subjects, cluster
+  from events
+  where :user is not null
+    and impersonated_user match :user
+    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  order by time limit 2000
+), deeds as (
+  select time, user, cluster, 'system:serviceaccount:' || namespace || ':' || name as identity
+  from arming
+  where resource = 'serviceaccounts' and verb = 'create'
+    and (subresource is null or subresource = 'token')
+  union all
+  select
+    time, user, cluster,
+    iif(one.value glob 'User:*', substr(one.value, 6),
+      'system:serviceaccount:' || replace(substr(one.value, 16), '/', ':'))
+  from arming join json_each(subjects) as one
+  where resource <> 'serviceaccounts'
+    and (one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
+), armed as materialized (
+  select cluster, cast(identity as text) as identity, min(time) as time
+  from deeds
+  where identity not in (select user from deeds where user is not null)
+  group by cluster, identity
+), asked as materialized (
   select
     id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
-    level, truncated
+    level, truncated, 0 as armed
   from events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and resource = 'secrets' and api_group is null and subresource is null
@@ -42,7 +94,7 @@ with asked as materialized (
   union
   select
     id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
-    level, truncated
+    level, truncated, 0 as armed
   from events
   where :user is not null
     and resource = 'secrets' and api_group is null and subresource is null
@@ -57,6 +109,90 @@ with asked as materialized (
     and audit_id match :audit_id
     and cluster match :cluster
     and time >= :since and time < :until
+  union
+  -- A list or watch without a name may have shown the one that was asked for.
+  select
+    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    level, truncated, 0 as armed
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb in ('list', 'watch') and name is null
+    and :name is not null
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union
+  select
+    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    level, truncated, 0 as armed
+  from events
+  where :user is not null
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb in ('list', 'watch') and name is null
+    and :name is not null
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and impersonated_user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union
+  select
+    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    level, truncated, 0 as armed
+  from events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb in ('list', 'watch') and name is null
+    and :namespace is not null and namespace is null
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union
+  select
+    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    level, truncated, 0 as armed
+  from events
+  where :user is not null
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb in ('list', 'watch') and name is null
+    and :namespace is not null and namespace is null
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and impersonated_user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union
+  select
+    e.id, e.time, e.user, e.cluster, e.audit_id, e.received_time, e.request_uri, e.verb, e.resource,
+    e.namespace, e.name, e.level, e.truncated, 1
+  from events as e cross join armed
+    on armed.identity = e.user and armed.cluster = e.cluster and e.time >= armed.time
+  where e.user in (select identity from armed)
+    and e.resource = 'secrets' and e.api_group is null and e.subresource is null
+    and e.verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
+    and e.outcome = 'success' and e.dry_run = 0
+    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and e.cluster match :cluster
+    and e.time >= :since and e.time < :until
 ), mounting as (
   select
     id as row, time, user, cluster, audit_id, received_time, request_uri, namespace as at,
@@ -79,7 +215,7 @@ with asked as materialized (
 ), named as materialized (
   select
     cluster, namespace, name, min(time) as first, max(time) as last,
-    max(case when verb = 'delete' then time end) as deleted
+    max(case when verb = 'delete' then time end) as deleted, max(verb = 'create') as created
   from events
   where resource = 'secrets' and api_group is null and subresource is null
     and name is not null
@@ -89,6 +225,15 @@ with asked as materialized (
     and cluster match :cluster
     and time < :until
   group by cluster, namespace, name
+), wanted as materialized (
+  select distinct cluster, namespace, name
+  from events
+  where coalesce(:namespace, :name) is not null
+    and resource = 'secrets' and api_group is null and name is not null
+    and namespace match :namespace
+    and name match :name
+    and cluster match :cluster
+    and time < :until
 ), exposed as (
   select
     asked.*, namespace as in_namespace, name as secret, 'request' as known_from,
@@ -108,6 +253,11 @@ with asked as materialized (
   )) as item
   where asked.name is null and asked.verb = 'list' and asked.level = 'RequestResponse'
     and asked.truncated = 0
+    and (item.value is null or asked.armed or coalesce(:namespace, :name) is null
+      or (ifnull(item.value ->> '$.metadata.namespace',
+          ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
+        ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name')) in (
+        select namespace, name from wanted where wanted.cluster = asked.cluster))
   union all
   select
     asked.*, ifnull(item.value ->> 0, asked.namespace), item.value ->> 1,
@@ -118,7 +268,12 @@ with asked as materialized (
       from named
       where named.cluster = asked.cluster
         and (asked.namespace is null or named.namespace = asked.namespace)
-        and named.first <= asked.time
+        -- One that was asked for, and nobody was seen to create, was there before.
+        and (named.first <= asked.time or :name is not null and named.created = 0)
+        and (asked.armed or coalesce(:namespace, :name) is null
+          or (named.namespace, named.name) in (
+            select wanted.namespace, wanted.name from wanted
+            where wanted.cluster = asked.cluster))
         and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
       order by named.namespace, named.name
       limit 1000
@@ -129,7 +284,7 @@ with asked as materialized (
   union all
   select
     row, time, user, cluster, audit_id, received_time, request_uri, null, null, at, null, null, null,
-    at, part.atom, 'request', 'mounted'
+    0, at, part.atom, 'request', 'mounted'
   from mounting cross join json_tree(submitted) as part
   where part.type = 'text'
     and (part.key = 'secretName' and part.path glob '*.secret'
@@ -142,6 +297,7 @@ select
   -- The stages of a call share both; a client may choose the one, but not the other.
   count(distinct audit_id || ifnull(received_time, id) || request_uri) as requests,
   min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users,
+  json_group_array(distinct user) filter (where armed) as armed_users,
   substr(min(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
 from exposed
 group by cluster, in_namespace, secret

@@ -1,8 +1,8 @@
 /*
 title = "What happened, step by step"
 group = "incident"
-answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. Without any of the filters but the time there are no rows."
-cannot_see = "What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
+answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. With --resource and --name also every deletecollection of the resource and namespace, and of secrets every list and watch; with --resource secrets and -n also those of all namespaces. Without any of the filters but the time there are no rows."
+cannot_see = "Whether a collection held the object: compare the selector in request_uri. Deletions of its owner or namespace (why-deleted), and what shows it as a part of others. What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
 
@@ -18,7 +18,7 @@ default = false
 time = "when the request arrived"
 user = "who asked; NULL when nobody was authenticated"
 as_user = "whom they impersonated"
-what = "what was asked, in words"
+what = "what was asked, in words; ends with 'which may include ...' for a collection"
 result = "what came of it, in words; begins with 'dry run' when nothing was to change"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"
@@ -29,12 +29,25 @@ outcome = "success, denied_authz, not_found, ..."
 cluster = "where"
 audit_id = "for auditql show"
 */
-with step as materialized (
+with nameless as materialized (
+  select id from events
+  where user match :user and name is null and verb in ('deletecollection', 'list', 'watch')
+    and :user is not null and :resource is not null and cluster match :cluster
+    and resource match :resource
+    and time >= :since and time < :until
+  union
+  select id from events
+  where impersonated_user match :user and name is null
+    and verb in ('deletecollection', 'list', 'watch')
+    and :user is not null and :resource is not null and cluster match :cluster
+    and resource match :resource
+    and time >= :since and time < :until
+), step as materialized (
   select
     e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
     e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
     e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
-    e.command, e.cluster, e.audit_id
+    e.command, e.cluster, e.audit_id, 0 as collection
   from events as e
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and e.user match :user
@@ -58,7 +71,7 @@ with step as materialized (
     e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
     e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
     e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
-    e.command, e.cluster, e.audit_id
+    e.command, e.cluster, e.audit_id, 0 as collection
   from events as e
   where :user is not null
     and e.impersonated_user match :user
@@ -73,6 +86,59 @@ with step as materialized (
       select id from events
       where impersonated_user match :user and user match :user
         and time >= :since and time < :until)
+    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
+      select 1 from events as later
+      where later.audit_id = e.audit_id and later.received_time = e.received_time
+        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
+        and later.time >= e.time
+        -- Some apiservers record two starts of one call.
+        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+  union all
+  -- What names no object may have held the one that was asked for.
+  select
+    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
+    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
+    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
+    e.command, e.cluster, e.audit_id, 1 as collection
+  from events as e
+  where :name is not null and :resource is not null and :name not glob '*!*'
+    and e.name is null and e.subresource is null
+    and e.verb in ('deletecollection', 'list', 'watch')
+    and case when e.verb = 'deletecollection' then 1
+      else e.resource = 'secrets' and e.api_group is null end
+    and (:user is null or e.id in (select id from nameless))
+    and e.source_ips match :source_ip
+    and e.resource match :resource
+    and e.namespace match :namespace
+    and e.audit_id match :audit_id
+    and e.cluster match :cluster
+    and e.time >= :since and e.time < :until
+    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
+      select 1 from events as later
+      where later.audit_id = e.audit_id and later.received_time = e.received_time
+        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
+        and later.time >= e.time
+        -- Some apiservers record two starts of one call.
+        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
+          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+  union all
+  select
+    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
+    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
+    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
+    e.command, e.cluster, e.audit_id, 1 as collection
+  from events as e
+  where :resource is not null and :namespace is not null
+    and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
+    and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
+    and e.name is null and e.namespace is null and e.subresource is null
+    and (:user is null or e.id in (select id from nameless))
+    and e.source_ips match :source_ip
+    and e.resource match :resource
+    and e.audit_id match :audit_id
+    and e.cluster match :cluster
+    and e.time >= :since and e.time < :until
     and (e.stage in ('ResponseComplete', 'Panic') or not exists (
       select 1 from events as later
       where later.audit_id = e.audit_id and later.received_time = e.received_time
@@ -114,6 +180,8 @@ select
         else ''
       end
       || ifnull(' (' || (select group_concat(value, ', ') from json_each(pod_security)) || ')', '')
+      || iif(collection,
+        ', which may include ' || ifnull(:name, 'those of namespace ' || :namespace), '')
   end as what,
   iif(dry_run = 1, 'dry run: ', '') || case
     when outcome = 'success' then iif(dry_run = 1, 'nothing changed', 'done')

@@ -1,8 +1,8 @@
 /*
 title = "What an incident did to cover its tracks"
 group = "incident"
-answers = "One row per request, oldest first, that deleted what requests of the incident had created before, deleted the cluster's own records (Events), or used the audit ID of another request. Refused tries are there with their outcome. Without any of the filters but the time there are no rows."
-cannot_see = "Changes of the audit policy and deleted audit files: they are made on the control plane's nodes, not through the apiserver. What a deleted collection held. Tidying up looks the same."
+answers = "One row per request, oldest first, that deleted what the same user had created before in the incident, deleted the cluster's own records (Events), or used the audit ID of another request. Tries that failed are there and say so, dry runs are not. Without any of the filters but the time there are no rows."
+cannot_see = "Changes of the audit policy and deleted audit files: they are made on the control plane's nodes, not through the apiserver. What a deleted collection held. Whether somebody else had made the object anew in between. Deletions of what another user had created: who-deleted. Tidying up looks the same."
 level = "Metadata"
 tags = ["attack:T1070"]
 
@@ -11,16 +11,16 @@ help = "User, as authenticated or as impersonated"
 
 [columns]
 time = "when the request ended"
-why = "deleted what it had created, deleted records, or reused an audit ID"
+why = "deleted, or tried to delete, what it had created or records; or reused an audit ID"
 user = "who asked"
 as_user = "whom they impersonated"
 verb = "verb"
 resource = "resource"
 namespace = "its namespace"
 name = "its name; NULL for a collection"
-created_time = "when the incident had created it"
+created_time = "when the same user had created it in the incident"
 outcome = "success, denied_authz, not_found, ..."
-dry_run = "1 when nothing changed because of dryRun=All"
+dry_run = "1 when nothing changed because of dryRun=All; only where an audit ID was reused"
 request_uri = "path and query as sent"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"
@@ -63,11 +63,11 @@ with own as materialized (
       where impersonated_user match :user and user match :user
         and time >= :since and time < :until)
 ), created as materialized (
-  select cluster, resource, namespace, name, min(time) as time
+  select cluster, user, resource, namespace, name, min(time) as time
   from own
   where verb = 'create' and subresource is null and name is not null
     and outcome = 'success' and dry_run = 0
-  group by cluster, resource, namespace, name
+  group by cluster, user, resource, namespace, name
 ), reused as materialized (
   select cluster, audit_id
   from own
@@ -77,21 +77,23 @@ with own as materialized (
 select
   own.time,
   case
-    when created.time is not null then 'deleted what it had created'
-    when own.verb in ('delete', 'deletecollection') and own.resource = 'events'
-      then 'deleted records'
+    when created.time is not null
+      then iif(outcome = 'success', 'deleted', 'tried to delete') || ' what it had created'
+    when own.verb in ('delete', 'deletecollection') and own.resource = 'events' and own.dry_run = 0
+      then iif(outcome = 'success', 'deleted', 'tried to delete') || ' records'
     else 'reused an audit ID'
   end as why,
-  user, impersonated_user as as_user, verb, own.resource, own.namespace, own.name,
+  own.user, impersonated_user as as_user, verb, own.resource, own.namespace, own.name,
   created.time as created_time, outcome, dry_run, request_uri, source_ip, client_ip, user_agent,
   own.cluster, own.audit_id
 from own
 left join created
-  on own.verb = 'delete' and own.subresource is null and created.cluster = own.cluster
+  on own.verb = 'delete' and own.subresource is null and own.dry_run = 0
+    and created.cluster = own.cluster and created.user = own.user
     and created.resource = own.resource and created.namespace is own.namespace
     and created.name = own.name and created.time <= own.time
 left join reused on reused.cluster = own.cluster and reused.audit_id = own.audit_id
 where created.time is not null
-  or own.verb in ('delete', 'deletecollection') and own.resource = 'events'
+  or own.verb in ('delete', 'deletecollection') and own.resource = 'events' and own.dry_run = 0
   or reused.audit_id is not null
 order by own.time, own.id
