@@ -3,7 +3,7 @@
 
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -34,8 +34,10 @@ pub(super) struct Args {
 enum What {
     List(Output),
     Make(Box<Asked>),
-    Verify(PathBuf),
+    Verify(Vec<PathBuf>),
     CheckSchedule(PathBuf),
+    /// Nothing: a file of one's own cannot be read.
+    Unreadable(&'static str),
 }
 
 #[derive(Debug)]
@@ -88,11 +90,11 @@ impl clap::Args for Args {
                  can check it.",
             )
             .after_help(
-                "Exit codes: 0 done, 1 what --verify checks differs, 2 error.\n\n\
+                "Exit codes: 0 done, 1 nothing matches the parameters or what --verify checks differs, 2 error.\n\n\
                  Examples:\n  auditql report\n  \
                  auditql report pci-dss --since 90d\n  \
                  auditql report pci-dss --since 90d --cluster prod -o html --out reports\n  \
-                 auditql report --verify reports/pci-dss.html",
+                 auditql report --verify reports/*.html",
             )
             .defer(|command| {
                 let texts = (
@@ -119,8 +121,9 @@ impl clap::Args for Args {
                     Arg::new("verify")
                         .long("verify")
                         .value_name("FILE")
+                        .num_args(1..)
                         .value_parser(clap::value_parser!(PathBuf))
-                        .help("Check a report's document and the files beside it by their SHA-256"),
+                        .help("Check reports' documents and the files beside them by their SHA-256"),
                 );
                 let command = command
                     .arg(
@@ -232,20 +235,29 @@ fn subcommand(report: &Definition) -> Command {
 impl FromArgMatches for Args {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let what = match matches.subcommand() {
-            None => match matches.get_one::<PathBuf>("verify") {
-                Some(file) => What::Verify(file.clone()),
+            None => match matches.get_many::<PathBuf>("verify") {
+                Some(files) => {
+                    // The flag takes all that follows it.
+                    let mut names = files.clone().filter_map(|file| file.to_str());
+                    let report = |name: &&str| loaded().0.get(name).is_ok();
+                    if let Some(name) = names.find(|name| report(name) && !Path::new(name).exists())
+                    {
+                        return Err(no_report(name));
+                    }
+                    What::Verify(files.cloned().collect())
+                }
                 None => match matches.get_one::<PathBuf>("schedule") {
                     Some(file) => What::CheckSchedule(file.clone()),
                     None => What::List(Output::from_arg_matches(matches)?),
                 },
             },
-            Some((name, _)) if matches.contains_id("verify") => {
-                return Err(clap::Error::raw(
-                    clap::error::ErrorKind::ArgumentConflict,
-                    format!("--verify takes a file and no report; leave out {name}\n"),
-                ));
-            }
+            Some((name, _)) if matches.contains_id("verify") => return Err(no_report(name)),
             Some((name, asked)) => {
+                if let Some(error) = &loaded().1 {
+                    return Ok(Args {
+                        what: What::Unreadable(error),
+                    });
+                }
                 // It would be the form of the list.
                 let given = matches.value_source("format");
                 if given == Some(clap::parser::ValueSource::CommandLine) {
@@ -266,11 +278,15 @@ impl FromArgMatches for Args {
     }
 }
 
+fn no_report(name: &str) -> clap::Error {
+    clap::Error::raw(
+        clap::error::ErrorKind::ArgumentConflict,
+        format!("--verify takes files and no report; leave out {name}\n"),
+    )
+}
+
 fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
     let unknown = |error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error);
-    if let Some(error) = &loaded().1 {
-        return Err(unknown(format!("{error}\n")));
-    }
     let report = loaded().0.get(name).map_err(unknown)?;
     let mut given = Vec::new();
     for param in &report.params {
@@ -304,14 +320,15 @@ fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    if let What::Verify(file) = &args.what {
-        return check(file);
+    if let What::Verify(files) = &args.what {
+        return check(files);
     }
     if let Some(error) = &loaded().1 {
         bail!("{error}");
     }
     match args.what {
-        What::Verify(file) => check(&file),
+        What::Verify(files) => check(&files),
+        What::Unreadable(error) => bail!("{error}"),
         What::CheckSchedule(file) => check_schedule(&file),
         What::List(output) => list(output),
         What::Make(asked) => make_one(*asked),

@@ -30,6 +30,10 @@ pub struct Definition {
     pub about: String,
     /// The default of `since`: an age, an instant, or `all`.
     pub since: String,
+    /// Whether charts of all events of the period belong to it.
+    pub charts: bool,
+    /// Parameters of which at least one must be given; empty where none must.
+    pub one_of: Vec<String>,
     /// Its own parameters in the order of the file, then `cluster`, `since` and `until`.
     pub params: Vec<Param>,
     pub controls: Vec<Control>,
@@ -124,6 +128,31 @@ impl Definition {
             }
         }
         Ok(())
+    }
+
+    /// What to give, if it is none of [`Definition::one_of`]; `flag` says how a name is written.
+    pub fn lacks_one_of(
+        &self,
+        given: &[(String, String)],
+        flag: impl Fn(&str) -> String,
+    ) -> Option<String> {
+        let there = |name: &String| {
+            given
+                .iter()
+                .any(|(known, text)| known == name && !text.trim().is_empty())
+                || self
+                    .param(name)
+                    .is_some_and(|param| param.default.is_some())
+        };
+        if self.one_of.is_empty() || self.one_of.iter().any(there) {
+            return None;
+        }
+        let names: Vec<String> = self.one_of.iter().map(|name| flag(name)).collect();
+        Some(format!(
+            "the report {} makes no sense without one of {}",
+            self.name,
+            names.join(", ")
+        ))
     }
 
     /// The parameter of this name.

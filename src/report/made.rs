@@ -35,8 +35,11 @@ pub struct Made {
     pub params: Vec<(String, String)>,
     pub clusters: Vec<ClusterEvents>,
     pub coverage: Coverage,
-    pub charts: Charts,
+    /// Absent where the report's definition leaves them out.
+    pub charts: Option<Charts>,
     pub controls: Vec<MadeControl>,
+    /// It gives no verdicts, parameters looked for something, and no evidence has a row.
+    pub nothing_matches: bool,
 }
 
 /// How many events of a cluster lie in the time range.

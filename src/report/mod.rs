@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod definition;
 pub mod digest;
+mod figures;
 pub mod made;
 pub mod make;
 pub mod publish;

@@ -162,6 +162,14 @@ fn what_is_wrong_is_named_with_its_line() {
             "r.toml:4: required: there is no parameter \"persn\"; did you mean person?",
         ),
         (
+            format!("{HEAD}one_of = [\"usr\"]\n{CONTROL}"),
+            "r.toml:4: one_of: there is no parameter \"usr\"",
+        ),
+        (
+            format!("{HEAD}charts = 1\n{CONTROL}"),
+            "r.toml:4: invalid type",
+        ),
+        (
             verdict("select :who as verdict"),
             "r.toml:9: verdict of 1: the report has no parameter :who",
         ),

@@ -271,6 +271,22 @@ fn a_large_report_stays_small() {
 }
 
 #[test]
+fn without_verdicts_the_controls_stand_at_the_beginning() {
+    let mut made = fixture::ordinary();
+    assert!(rendered(&made).contains("<ul class=\"counts\">"));
+    for control in &mut made.controls {
+        control.verdict = None;
+    }
+    let html = rendered(&made);
+    assert!(!html.contains("<ul class=\"counts\">"));
+    let (_, summary) = html.split_once("<h2 id=\"summary\">").unwrap();
+    let (summary, _) = summary.split_once("</section>").unwrap();
+    assert_eq!(summary.matches("for a person to judge").count(), 1);
+    let rows = summary.matches("<th scope=\"row\">").count();
+    assert_eq!(rows, made.controls.len());
+}
+
+#[test]
 fn a_long_value_is_cut_where_it_is_seen() {
     let html = rendered(&fixture::with_rows(vec![vec![Value::text(
         "A".repeat(1 << 20),

@@ -1,5 +1,6 @@
 //! Compliance reports through the real binary and its port.
 
+mod asked;
 mod coverage;
 mod doubt;
 mod forms;

@@ -1,7 +1,7 @@
 //! What `auditql report` does once its flags are read.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -35,7 +35,7 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
         now: clock::now(),
         ..Request::default()
     };
-    match asked.out {
+    let made = match asked.out {
         None => {
             let [form] = asked.forms[..] else {
                 bail!("several forms do not go to one output; write them with --out DIR");
@@ -46,7 +46,7 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
             out.write_all(text.as_bytes())
                 .and_then(|()| out.flush())
                 .context("writing the report")?;
-            notes(&made);
+            made
         }
         Some(directory) => {
             let (made, written) = publish(
@@ -63,17 +63,40 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
                 writeln!(out, "{}", file.path.display())?;
             }
             out.flush()?;
-            notes(&made);
+            made
         }
-    }
-    Ok(Exit::Found)
+    };
+    notes(&made);
+    Ok(match made.nothing_matches {
+        true => Exit::Nothing,
+        false => Exit::Found,
+    })
 }
 
-/// Says whether a document and the files beside it are as they were written.
-pub(super) fn check(file: &Path) -> anyhow::Result<Exit> {
+/// Says whether documents and the files beside them are as they were written; of several, a line
+/// each and what differs.
+pub(super) fn check(files: &[PathBuf]) -> anyhow::Result<Exit> {
+    let mut worst = Ok(Exit::Found);
+    for file in files {
+        match check_one(file, files.len() == 1) {
+            Ok(Exit::Found) => {}
+            Ok(Exit::Nothing) => worst = worst.map(|_| Exit::Nothing),
+            Err(error) if print::is_closed_pipe(&error) => return Err(error),
+            Err(error) => {
+                // The last one is said by the caller.
+                if let Err(earlier) = std::mem::replace(&mut worst, Err(error)) {
+                    print::say(&format!("error: {earlier:#}"));
+                }
+            }
+        }
+    }
+    worst
+}
+
+fn check_one(file: &Path, alone: bool) -> anyhow::Result<Exit> {
     let found = verify(file).map_err(anyhow::Error::msg)?;
     let mut out = stdout();
-    for file in &found.files {
+    for file in found.files.iter().filter(|_| alone) {
         writeln!(out, "{file}: as it was written")?;
     }
     if let Some(digest) = &found.digest {
@@ -128,10 +151,20 @@ fn user_name() -> String {
     let number = || {
         use std::os::unix::fs::MetadataExt as _;
         let process = std::fs::metadata("/proc/self").ok()?;
-        Some(format!("uid {}", process.uid()))
+        Some(user_of(process.uid()).unwrap_or_else(|| format!("uid {}", process.uid())))
     };
     let name = named("USER").or_else(|| named("LOGNAME")).or_else(number);
     name.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The name that the system's own file of users has for a number.
+fn user_of(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
 }
 
 /// The reports, a row each.

@@ -51,6 +51,9 @@ pub(super) struct File {
     version: Spanned<String>,
     about: Spanned<String>,
     since: Option<Spanned<String>>,
+    charts: Option<bool>,
+    #[serde(default)]
+    one_of: Vec<Spanned<String>>,
     #[serde(default)]
     required: Vec<Spanned<String>>,
     #[serde(default)]
@@ -102,6 +105,8 @@ pub(super) fn define(
         }
     };
     let params = params(&file.required, file.params, &since)?;
+    all_known("required", &file.required, &params)?;
+    all_known("one_of", &file.one_of, &params)?;
     let at = file.controls.span().start;
     let file_controls = file.controls.into_inner();
     if file_controls.is_empty() {
@@ -154,6 +159,8 @@ pub(super) fn define(
         version: words(file.version, "version")?,
         about: words(file.about, "about")?,
         since,
+        charts: file.charts.unwrap_or(true),
+        one_of: file.one_of.into_iter().map(Spanned::into_inner).collect(),
         params,
         controls,
         sha256: String::new(),
@@ -223,20 +230,22 @@ fn params(
         }
         params.push(param);
     }
-    for name in required {
+    Ok(params)
+}
+
+/// Whether all names that the member `what` lists are parameters.
+fn all_known(what: &str, names: &[Spanned<String>], params: &[Param]) -> Result<(), Wrong> {
+    for name in names {
         if !params.iter().any(|param| param.name == *name.as_ref()) {
             let known = params.iter().map(|param| param.name.as_str());
             let hint = suggest(name.as_ref(), known);
             return wrong(
                 name.span().start,
-                format!(
-                    "required: there is no parameter {:?}; {hint}",
-                    name.as_ref()
-                ),
+                format!("{what}: there is no parameter {:?}; {hint}", name.as_ref()),
             );
         }
     }
-    Ok(params)
+    Ok(())
 }
 
 fn one_control(

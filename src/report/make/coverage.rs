@@ -55,7 +55,7 @@ impl Overview {
 pub(super) struct Seen {
     pub(super) clusters: Vec<ClusterEvents>,
     pub(super) coverage: Coverage,
-    pub(super) charts: Charts,
+    pub(super) charts: Option<Charts>,
 }
 
 /// Events of an hour: all, and failed ones.
@@ -127,9 +127,11 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
         })?;
     }
     let mut actors = Vec::new();
-    making.count(span, Some("user"), None, ACTORS, |row| {
-        actors.push((digest::apart(&text(&row[0])).into_owned(), number(&row[1])));
-    })?;
+    if making.charts {
+        making.count(span, Some("user"), None, ACTORS, |row| {
+            actors.push((digest::apart(&text(&row[0])).into_owned(), number(&row[1])));
+        })?;
+    }
     let earlier = earlier(making, span.since)?;
     let pruned_before = coverage
         .pruned_before
@@ -147,7 +149,9 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
     let found = silence::find(&seen, hours.clone(), pruned_before);
     coverage.hours = found.hours;
     coverage.covered_hours = found.covered;
-    let charts = charts(span, &by_cluster, &found, pruned_before, actors, failures);
+    let charts = making
+        .charts
+        .then(|| charts(span, &by_cluster, &found, pruned_before, actors, failures));
     coverage.silent = found.silences;
     let mut listed = Vec::new();
     for cluster in &clusters {

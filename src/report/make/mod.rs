@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::definition::Definition;
+use super::definition::{COMMON, Definition};
 use super::digest;
 use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict, Verdict};
 use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
-use crate::query::library::Library;
+use crate::query::library::{Kind, Library};
 use crate::query::source::Source;
 use crate::store::{Result, SqlQuery, SqlSink, StoreError};
 use coverage::{HOUR, Overview};
@@ -82,6 +82,8 @@ pub(super) struct Making<'a> {
     pub(super) period: Period,
     /// The words of the parameter `cluster`, if it was given.
     pub(super) cluster: Option<String>,
+    /// Whether the report has charts.
+    pub(super) charts: bool,
     deadline: Option<Instant>,
     /// Damaged segments that answers left out.
     damaged: Mutex<Vec<String>>,
@@ -154,6 +156,7 @@ pub fn make(
         request,
         period,
         cluster,
+        charts: definition.charts,
         deadline: request.timeout.map(|limit| Instant::now() + limit),
         damaged: Mutex::default(),
     };
@@ -175,6 +178,10 @@ pub fn make(
         settle(&mut made, definition, job, done, request);
     }
     doubt(&mut made);
+    made.nothing_matches = nothing_matches(&made, definition, request);
+    if made.nothing_matches {
+        made.coverage.notes.insert(0, notes::NOTHING.to_owned());
+    }
     Ok(made)
 }
 
@@ -221,8 +228,35 @@ fn check_given(definition: &Definition, request: &Request<'_>) -> Result<(), Str
             definition.name,
             param.flag()
         )),
-        None => Ok(()),
+        None => {
+            let flag = |name: &str| format!("--{}", name.replace('_', "-"));
+            let lacks = definition.lacks_one_of(request.given, flag);
+            lacks.map_or(Ok(()), |lacks| Err(format!("{lacks}; give at least one")))
+        }
     }
+}
+
+/// Whether parameters looked for something and no question found any of it.
+fn nothing_matches(made: &Made, definition: &Definition, request: &Request<'_>) -> bool {
+    let looks = |(name, text): &(String, String)| {
+        let param = definition.param(name);
+        !COMMON.contains(&name.as_str())
+            && !text.trim().is_empty()
+            && param.is_some_and(|param| param.kind != Kind::Flag)
+    };
+    let mut evidence = made
+        .controls
+        .iter()
+        .flat_map(|control| &control.evidence)
+        .peekable();
+    // With verdicts, parameters say what is judged, and no row may be good news.
+    definition
+        .controls
+        .iter()
+        .all(|control| control.verdict.is_none())
+        && request.given.iter().any(looks)
+        && evidence.peek().is_some()
+        && evidence.all(|evidence| evidence.row_count == 0 && !evidence.truncated)
 }
 
 /// The effective time range.

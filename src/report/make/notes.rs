@@ -3,10 +3,14 @@
 use super::coverage::{HOUR, Overview};
 use crate::limits::REPORT_SILENCES_MAX;
 use crate::query::clock;
+use crate::report::figures::{percent, thousands};
 use crate::report::made::{Coverage, Made};
 
 /// Levels whose events hold what was sent.
 const WITH_BODIES: [&str; 2] = ["Request", "RequestResponse"];
+
+/// Said first where parameters looked for something that no evidence has.
+pub(super) const NOTHING: &str = "Nothing in this time range matches the parameters that were given: no piece of evidence has a row.";
 
 /// Says what a reader must know, the most important first, and shortens what is too long to list.
 pub(super) fn say(made: &mut Made, overview: &Overview, now: i64) {
@@ -117,8 +121,9 @@ fn content(coverage: &Coverage) -> Vec<String> {
         .saturating_sub(with_bodies.map(|(_, events)| events).sum());
     if without > 0 {
         notes.push(format!(
-            "{without} of {} events ({}) were recorded at the level Metadata or without one: what was sent and answered is not in them.",
-            coverage.events,
+            "{} of {} events ({}) were recorded at the level Metadata or without one: what was sent and answered is not in them.",
+            thousands(without),
+            thousands(coverage.events),
             percent(without, coverage.events)
         ));
     }
@@ -140,15 +145,6 @@ fn content(coverage: &Coverage) -> Vec<String> {
 fn plural(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
-        _ => format!("{number} {many}"),
-    }
-}
-
-/// A share with one digit behind the point; a small one does not read as none.
-fn percent(part: u64, whole: u64) -> String {
-    let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
-    match tenths {
-        0 => "below 0.1 %".to_owned(),
-        _ => format!("{}.{} %", tenths / 10, tenths % 10),
+        _ => format!("{} {many}", thousands(number)),
     }
 }

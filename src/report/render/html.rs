@@ -56,7 +56,7 @@ pub fn html(made: &Made, out: &mut String) {
     );
     out.push_str(summary::SHAPES);
     out.push_str("<div class=\"sheet\">\n");
-    contents(out, &controls);
+    contents(out, made, &controls);
     out.push_str("<div class=\"document\">\n<header>\n");
     heading(out, made, &title);
     out.push_str("</header>\n<main id=\"main\">\n");
@@ -190,14 +190,18 @@ fn zone(made: &Made) -> Plain<'_> {
 }
 
 /// Beside the document where a screen has room; on paper the table of verdicts leads the way.
-fn contents(out: &mut String, controls: &[Numbered<'_>]) {
-    out.push_str(
+fn contents(out: &mut String, made: &Made, controls: &[Numbered<'_>]) {
+    put!(
+        out,
         "<nav class=\"contents\" aria-label=\"Contents\">\n<ul>\n\
-         <li><a href=\"#summary\">Verdicts</a></li>\n\
-         <li><a href=\"#coverage\">Coverage and gaps</a></li>\n\
-         <li><a href=\"#activity\">Activity</a></li>\n\
-         <li><a href=\"#controls\">Controls and evidence</a>\n",
+         <li><a href=\"#summary\">{}</a></li>\n\
+         <li><a href=\"#coverage\">Coverage and gaps</a></li>\n",
+        summary::name(controls)
     );
+    if made.charts.is_some() {
+        out.push_str("<li><a href=\"#activity\">Activity</a></li>\n");
+    }
+    out.push_str("<li><a href=\"#controls\">Controls and evidence</a>\n");
     if !controls.is_empty() {
         out.push_str("<ul>\n");
         for Numbered { control, .. } in controls {

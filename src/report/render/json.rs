@@ -30,8 +30,10 @@ pub(super) fn write(made: &Made, out: &mut String) {
         let pair = |(text, count): &(String, u64)| json!({name: text, "events": count});
         pairs.iter().map(pair).collect()
     };
-    charts["actors"] = counted("user", &made.charts.actors);
-    charts["failures"] = counted("outcome", &made.charts.failures);
+    if let Some(made) = &made.charts {
+        charts["actors"] = counted("user", &made.actors);
+        charts["failures"] = counted("outcome", &made.failures);
+    }
     let controls: Vec<Json> = made.controls.iter().map(control).collect();
     let document = json!({
         "digest": PLACEHOLDER,

@@ -147,7 +147,9 @@ fn coverage(made: &Made, out: &mut String) -> std::fmt::Result {
 }
 
 fn charts(made: &Made, out: &mut String) -> std::fmt::Result {
-    let charts = &made.charts;
+    let Some(charts) = &made.charts else {
+        return Ok(());
+    };
     writeln!(out, "\n## Events over time")?;
     counts(out, "user", &charts.actors)?;
     counts(out, "failed requests", &charts.failures)?;
@@ -229,7 +231,7 @@ fn one_evidence(evidence: &MadeEvidence, out: &mut String) -> std::fmt::Result {
     if !evidence.rows.is_empty() {
         out.push_str("\n|");
         for column in &evidence.columns {
-            write!(out, " {} |", prose(&column.name))?;
+            write!(out, " {} |", prose(&column.name.replace('_', " ")))?;
         }
         out.push_str("\n|");
         for _ in &evidence.columns {

@@ -203,6 +203,12 @@ fn entry_of(entry: FileEntry, catalogue: &Catalogue) -> Result<Entry, (usize, St
             ),
         ));
     }
+    if let Some(lacks) = report.lacks_one_of(&params, str::to_owned) {
+        return Err((
+            at(&entry.name),
+            format!("{lacks}; give at least one in params"),
+        ));
+    }
     Ok(Entry {
         name: report.name.clone(),
         every,

@@ -214,6 +214,7 @@ fn steps(count: usize, marked: bool) -> Vec<Step> {
 /// What an auditor gets on an ordinary day.
 pub fn ordinary() -> Made {
     Made {
+        nothing_matches: false,
         name: "pci-dss".to_owned(),
         title: "PCI DSS: audit log requirements".to_owned(),
         framework: "PCI DSS".to_owned(),
@@ -282,7 +283,7 @@ pub fn ordinary() -> Made {
                 "Secrets are recorded at Metadata: what was in them when they were read is not here.".to_owned(),
             ],
         },
-        charts: Charts {
+        charts: Some(Charts {
             steps: steps(90, true),
             step_seconds: 86_400,
             actors: vec![
@@ -296,7 +297,7 @@ pub fn ordinary() -> Made {
                 ("not_found".to_owned(), 20_991),
                 ("server_error".to_owned(), 12),
             ],
-        },
+        }),
         controls: vec![
             MadeControl {
                 id: "10.2.1.1".to_owned(),
@@ -348,7 +349,7 @@ pub fn empty() -> Made {
             hours: 2160,
             ..Coverage::default()
         },
-        charts: Charts {
+        charts: Some(Charts {
             steps: steps(90, false)
                 .into_iter()
                 .map(|step| Step {
@@ -358,7 +359,7 @@ pub fn empty() -> Made {
                 .collect(),
             step_seconds: 86_400,
             ..Charts::default()
-        },
+        }),
         made_for: String::new(),
         ..ordinary()
     }
@@ -367,7 +368,7 @@ pub fn empty() -> Made {
 pub fn single() -> Made {
     let mut made = ordinary();
     made.controls.truncate(1);
-    made.charts.steps = steps(1, false);
+    made.charts.as_mut().unwrap().steps = steps(1, false);
     made.clusters.truncate(1);
     made
 }
@@ -375,7 +376,7 @@ pub fn single() -> Made {
 /// 60 controls with three pieces of evidence each, and as many steps as a chart may have.
 pub fn large() -> Made {
     let mut made = ordinary();
-    made.charts.steps = steps(120, true);
+    made.charts.as_mut().unwrap().steps = steps(120, true);
     made.coverage.silent = (0..150)
         .map(|n| Silence {
             cluster: "prod-eu".to_owned(),
@@ -428,9 +429,14 @@ pub fn hostile() -> Made {
     for cluster in &mut made.clusters {
         cluster.cluster = "very-long-name-of-a-cluster".repeat(4) + &text();
     }
-    made.charts.actors = HOSTILE.iter().map(|name| ((*name).to_owned(), 5)).collect();
-    made.charts.actors.push(("m".repeat(1 << 20), 9));
-    made.charts.failures = vec![(text(), 12)];
+    made.charts.as_mut().unwrap().actors =
+        HOSTILE.iter().map(|name| ((*name).to_owned(), 5)).collect();
+    made.charts
+        .as_mut()
+        .unwrap()
+        .actors
+        .push(("m".repeat(1 << 20), 9));
+    made.charts.as_mut().unwrap().failures = vec![(text(), 12)];
     for (nth, control) in made.controls.iter_mut().enumerate() {
         control.id = format!("{nth} {}", text());
         control.title = text() + &"W".repeat(120);
@@ -564,12 +570,12 @@ pub fn all_texts(text: &str) -> Made {
         silent_hours: 1,
         pruned: false,
     };
-    made.charts = Charts {
+    made.charts = Some(Charts {
         steps: vec![step.clone(), step],
         step_seconds: 3600,
         actors: vec![(own(), 1)],
         failures: vec![(own(), 1)],
-    };
+    });
     let control = &mut made.controls[0];
     control.title = own();
     control.demands = own();

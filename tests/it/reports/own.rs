@@ -81,6 +81,7 @@ fn a_bad_file_is_named_with_its_line() {
         for more in [&[][..], &["pci-dss"], &["mine"]] {
             let refused = cli(&[&flags[..], more].concat()).expect(2);
             assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+            assert!(!refused.stderr.contains("Usage"), "{}", refused.stderr);
         }
         let data = temp_dir();
         let (status, log) = Server::try_start(data.path(), &flags[1..]).err().unwrap();
@@ -164,7 +165,10 @@ fn a_question_and_a_command_line_that_make_no_sense_are_told_so() {
         (&["pci-dss", "-o", "pdf"], "invalid value 'pdf'"),
         (&["pci-dss", "--timeout", "soon"], "soon"),
         (&["-o", "json", "pci-dss"], "behind the report's name"),
-        (&["--verify", "x", "pci-dss"], "--verify takes a file"),
+        (
+            &["--verify", "x", "pci-dss"],
+            "--verify takes files and no report",
+        ),
         (&["--check"], "--schedule"),
     ] {
         let run = local(STORE.get().data(), "report", args).expect(2);

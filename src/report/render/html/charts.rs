@@ -21,31 +21,33 @@ const NAME_ROOM: f64 = 15.0;
 const NAME_CHARS_MAX: usize = 120;
 
 pub(super) fn charts(out: &mut String, made: &Made) {
+    let Some(charts) = &made.charts else {
+        return;
+    };
     out.push_str(
         "<section class=\"activity\" aria-labelledby=\"activity\">\n\
          <h2 id=\"activity\">Activity</h2>\n",
     );
-    over_time(out, made);
+    over_time(out, made, charts);
     out.push_str("<div class=\"pair\">\n");
     bars(
         out,
         "Failed requests by outcome",
         "Outcome",
         "bad",
-        &made.charts.failures,
+        &charts.failures,
     );
     bars(
         out,
         "Users with the most events",
         "User",
         "good",
-        &made.charts.actors,
+        &charts.actors,
     );
     out.push_str("</div>\n</section>\n");
 }
 
-fn over_time(out: &mut String, made: &Made) {
-    let charts = &made.charts;
+fn over_time(out: &mut String, made: &Made, charts: &Charts) {
     let every = every(charts.step_seconds);
     put!(
         out,
@@ -90,7 +92,7 @@ fn over_time(out: &mut String, made: &Made) {
     );
     plot(out, charts);
     put!(out, "</div>\n<p class=\"note\">{}</p>\n", Plain(&words));
-    figures(out, made, &every);
+    figures(out, made, charts, &every);
     out.push_str("</figure>\n");
 }
 
@@ -288,7 +290,7 @@ fn begin(charts: &Charts, step: &Step) -> String {
 }
 
 /// The same as a table, closed until somebody wants it.
-fn figures(out: &mut String, made: &Made, every: &str) {
+fn figures(out: &mut String, made: &Made, charts: &Charts, every: &str) {
     put!(
         out,
         "<details><summary>Events {every} as a table</summary>\n\
@@ -299,7 +301,7 @@ fn figures(out: &mut String, made: &Made, every: &str) {
          <th scope=\"col\">Pruned</th></tr></thead>\n<tbody>\n",
         zone(made)
     );
-    for step in &made.charts.steps {
+    for step in &charts.steps {
         put!(
             out,
             "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\

@@ -3,6 +3,7 @@
 use super::text::{Count, Data, When, in_words_of_time};
 use super::zone;
 use crate::limits::REPORT_LISTED_MAX;
+use crate::report::figures::percent;
 use crate::report::made::{Coverage, Made, Silence};
 
 pub(super) fn coverage(out: &mut String, made: &Made) {
@@ -146,12 +147,11 @@ fn levels(coverage: &Coverage) -> String {
         .levels
         .iter()
         .map(|(level, events)| {
-            let share = *events as f64 * 100.0 / all.max(1) as f64;
-            let digits = usize::from(share < 99.5 && share > 0.0);
             format!(
-                "<span class=\"part\">{} {} ({share:.digits$} %)</span>",
+                "<span class=\"part\">{} {} ({})</span>",
                 Data(level),
-                Count(*events)
+                Count(*events),
+                percent(*events, all)
             )
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use super::text::{Count, Cut, Data, ident, in_words_of_time};
 use super::{Numbered, statement};
-use crate::report::made::{MadeVerdict, Verdict};
+use crate::report::made::{MadeControl, MadeVerdict, Verdict};
 
 /// Letters of a verdict's reason, and of it in the table. It may hold names from events.
 pub(super) const WHY_CHARS_MAX: usize = 2000;
@@ -51,7 +51,24 @@ pub(super) fn badge(verdict: Option<&MadeVerdict>) -> String {
     )
 }
 
+/// Whether any control has a verdict.
+pub(super) fn any_verdict(controls: &[Numbered<'_>]) -> bool {
+    controls.iter().any(|numbered| numbered.verdict.is_some())
+}
+
+/// What the section is called.
+pub(super) fn name(controls: &[Numbered<'_>]) -> &'static str {
+    match controls.is_empty() || any_verdict(controls) {
+        true => "Verdicts",
+        false => "Controls at a glance",
+    }
+}
+
 pub(super) fn summary(out: &mut String, controls: &[Numbered<'_>]) {
+    if !controls.is_empty() && !any_verdict(controls) {
+        glance(out, controls);
+        return;
+    }
     out.push_str(
         "<section aria-labelledby=\"summary\">\n<h2 id=\"summary\">Verdicts</h2>\n\
          <ul class=\"counts\">\n",
@@ -111,21 +128,57 @@ pub(super) fn summary(out: &mut String, controls: &[Numbered<'_>]) {
             ),
             None => out.push_str("For a person to judge."),
         }
-        out.push_str("</td><td class=\"counts-of\">");
-        for (at, made) in control.evidence.iter().enumerate() {
-            put!(
-                out,
-                "<span><a href=\"#q-{}\">{}{}<span class=\"q\">Q{}</span></a></span> ",
-                ident(&made.anchor),
-                Count(made.row_count),
-                if made.truncated { "+ " } else { " " },
-                evidence + at
-            );
-        }
-        if control.evidence.is_empty() {
-            out.push_str("none");
-        }
-        out.push_str("</td></tr>\n");
+        out.push_str("</td>");
+        counts_of(out, control, *evidence);
+        out.push_str("</tr>\n");
     }
     out.push_str("</tbody></table></div>\n</section>\n");
+}
+
+/// The controls of a report without verdicts, with the rows of their evidence.
+fn glance(out: &mut String, controls: &[Numbered<'_>]) {
+    put!(
+        out,
+        "<section aria-labelledby=\"summary\">\n<h2 id=\"summary\">{}</h2>\n\
+         <p class=\"note\">This report gives no verdicts: the evidence is for a person to judge.</p>\n\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Controls\">\n\
+         <table class=\"verdicts none\"><caption>Controls and their evidence</caption>\n<thead><tr>\
+         <th scope=\"col\">Control</th><th scope=\"col\">Evidence rows</th></tr></thead>\n<tbody>\n",
+        name(controls)
+    );
+    for Numbered {
+        control, evidence, ..
+    } in controls
+    {
+        put!(
+            out,
+            "<tr><th scope=\"row\"><a href=\"#c-{}\"><b class=\"id\">{}</b> {}</a></th>",
+            ident(&control.id),
+            Data(&control.id),
+            Data(&control.title)
+        );
+        counts_of(out, control, *evidence);
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n</section>\n");
+}
+
+/// A cell with how many rows each piece of evidence has; `first` is the number of the first one's
+/// statement.
+fn counts_of(out: &mut String, control: &MadeControl, first: usize) {
+    out.push_str("<td class=\"counts-of\">");
+    for (at, made) in control.evidence.iter().enumerate() {
+        put!(
+            out,
+            "<span><a href=\"#q-{}\">{}{}<span class=\"q\">Q{}</span></a></span> ",
+            ident(&made.anchor),
+            Count(made.row_count),
+            if made.truncated { "+ " } else { " " },
+            first + at
+        );
+    }
+    if control.evidence.is_empty() {
+        out.push_str("none");
+    }
+    out.push_str("</td>");
 }

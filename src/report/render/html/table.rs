@@ -42,7 +42,7 @@ fn level(out: &mut String, caption: &str, columns: &[SqlColumn], rows: &[Vec<Val
             out,
             "<th scope=\"col\"{} style=\"--w:{share:.1}%\">{}{}</th>",
             column.head_class(),
-            Data(column.name),
+            Data(&heading(column)),
             zone(column.kind)
         );
     }
@@ -90,7 +90,7 @@ fn field(out: &mut String, column: &Column<'_>, value: &Value) {
         } else {
             ""
         },
-        Data(column.name),
+        Data(&heading(column)),
         zone(column.kind)
     );
     cell(out, value, column.kind);
@@ -120,7 +120,7 @@ fn notes(out: &mut String, layout: &Layout<'_>, first: &[Value], left_out: bool)
 fn absent(out: &mut String, columns: &[Column<'_>]) {
     let names: Vec<String> = columns
         .iter()
-        .map(|column| format!("<b>{}</b>", Data(column.name)))
+        .map(|column| format!("<b>{}</b>", Data(&heading(column))))
         .collect();
     put!(
         out,
@@ -144,7 +144,7 @@ fn upright(out: &mut String, caption: &str, columns: &[SqlColumn], row: &[Value]
         put!(
             out,
             "<tr><th scope=\"row\">{}{}</th><td>",
-            Data(column.name),
+            Data(&heading(&column)),
             zone(column.kind)
         );
         cell(out, &row[column.at], column.kind);
@@ -154,6 +154,11 @@ fn upright(out: &mut String, caption: &str, columns: &[SqlColumn], row: &[Value]
     if !missing.is_empty() {
         absent(out, &missing);
     }
+}
+
+/// A column's name for people to read.
+fn heading(column: &Column<'_>) -> String {
+    column.name.replace('_', " ")
 }
 
 fn zone(kind: Kind) -> &'static str {

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::model::time;
 use crate::query::output::visible;
+use crate::report::figures::thousands;
 
 /// Letters without a width of their own that may follow each other; more would pile up over the
 /// lines around them.
@@ -117,14 +118,7 @@ impl Display for Paragraphs<'_> {
 
 impl Display for Count {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_char(',')?;
-            }
-            f.write_char(digit)?;
-        }
-        Ok(())
+        f.write_str(&thousands(self.0))
     }
 }
 
