@@ -3,6 +3,7 @@
 
 mod charts;
 mod coverage;
+mod doubt;
 mod evidence;
 mod job;
 mod notes;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::definition::{COMMON, Definition};
 use super::digest;
-use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict, Verdict};
+use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict};
 use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
 use crate::query::library::{Kind, Library};
@@ -177,29 +178,12 @@ pub fn make(
     for (job, done) in jobs.into_iter().zip(answers) {
         settle(&mut made, definition, job, done, request);
     }
-    doubt(&mut made);
+    doubt::cast(&mut made);
     made.nothing_matches = nothing_matches(&made, definition, request);
     if made.nothing_matches {
         made.coverage.notes.insert(0, notes::NOTHING.to_owned());
     }
     Ok(made)
-}
-
-/// What is missing may be what would have been held against a control: nothing is met without it.
-fn doubt(made: &mut Made) {
-    let missing = match (&made.coverage.pruned_before, &made.coverage.damaged[..]) {
-        (_, [_, ..]) => "damaged segments of this time range were left out".to_owned(),
-        (Some(before), []) if made.coverage.pruned > 0 => {
-            format!("retention removed events of this time range, up to {before}")
-        }
-        _ => return,
-    };
-    for verdict in made.controls.iter_mut().filter_map(|c| c.verdict.as_mut()) {
-        if verdict.verdict == Verdict::Met {
-            verdict.verdict = Verdict::NotEnoughData;
-            verdict.why = format!("{missing}; of what is left: {}", verdict.why);
-        }
-    }
 }
 
 /// Whether what was given are parameters of the report that can be read.

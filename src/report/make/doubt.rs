@@ -1,0 +1,20 @@
+//! What missing events do to verdicts.
+
+use crate::report::made::{Made, Verdict};
+
+/// What is missing may be what would have been held against a control: nothing is met without it.
+pub(super) fn cast(made: &mut Made) {
+    let missing = match (&made.coverage.pruned_before, &made.coverage.damaged[..]) {
+        (_, [_, ..]) => "damaged segments of this time range were left out".to_owned(),
+        (Some(before), []) if made.coverage.pruned > 0 => {
+            format!("retention removed events of this time range, up to {before}")
+        }
+        _ => return,
+    };
+    for verdict in made.controls.iter_mut().filter_map(|c| c.verdict.as_mut()) {
+        if verdict.verdict == Verdict::Met {
+            verdict.verdict = Verdict::NotEnoughData;
+            verdict.why = format!("{missing}; of what is left: {}", verdict.why);
+        }
+    }
+}
