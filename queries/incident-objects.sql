@@ -2,7 +2,7 @@
 title = "What an incident touched"
 group = "incident"
 answers = "One row per object, or list or collection of them, that requests by an identity, in its name or from an address asked for, changed ones first, with how often and how it went. With --resource and --name also the deleted collections of the resource and namespace that may have held the object, and of secrets the lists and watches; with --resource secrets and -n also those of all namespaces. Without any of the filters but the time there are no rows."
-cannot_see = "Whether a collection held the object that was asked for: incident-timeline has the selectors. Objects inside lists, watches and deleted collections. What changed at the request of nobody in particular: controllers follow up as themselves (why-deleted). Calls of which only the arrival was recorded, or that the audit policy left out."
+cannot_see = "Whether a collection held the object that was asked for: incident-timeline has the selectors; and more than the last 2,000 of them in its namespace and 2,000 in all. Objects inside lists, watches and deleted collections. What changed at the request of nobody in particular: controllers follow up as themselves (why-deleted). Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = []
 
@@ -80,45 +80,49 @@ with nameless as materialized (
         and time >= :since and time < :until)
   union all
   -- What names no object may have held the one that was asked for.
-  select
-    e.verb, e.resource, e.subresource, e.namespace,
-    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-    e.cluster,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
-  from events as e
-  where :name is not null and :resource is not null and :name not glob '*!*'
-    and e.name is null and e.subresource is null
-    and e.verb in ('deletecollection', 'list', 'watch')
-    and case when e.verb = 'deletecollection' then 1
-      else e.resource = 'secrets' and e.api_group is null end
-    and (:user is null or e.id in (select id from nameless))
-    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
+  select * from (
+    select
+      e.verb, e.resource, e.subresource, e.namespace,
+      iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
+      e.cluster,
+      -- The stages of a call share both; a client may choose the one, but not the other.
+      e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
+    from events as e
+    where :name is not null and :resource is not null and :name not glob '*!*'
+      and e.name is null and e.subresource is null
+      and e.verb in ('deletecollection', 'list', 'watch')
+      and case when e.verb = 'deletecollection' then 1
+        else e.resource = 'secrets' and e.api_group is null end
+      and (:user is null or e.id in (select id from nameless))
+      and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and e.source_ips match :source_ip
+      and e.resource match :resource
+      and e.namespace match :namespace
+      and e.audit_id match :audit_id
+      and e.cluster match :cluster
+      and e.time >= :since and e.time < :until
+    order by e.time desc limit 2000)
   union all
-  select
-    e.verb, e.resource, e.subresource, e.namespace,
-    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-    e.cluster,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
-  from events as e
-  where :resource is not null and :namespace is not null
-    and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
-    and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
-    and e.name is null and e.namespace is null and e.subresource is null
-    and (:user is null or e.id in (select id from nameless))
-    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
+  select * from (
+    select
+      e.verb, e.resource, e.subresource, e.namespace,
+      iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
+      e.cluster,
+      -- The stages of a call share both; a client may choose the one, but not the other.
+      e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
+    from events as e
+    where :resource is not null and :namespace is not null
+      and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
+      and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
+      and e.name is null and e.namespace is null and e.subresource is null
+      and (:user is null or e.id in (select id from nameless))
+      and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and e.source_ips match :source_ip
+      and e.resource match :resource
+      and e.audit_id match :audit_id
+      and e.cluster match :cluster
+      and e.time >= :since and e.time < :until
+    order by e.time desc limit 2000)
 )
 select
   resource, subresource, namespace, name, json_group_array(distinct verb) as verbs,

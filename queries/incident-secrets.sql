@@ -2,7 +2,7 @@
 title = "Which secrets an incident exposed"
 group = "incident"
 answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods, or that accounts which these requests had armed read, listed, watched or wrote since; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. With a name or namespace of a secret also what lists and watches of its namespace and of all namespaces may have shown. Without any of the filters but the time there are no rows."
-cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pod templates, and those by armed accounts."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pod templates, and those by armed accounts."
 level = "Metadata"
 tags = ["attack:T1552.007"]
 
@@ -111,75 +111,83 @@ with arming as (
     and time >= :since and time < :until
   union
   -- A list or watch without a name may have shown the one that was asked for.
-  select
-    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
-    level, truncated, 0 as armed
-  from events
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and resource = 'secrets' and api_group is null and subresource is null
-    and verb in ('list', 'watch') and name is null
-    and :name is not null
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+  select * from (
+    select
+      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      level, truncated, 0 as armed
+    from events
+    where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+      and resource = 'secrets' and api_group is null and subresource is null
+      and verb in ('list', 'watch') and name is null
+      and :name is not null
+      and outcome = 'success' and dry_run = 0
+      and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and user match :user
+      and source_ips match :source_ip
+      and resource match :resource
+      and namespace match :namespace
+      and audit_id match :audit_id
+      and cluster match :cluster
+      and time >= :since and time < :until
+    order by time desc limit 2000)
   union
-  select
-    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
-    level, truncated, 0 as armed
-  from events
-  where :user is not null
-    and resource = 'secrets' and api_group is null and subresource is null
-    and verb in ('list', 'watch') and name is null
-    and :name is not null
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and impersonated_user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+  select * from (
+    select
+      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      level, truncated, 0 as armed
+    from events
+    where :user is not null
+      and resource = 'secrets' and api_group is null and subresource is null
+      and verb in ('list', 'watch') and name is null
+      and :name is not null
+      and outcome = 'success' and dry_run = 0
+      and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and impersonated_user match :user
+      and source_ips match :source_ip
+      and resource match :resource
+      and namespace match :namespace
+      and audit_id match :audit_id
+      and cluster match :cluster
+      and time >= :since and time < :until
+    order by time desc limit 2000)
   union
-  select
-    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
-    level, truncated, 0 as armed
-  from events
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and resource = 'secrets' and api_group is null and subresource is null
-    and verb in ('list', 'watch') and name is null
-    and :namespace is not null and namespace is null
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+  select * from (
+    select
+      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      level, truncated, 0 as armed
+    from events
+    where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+      and resource = 'secrets' and api_group is null and subresource is null
+      and verb in ('list', 'watch') and name is null
+      and :namespace is not null and namespace is null
+      and outcome = 'success' and dry_run = 0
+      and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and user match :user
+      and source_ips match :source_ip
+      and resource match :resource
+      and audit_id match :audit_id
+      and cluster match :cluster
+      and time >= :since and time < :until
+    order by time desc limit 2000)
   union
-  select
-    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
-    level, truncated, 0 as armed
-  from events
-  where :user is not null
-    and resource = 'secrets' and api_group is null and subresource is null
-    and verb in ('list', 'watch') and name is null
-    and :namespace is not null and namespace is null
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and impersonated_user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+  select * from (
+    select
+      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      level, truncated, 0 as armed
+    from events
+    where :user is not null
+      and resource = 'secrets' and api_group is null and subresource is null
+      and verb in ('list', 'watch') and name is null
+      and :namespace is not null and namespace is null
+      and outcome = 'success' and dry_run = 0
+      and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+      and impersonated_user match :user
+      and source_ips match :source_ip
+      and resource match :resource
+      and audit_id match :audit_id
+      and cluster match :cluster
+      and time >= :since and time < :until
+    order by time desc limit 2000)
   union
   select
     e.id, e.time, e.user, e.cluster, e.audit_id, e.received_time, e.request_uri, e.verb, e.resource,
@@ -234,6 +242,10 @@ with arming as (
     and name match :name
     and cluster match :cluster
     and time < :until
+), named_wanted as materialized (
+  select * from named
+  where coalesce(:namespace, :name) is not null
+    and (cluster, namespace, name) in (select cluster, namespace, name from wanted)
 ), exposed as (
   select
     asked.*, namespace as in_namespace, name as secret, 'request' as known_from,
@@ -268,12 +280,7 @@ with arming as (
       from named
       where named.cluster = asked.cluster
         and (asked.namespace is null or named.namespace = asked.namespace)
-        -- One that was asked for, and nobody was seen to create, was there before.
-        and (named.first <= asked.time or :name is not null and named.created = 0)
-        and (asked.armed or coalesce(:namespace, :name) is null
-          or (named.namespace, named.name) in (
-            select wanted.namespace, wanted.name from wanted
-            where wanted.cluster = asked.cluster))
+        and named.first <= asked.time
         and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
       order by named.namespace, named.name
       limit 1000
@@ -281,6 +288,27 @@ with arming as (
   )) as item
   where asked.name is null
     and not (asked.verb = 'list' and asked.level = 'RequestResponse' and asked.truncated = 0)
+    and (asked.armed or coalesce(:namespace, :name) is null)
+  union all
+  select
+    asked.*, ifnull(item.value ->> 0, asked.namespace), item.value ->> 1,
+    iif(item.value is null, null, 'other events'), asked.verb
+  from asked left join json_each((
+    select json_group_array(json_array(namespace, name)) from (
+      select named.namespace, named.name
+      from named_wanted as named
+      where named.cluster = asked.cluster
+        and (asked.namespace is null or named.namespace = asked.namespace)
+        -- One that was asked for, and nobody was seen to create, was there before.
+        and (named.first <= asked.time or :name is not null and named.created = 0)
+        and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
+      order by named.namespace, named.name
+      limit 1000
+    )
+  )) as item
+  where asked.name is null
+    and not (asked.verb = 'list' and asked.level = 'RequestResponse' and asked.truncated = 0)
+    and not asked.armed and coalesce(:namespace, :name) is not null
   union all
   select
     row, time, user, cluster, audit_id, received_time, request_uri, null, null, at, null, null, null,
