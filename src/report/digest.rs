@@ -17,45 +17,49 @@ pub fn seal(text: &str) -> (String, String) {
     (text.replace(PLACEHOLDER, &digest), digest)
 }
 
-/// How many different words that may be digests are tried, from each end of a document.
-const TRIED: usize = 8;
+/// What stands before the digest, by form: nothing else in a document does, as text of events is
+/// escaped or does not begin a line.
+const LABELS: [&str; 4] = [
+    "<code id=\"digest\">",
+    "| SHA-256 of this document | `",
+    "\"digest\": \"",
+    "\ndigest,sha256,",
+];
 
-/// The digest that a document holds, if its bytes are those of which it is one.
+/// The digest that a document says it has. `None` if it says none, or more than one: whoever reads
+/// it must not see another than the one that fits.
+pub fn stated(document: &[u8]) -> Option<&[u8]> {
+    let after = LABELS.iter().flat_map(|label| {
+        memchr::memmem::find_iter(document, label).map(|at| &document[at + label.len()..])
+    });
+    let mut stated = after.map(|rest| rest.get(..PLACEHOLDER.len()).unwrap_or_default());
+    let first = stated.next()?;
+    (first.iter().all(is_digit) && stated.all(|other| other == first)).then_some(first)
+}
+
+/// The digest that a document says it has, if its bytes are those of which it is one.
 pub fn find(document: &[u8]) -> Option<String> {
-    let words = words(document);
-    let firsts = words.iter().take(TRIED);
-    let lasts = words.iter().rev().take(TRIED);
-    let mut tried: Vec<&[u8]> = Vec::new();
-    for &word in firsts.chain(lasts) {
-        if tried.contains(&word) {
-            continue;
-        }
-        tried.push(word);
-        let mut hash = Sha256::new();
-        let mut rest = document;
-        while let Some(at) = position(rest, word) {
-            hash.update(&rest[..at]);
-            hash.update(PLACEHOLDER);
-            rest = &rest[at + word.len()..];
-        }
-        hash.update(rest);
-        if hex(&hash.finalize()).as_bytes() == word {
-            return String::from_utf8(word.to_vec()).ok();
-        }
+    let stated = stated(document)?;
+    let mut hash = Sha256::new();
+    let mut rest = document;
+    while let Some(at) = memchr::memmem::find(rest, stated) {
+        hash.update(&rest[..at]);
+        hash.update(PLACEHOLDER);
+        rest = &rest[at + stated.len()..];
     }
-    None
+    hash.update(rest);
+    let digest = hex(&hash.finalize());
+    (digest.as_bytes() == stated).then_some(digest)
 }
 
-/// Every run of exactly 64 hexadecimal digits.
-pub(super) fn words(document: &[u8]) -> Vec<&[u8]> {
-    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let mut runs = document.split(|byte| !is_hex(byte)).collect::<Vec<_>>();
-    runs.retain(|run| run.len() == PLACEHOLDER.len());
-    runs
+fn is_digit(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-fn position(text: &[u8], word: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, word)
+/// The first run of exactly 64 hexadecimal digits.
+pub(super) fn word(text: &[u8]) -> Option<&[u8]> {
+    let mut runs = text.split(|byte| !is_digit(byte));
+    runs.find(|run| run.len() == PLACEHOLDER.len())
 }
 
 /// Text of an event that a document can hold: one with 64 zeros would be taken for the place of the

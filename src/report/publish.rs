@@ -201,7 +201,7 @@ fn clear(directory: &Path, prefix: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The SHA-256 of a file's bytes.
+/// The SHA-256 of a plain file's bytes; a link is not followed, and a pipe not waited for.
 pub(super) fn hash_of(path: &Path) -> io::Result<String> {
     use sha2::Digest as _;
     struct Hash(sha2::Sha256);
@@ -213,6 +213,9 @@ pub(super) fn hash_of(path: &Path) -> io::Result<String> {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("is no plain file"));
     }
     let mut hash = Hash(sha2::Sha256::new());
     io::copy(&mut File::open(path)?, &mut hash)?;

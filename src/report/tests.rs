@@ -197,7 +197,7 @@ fn what_is_wrong_is_named_with_its_line() {
 #[test]
 fn a_digest_is_found_and_a_changed_byte_is_noticed() {
     let text = format!(
-        "report {}\nrows 1{}\n",
+        "<code id=\"digest\">{}</code>\nrows 1{}\n",
         digest::PLACEHOLDER,
         "ab".repeat(32)
     );
@@ -210,6 +210,12 @@ fn a_digest_is_found_and_a_changed_byte_is_noticed() {
         assert_eq!(digest::find(&changed), None, "byte {at}");
     }
     assert_eq!(digest::find(b""), None);
+    // One that fits, beside another that people would read.
+    let seen = format!("\"digest\": \"{}\" 6043", "cd".repeat(32));
+    let two = digest::seal(&format!("{seen} \"digest\": \"{}\"", digest::PLACEHOLDER)).0;
+    assert_eq!(digest::find(two.as_bytes()), None);
+    let hidden = digest::seal(&format!("{seen} <!-- {} -->", digest::PLACEHOLDER)).0;
+    assert_eq!(digest::find(hidden.as_bytes()), None);
     assert_eq!(digest::apart(&"0".repeat(65)), "[64 zeros]0");
 }
 

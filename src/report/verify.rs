@@ -47,7 +47,7 @@ pub fn verify(path: &Path) -> Result<Verified, String> {
             "is larger than the limit of {most} bytes"
         )));
     }
-    if digest::words(&document).is_empty() {
+    if digest::word(&document).is_none() {
         return Err(unreadable(
             "holds no SHA-256; it is no report, or its head is gone",
         ));
@@ -139,7 +139,7 @@ fn named(text: &str) -> BTreeSet<Named> {
         .skip(1)
         .filter_map(|rest| {
             let (link, rest) = rest.split_once('"')?;
-            let word = digest::words(rest.as_bytes()).into_iter().next();
+            let word = digest::word(rest.as_bytes());
             let word = word.and_then(|word| std::str::from_utf8(word).ok());
             pair(link.strip_prefix("./").unwrap_or(link), word)
         })

@@ -39,6 +39,15 @@ const REPORTS: [&str; 7] = [
 /// The namespaces that the tests call sensitive.
 const SENSITIVE: &str = "payments,prod";
 
+/// A control's verdict with its reason.
+#[track_caller]
+fn verdict(made: &Value, id: &str) -> (String, String) {
+    let controls = made["controls"].as_array().unwrap();
+    let control = controls.iter().find(|control| control["id"] == id).unwrap();
+    let part = |part: &str| control["verdict"][part].as_str().unwrap().to_owned();
+    (part("verdict"), part("why"))
+}
+
 #[track_caller]
 fn report(both: &Both, name: &str) -> Value {
     // Not all: an empty store has no beginning.
@@ -218,7 +227,8 @@ fn verdicts() -> BTreeMap<&'static str, (&'static str, String)> {
         ))
     );
     verdicts.insert("authenticated", ("met", why.clone()));
-    verdicts.insert("access", ("not enough data", why));
+    let limited = format!("{why}; whether each right should have been given, no event shows");
+    verdicts.insert("access", ("not enough data", limited));
 
     let shared = |event: &Value| ended(event) && user(event) == "kubernetes-admin";
     assert!(count(shared) > 0);
@@ -525,12 +535,6 @@ fn what_is_missing_or_removed_is_not_met() {
         )
         .expect(200);
     let made = report(&both, "pci-dss");
-    let verdict = |made: &Value, id: &str| {
-        let controls = made["controls"].as_array().unwrap();
-        let control = controls.iter().find(|control| control["id"] == id).unwrap();
-        let part = |part: &str| control["verdict"][part].as_str().unwrap().to_owned();
-        (part("verdict"), part("why"))
-    };
     let not_met = |why: &str| ("not met".to_owned(), why.to_owned());
     assert_eq!(
         verdict(&made, "10.2.2"),
@@ -556,5 +560,24 @@ fn what_is_missing_or_removed_is_not_met() {
     assert_eq!(
         verdict(&report(&both, "hipaa"), "164.312(d)"),
         not_met("requests without a credential that were answered with objects of the API: 1")
+    );
+}
+
+/// A period before the first event, and a demand of no days, are told apart from an empty store.
+#[test]
+fn retention_says_why_it_cannot_tell() {
+    let store = STORE.get();
+    let why = |args: &[&str]| {
+        let args = [&["pci-dss", "-o", "json"], args].concat();
+        let run = local(store.data(), "report", &args).expect(0);
+        verdict(&serde_json::from_slice(&run.stdout).unwrap(), "10.5.1").1
+    };
+    assert_eq!(
+        why(&["--since", "2020-01-01", "--until", "2020-01-02"]),
+        "the store holds no event from before the end of the time range"
+    );
+    assert_eq!(
+        why(&["--since", "all", "--days", "0"]),
+        "no day is demanded; give --days 1 or more"
     );
 }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod coverage;
+mod doubt;
 mod forms;
 mod own;
 mod scheduled;

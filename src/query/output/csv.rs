@@ -54,13 +54,24 @@ fn to_io(error: csv::Error) -> io::Error {
     }
 }
 
-/// `text` that no spreadsheet takes for a formula: `'` before `=`, `+`, `-`, `@`, their full-width
-/// forms, tab, CR and LF (OWASP, CSV injection).
+/// `text` that no spreadsheet takes for a formula: `'` before `=`, `+`, `-`, `@`, their wide and small
+/// forms, tab, CR and LF (OWASP, CSV injection), also behind blanks and what cannot be seen, which
+/// spreadsheets may drop.
 pub fn neutral(text: &str) -> Cow<'_, str> {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => {
-            Cow::Owned(format!("'{text}"))
-        }
-        _ => Cow::Borrowed(text),
+    let invisible = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+    };
+    let starts = |c: char| {
+        matches!(
+            c,
+            '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '﹦' | '﹢' | '﹣' | '﹫' | '−'
+        )
+    };
+    let first = text.chars().find(|&c| !invisible(c));
+    match text.starts_with(['\t', '\r', '\n']) || first.is_some_and(starts) {
+        true => Cow::Owned(format!("'{text}")),
+        false => Cow::Borrowed(text),
     }
 }

@@ -61,6 +61,16 @@ pub(super) struct Seen {
 /// Events of an hour: all, and failed ones.
 pub(super) type Hours = BTreeMap<i64, (u64, u64)>;
 
+/// Whether no later stage of the same request says the same: of a request that was refused before
+/// anybody was authenticated only the start is recorded, of others the end is what counts.
+fn is_last(stage: &str, outcome: &str) -> bool {
+    match stage {
+        "ResponseComplete" | "Panic" => true,
+        "ResponseStarted" => outcome == "denied_authn",
+        _ => false,
+    }
+}
+
 pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
     let clusters = selected(making, overview)?;
     // What has not come yet is no gap.
@@ -73,15 +83,16 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
     let mut failures: BTreeMap<String, u64> = BTreeMap::new();
     let mut pruned = (0, None);
     for (part, step) in parts(span) {
-        let by = Some("cluster,outcome");
+        let by = Some("cluster,outcome,stage");
         let answer = making.count(part, by, step, 0, |row| {
             let (hour, row) = match step {
                 Some(_) => (instant(&row[0]).div_euclid(HOUR), &row[1..]),
                 None => (part.since.div_euclid(HOUR), row),
             };
-            let events = number(&row[2]);
+            let events = number(&row[3]);
             let outcome = text(&row[1]);
-            let failed = !matches!(outcome.as_str(), "success" | "upgraded" | "pending" | "");
+            let failed = !matches!(outcome.as_str(), "success" | "upgraded" | "pending" | "")
+                && is_last(&text(&row[2]), &outcome);
             let hours = by_cluster.entry(text(&row[0])).or_default();
             let sums = hours.entry(hour).or_default();
             sums.0 += events;

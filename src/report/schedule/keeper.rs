@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Entry, Period, Schedule};
 use crate::limits::{
-    REPORT_CATCH_UP_MAX, REPORT_RETRY_WAIT, REPORT_SCHEDULED_TIME, REPORT_TRIES_MAX,
+    REPORT_CATCH_UP_MAX, REPORT_DOCUMENT_BYTES_MAX, REPORT_RETRY_WAIT, REPORT_SCHEDULED_TIME,
+    REPORT_TRIES_MAX,
 };
 use crate::model::time;
 use crate::query::library::Library;
@@ -242,6 +243,10 @@ fn remove_one(record: &ReportRecord) -> std::io::Result<Option<String>> {
             return Ok(Some(
                 "there is something else than the file that was written".to_owned(),
             ));
+        }
+        // Of a document that was written; a larger one is not read into memory.
+        Ok(found) if record.form != ROWS && found.len() > REPORT_DOCUMENT_BYTES_MAX => {
+            return Ok(Some("its bytes are not those that were written".to_owned()));
         }
         Ok(_) => {}
     }

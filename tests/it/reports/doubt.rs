@@ -1,0 +1,202 @@
+//! What reports must not say: that a control is met where events are missing, or that a document is
+//! as it was written when it is not.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{cli, cli_with, event_at, local, temp_dir};
+
+fn made(data: &Path, args: &[&str]) -> Value {
+    let run = local(data, "report", &[args, &["-o", "json"]].concat()).expect(0);
+    serde_json::from_slice(&run.stdout).unwrap()
+}
+
+fn control<'a>(made: &'a Value, id: &str) -> &'a Value {
+    let controls = made["controls"].as_array().unwrap();
+    controls.iter().find(|control| control["id"] == id).unwrap()
+}
+
+fn import(data: &Path, cluster: &str, times: &[&str]) {
+    let lines: Vec<String> = times
+        .iter()
+        .enumerate()
+        .map(|(at, time)| event_at(at as u64, time))
+        .collect();
+    let args = [
+        "import",
+        "--data",
+        data.to_str().unwrap(),
+        "--cluster",
+        cluster,
+        "-",
+    ];
+    cli_with(&args, lines.join("\n").as_bytes()).expect(0);
+}
+
+#[test]
+fn a_cluster_that_fell_silent_is_an_interruption() {
+    let dir = temp_dir();
+    import(
+        dir.path(),
+        "a",
+        &[
+            "2026-11-18T23:30:00Z",
+            "2026-11-19T00:10:00Z",
+            "2026-11-19T01:10:00Z",
+        ],
+    );
+    import(dir.path(), "b", &["2026-11-18T22:30:00Z"]);
+    let range = ["--since", "2026-11-19", "--until", "2026-11-19T02:00:00Z"];
+    for (report, id) in [
+        ("pci-dss", "10.2.1.6"),
+        ("pci-dss", "10.7"),
+        ("nist-800-53", "AU-5"),
+    ] {
+        let made = made(dir.path(), &[&[report][..], &range].concat());
+        let verdict = &control(&made, id)["verdict"];
+        assert_eq!(verdict["verdict"], "not enough data", "{id}");
+        let why = verdict["why"].as_str().unwrap();
+        assert!(why.contains("hours without any event: 2"), "{id}: {why}");
+    }
+    // Of a alone there is an event in every hour.
+    let made = made(
+        dir.path(),
+        &[&["pci-dss", "--cluster", "a"][..], &range].concat(),
+    );
+    assert_eq!(control(&made, "10.2.1.6")["verdict"]["verdict"], "met");
+}
+
+#[test]
+fn nothing_is_met_where_retention_removed_events() {
+    let dir = temp_dir();
+    import(
+        dir.path(),
+        "a",
+        &[
+            "2026-11-18T23:30:00Z",
+            "2026-11-19T00:10:00Z",
+            "2026-11-19T01:10:00Z",
+        ],
+    );
+    let asked = [
+        "pci-dss",
+        "--since",
+        "2026-11-18",
+        "--until",
+        "2026-11-19T02:00:00Z",
+    ];
+    let met = |made: &Value| {
+        let verdicts = made["controls"].as_array().unwrap().iter();
+        let verdicts = verdicts.filter_map(|control| control["verdict"]["verdict"].as_str());
+        verdicts.filter(|verdict| *verdict == "met").count()
+    };
+    assert_ne!(met(&made(dir.path(), &asked)), 0);
+    let data = dir.path().to_str().unwrap();
+    cli(&["prune", "--data", data, "--before", "2026-11-19T00:00:00Z"]).expect(0);
+    let pruned = made(dir.path(), &asked);
+    assert_eq!(met(&pruned), 0);
+    let why = control(&pruned, "10.2.2")["verdict"]["why"]
+        .as_str()
+        .unwrap();
+    assert!(
+        why.starts_with("retention removed events of this time range"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_verdicts_command_can_be_repeated() {
+    let dir = temp_dir();
+    import(
+        dir.path(),
+        "a",
+        &["2026-11-19T00:10:00Z", "2026-11-19T01:10:00Z"],
+    );
+    let made = made(
+        dir.path(),
+        &["pci-dss", "--since", "2026-11-19", "--until", "2026-11-20"],
+    );
+    let verdict = &control(&made, "10.2.2")["verdict"];
+    let command = verdict["command"].as_str().unwrap();
+    assert!(command.ends_with(" -"), "{command}");
+    let mut words: Vec<&str> = command.split(' ').skip(1).collect();
+    words.extend(["--data", dir.path().to_str().unwrap(), "-o", "csv"]);
+    let run = cli_with(&words, verdict["sql"].as_str().unwrap().as_bytes()).expect(0);
+    assert!(
+        run.text().contains(verdict["why"].as_str().unwrap()),
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
+fn failed_requests_count_once() {
+    let dir = temp_dir();
+    let stage = |stage: &str| {
+        event_at(1, "2026-11-19T00:10:00Z")
+            .replace("ResponseComplete", stage)
+            .replace("\"code\":201", "\"code\":500")
+    };
+    let lines = [stage("ResponseStarted"), stage("ResponseComplete")].join("\n");
+    let data = dir.path().to_str().unwrap();
+    cli_with(&["import", "--data", data, "-"], lines.as_bytes()).expect(0);
+    let made = made(
+        dir.path(),
+        &["pci-dss", "--since", "2026-11-19", "--until", "2026-11-20"],
+    );
+    assert_eq!(made["coverage"]["events"], 2);
+    assert_eq!(
+        made["charts"]["failures"][0]["events"], 1,
+        "{}",
+        made["charts"]
+    );
+}
+
+#[test]
+fn a_pipe_or_a_link_in_the_place_of_rows_is_no_file() {
+    let dir = temp_dir();
+    let data = dir.path().join("data");
+    // More rows than a report shows.
+    let times = ["2026-11-19T00:10:00Z"; 40];
+    import(&data, "a", &times);
+    let own = super::own(&super::definition(&[
+        "query = \"all-by-user\"\nwith = { user = \"user-1*\" }\nrows = 1",
+    ]));
+    let out = dir.path().join("out");
+    let mut asked = vec![
+        "mine",
+        "--since",
+        "2026-11-19",
+        "--until",
+        "2026-11-20",
+        "-o",
+        "html",
+    ];
+    asked.extend([
+        "--reports",
+        own.path().to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    local(&data, "report", &asked).expect(0);
+    let rows = std::fs::read_dir(out.join("mine")).unwrap().next();
+    let rows = rows.expect("more rows than are shown").unwrap().path();
+    std::fs::remove_file(&rows).unwrap();
+    let verify = || {
+        cli(&[
+            "report",
+            "--verify",
+            out.join("mine.html").to_str().unwrap(),
+        ])
+    };
+    let made = std::process::Command::new("mkfifo")
+        .arg(&rows)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    assert!(verify().expect(1).text().contains("is no plain file"));
+    std::fs::remove_file(&rows).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &rows).unwrap();
+    assert!(verify().expect(1).text().contains("is no plain file"));
+}
