@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::definition::{COMMON, Definition};
+use super::definition::Definition;
 use super::digest;
 use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict};
 use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
-use crate::query::library::{Kind, Library};
+use crate::query::library::Library;
 use crate::query::source::Source;
 use crate::store::{Result, SqlQuery, SqlSink, StoreError};
 use coverage::{HOUR, Overview};
@@ -179,7 +179,7 @@ pub fn make(
         settle(&mut made, definition, job, done, request);
     }
     doubt::cast(&mut made);
-    made.nothing_matches = nothing_matches(&made, definition, request);
+    made.nothing_matches = notes::nothing_matches(&made, definition, request);
     if made.nothing_matches {
         made.coverage.notes.insert(0, notes::NOTHING.to_owned());
     }
@@ -218,29 +218,6 @@ fn check_given(definition: &Definition, request: &Request<'_>) -> Result<(), Str
             lacks.map_or(Ok(()), |lacks| Err(format!("{lacks}; give at least one")))
         }
     }
-}
-
-/// Whether parameters looked for something and no question found any of it.
-fn nothing_matches(made: &Made, definition: &Definition, request: &Request<'_>) -> bool {
-    let looks = |(name, text): &(String, String)| {
-        let param = definition.param(name);
-        !COMMON.contains(&name.as_str())
-            && !text.trim().is_empty()
-            && param.is_some_and(|param| param.kind != Kind::Flag)
-    };
-    let mut evidence = made
-        .controls
-        .iter()
-        .flat_map(|control| &control.evidence)
-        .peekable();
-    // With verdicts, parameters say what is judged, and no row may be good news.
-    definition
-        .controls
-        .iter()
-        .all(|control| control.verdict.is_none())
-        && request.given.iter().any(looks)
-        && evidence.peek().is_some()
-        && evidence.all(|evidence| evidence.row_count == 0 && !evidence.truncated)
 }
 
 /// The effective time range.

@@ -1,8 +1,11 @@
 //! What of the coverage a reader must know, in words.
 
+use super::Request;
 use super::coverage::{HOUR, Overview};
 use crate::limits::REPORT_SILENCES_MAX;
 use crate::query::clock;
+use crate::query::library::Kind;
+use crate::report::definition::{COMMON, Definition};
 use crate::report::figures::{percent, thousands};
 use crate::report::made::{Coverage, Made};
 
@@ -11,6 +14,29 @@ const WITH_BODIES: [&str; 2] = ["Request", "RequestResponse"];
 
 /// Said first where parameters looked for something that no evidence has.
 pub(super) const NOTHING: &str = "Nothing in this time range matches the parameters that were given: no piece of evidence has a row.";
+
+/// Whether parameters looked for something and no question found any of it.
+pub(super) fn nothing_matches(made: &Made, definition: &Definition, request: &Request<'_>) -> bool {
+    let looks = |(name, text): &(String, String)| {
+        let param = definition.param(name);
+        !COMMON.contains(&name.as_str())
+            && !text.trim().is_empty()
+            && param.is_some_and(|param| param.kind != Kind::Flag)
+    };
+    let mut evidence = made
+        .controls
+        .iter()
+        .flat_map(|control| &control.evidence)
+        .peekable();
+    // With verdicts, parameters say what is judged, and no row may be good news.
+    definition
+        .controls
+        .iter()
+        .all(|control| control.verdict.is_none())
+        && request.given.iter().any(looks)
+        && evidence.peek().is_some()
+        && evidence.all(|evidence| evidence.row_count == 0 && !evidence.truncated)
+}
 
 /// Says what a reader must know, the most important first, and shortens what is too long to list.
 pub(super) fn say(made: &mut Made, overview: &Overview, now: i64) {

@@ -217,7 +217,7 @@ fn names_of_columns_are_for_people_in_documents_that_people_read() {
     assert!(form("md").text().contains(" audit id |"));
     assert!(form("html").text().contains(">audit id<"));
     let made = json(&form("json").stdout);
-    let columns = made["controls"][0]["evidence"][0]["columns"]
+    let columns = made["controls"][1]["evidence"][0]["columns"]
         .as_array()
         .unwrap();
     let named = |column: &Value| column["name"] == "audit_id";
