@@ -1,6 +1,6 @@
 //! A report as one HTML file that needs nothing else: read on a screen, printed, filed.
 //!
-//! Everything from events and from users' files goes through [`text`]. There is no script, and the
+//! Everything from events and from users' files goes through `text`. There is no script, and the
 //! document's own policy forbids whatever an oversight might let in.
 
 /// Appends formatted text to a string.
