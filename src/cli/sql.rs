@@ -31,10 +31,13 @@ pub(super) struct Args {
     /// The statement; - reads it from stdin; without it a shell
     #[arg(value_name = "SQL", allow_hyphen_values = false)]
     sql: Option<String>,
-    /// Value of a parameter (:NAME), or NAME alone for NULL; a whole number is passed as one; repeat
-    /// for more
+    /// Value of a parameter (:NAME); a whole number is passed as one; repeat for more
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     params: Vec<(String, Value)>,
+
+    /// A parameter (:NAME) that is NULL; repeat for more
+    #[arg(long = "null", value_name = "NAME", value_parser = null)]
+    nulls: Vec<(String, Value)>,
     /// Most rows; 0 is all
     #[arg(short, long, value_name = "N", default_value_t = SQL_ROWS_DEFAULT, help_heading = "Answer")]
     limit: u64,
@@ -53,7 +56,8 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
+    args.params.append(&mut args.nulls);
     for (at, (name, _)) in args.params.iter().enumerate() {
         if args.params[..at].iter().any(|(other, _)| other == name) {
             bail!("--param {name} is given twice; remove one");
@@ -103,25 +107,32 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `NAME=VALUE`, or `NAME` for NULL. A value spelled exactly as a whole number is one, so that `limit :n` works; SQLite
+/// `NAME=VALUE`. A value spelled exactly as a whole number is one, so that `limit :n` works; SQLite
 /// compares it with text columns as text all the same.
 pub(super) fn param(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (text, None),
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "has no '='; use NAME=VALUE".to_owned())?;
+    let value = match value.parse::<i64>() {
+        Ok(number) if number.to_string() == value => Value::Int(number),
+        _ => Value::text(value),
     };
+    Ok((name_of(name)?, value))
+}
+
+/// The name of a parameter that is NULL.
+fn null(text: &str) -> Result<(String, Value), String> {
+    Ok((name_of(text)?, Value::Null))
+}
+
+fn name_of(name: &str) -> Result<String, String> {
     let name = name.trim_start_matches([':', '@', '$']);
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err(format!(
             "{name:?} is no name of a parameter; use letters, digits and _"
         ));
     }
-    let value = match value.map(|value| (value, value.parse::<i64>())) {
-        None => Value::Null,
-        Some((value, Ok(number))) if number.to_string() == value => Value::Int(number),
-        Some((value, _)) => Value::text(value),
-    };
-    Ok((name.to_owned(), value))
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]
@@ -136,7 +147,6 @@ mod tests {
             ("who=alice", "who", Value::text("alice")),
             ("a=b=c", "a", Value::text("b=c")),
             ("a=", "a", Value::text("")),
-            (":a", "a", Value::Null),
             ("a=007", "a", Value::text("007")),
             ("a=+5", "a", Value::text("+5")),
             (
@@ -147,7 +157,7 @@ mod tests {
         ] {
             assert_eq!(param(text), Ok((name.to_owned(), value)), "{text}");
         }
-        for text in ["", "=5", "a b=5", "é=1"] {
+        for text in ["a", "=5", "a b=5", "é=1"] {
             assert!(param(text).is_err(), "{text}");
         }
     }

@@ -90,8 +90,10 @@ pub(super) fn command(question: &Question, given: &[(String, String)]) -> String
 pub(super) fn sql_command(params: &[(String, Value)]) -> String {
     let mut command = "auditql sql".to_owned();
     for (name, text) in bound(params) {
-        let given = text.map_or(name.clone(), |text| format!("{name}={text}"));
-        command.push_str(&format!(" --param {}", quoted(&given)));
+        command.push_str(&match text {
+            Some(text) => format!(" --param {}", quoted(&format!("{name}={text}"))),
+            None => format!(" --null {name}"),
+        });
     }
     command.push_str(" -");
     command
