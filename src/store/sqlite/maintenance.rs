@@ -66,10 +66,7 @@ pub(crate) fn run(shared: &Shared) {
 
 /// One piece of work; false when there was none.
 fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
-    let _turn = shared
-        .maintenance
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = shared.turn();
     shared.sweep()?;
     if seal::seal_oldest(shared)? {
         return Ok(true);
@@ -121,10 +118,7 @@ pub(crate) fn seal_now(
             .unwrap_or_else(std::sync::PoisonError::into_inner);
     }
     drop(progress);
-    let turn = shared
-        .maintenance
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let turn = shared.turn();
     shared.sweep()?;
     drop(turn);
     let after = shared.state();
@@ -146,10 +140,7 @@ pub(crate) fn reseal(shared: &Shared) -> Result<Resealed> {
     let mut seen = HashSet::new();
     loop {
         // Sealing and merging go on between two segments.
-        let _turn = shared
-            .maintenance
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = shared.turn();
         let state = shared.state();
         let next = state.sealed.iter().find(|meta| !seen.contains(&meta.name));
         let Some(meta) = next.cloned() else {
@@ -212,10 +203,7 @@ pub(crate) fn prune(
             seal_now(shared, writer, false)?;
         }
     }
-    let _turn = shared
-        .maintenance
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = shared.turn();
     let state = shared.state();
     if dry_run {
         for active in &state.actives {

@@ -91,8 +91,10 @@ pub(crate) struct Shared {
     arrived: Condvar,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) changed: Condvar,
-    /// Held while files are replaced: sealing, merging and pruning take turns.
-    pub(crate) maintenance: Mutex<()>,
+    /// Held while files are replaced: sealing, merging and pruning take turns ([`Shared::turn`]).
+    maintenance: Mutex<()>,
+    /// Held by who is next for it.
+    next_turn: Mutex<()>,
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
     chunks: Arc<ChunkCache>,
@@ -143,6 +145,18 @@ impl OpenSegments {
 const ROOM_CHECK_USES: u64 = 256;
 
 impl Shared {
+    /// Waits until nothing else replaces files. Whoever comes back for another turn queues behind
+    /// who waits already: a busy sealer would else keep `prune` out for long.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        let _next = self
+            .next_turn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.maintenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn new(
         directory: &Path,
         options: OpenOptions,
@@ -167,6 +181,7 @@ impl Shared {
             progress: Mutex::default(),
             changed: Condvar::new(),
             maintenance: Mutex::new(()),
+            next_turn: Mutex::new(()),
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
             chunks: Arc::default(),
