@@ -26,4 +26,44 @@ impl Value {
     pub fn text(text: impl Into<Arc<str>>) -> Value {
         Value::Text(text.into())
     }
+
+    /// The value where it stands.
+    pub fn borrowed(&self) -> ValueRef<'_> {
+        match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(number) => ValueRef::Int(*number),
+            Value::Real(number) => ValueRef::Real(*number),
+            Value::Time(time) => ValueRef::Time(*time),
+            Value::Text(text) => ValueRef::Text(text),
+            Value::Json(text) => ValueRef::Json(text),
+            Value::Bytes(bytes) => ValueRef::Bytes(bytes),
+        }
+    }
+}
+
+/// A [`Value`] that stands elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ValueRef<'a> {
+    Null,
+    Int(i64),
+    Real(f64),
+    Time(i64),
+    Text(&'a str),
+    Json(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl ValueRef<'_> {
+    /// A value of its own.
+    pub fn to_value(self) -> Value {
+        match self {
+            ValueRef::Null => Value::Null,
+            ValueRef::Int(number) => Value::Int(number),
+            ValueRef::Real(number) => Value::Real(number),
+            ValueRef::Time(time) => Value::Time(time),
+            ValueRef::Text(text) => Value::Text(text.into()),
+            ValueRef::Json(text) => Value::Json(text.into()),
+            ValueRef::Bytes(bytes) => Value::Bytes(bytes.into()),
+        }
+    }
 }

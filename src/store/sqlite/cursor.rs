@@ -1,7 +1,5 @@
 //! The cursor: matching events of all parts of a snapshot, merged into one order.
 
-mod chunks;
-mod uris;
 mod values;
 
 use std::cmp::Ordering;
@@ -10,26 +8,16 @@ use std::sync::Arc;
 
 use super::bytes;
 use super::groups::Groups;
-use super::layout::{self, IntColumn, Origin, TextColumn, origin};
+use super::layout::IntColumn;
 use super::partscan::{self, Direction, PartScan};
-use super::predicate;
 use super::rowbatch::Batch;
+pub use super::rowreader::Cell;
+use super::rowreader::RowReader;
 use super::scan::{PartAt, PartSource, ScanOrder, Snapshot, advised};
-use crate::model::column::{Column, Kind};
+use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::{Budget, Place, Result, StoreError, Work};
-
-/// A cell of the current row, borrowed until the cursor moves.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cell<'a> {
-    Null,
-    Int(i64),
-    /// Microseconds.
-    Time(i64),
-    Text(&'a str),
-    Bytes(&'a [u8]),
-}
 
 /// A running scan. It owns what it reads; nothing that happens to the store changes its answer.
 pub struct Cursor {
@@ -69,11 +57,7 @@ pub(crate) struct Stream {
     ended: bool,
     after: Option<Place>,
     buffer: Vec<i64>,
-    /// Per column, the chunk that was looked into last.
-    columns: Vec<Option<chunks::Held>>,
-    uri: String,
-    /// The row that `uri` is of, and whether it has one.
-    uri_of: Option<(u32, bool)>,
+    reader: RowReader,
     raw: HashMap<u32, Vec<u8>>,
     raw_rows: usize,
 }
@@ -320,83 +304,15 @@ impl Cursor {
             .ok_or_else(|| StoreError::BadRequest("there is no current row".into()))?;
         let stream = &mut self.streams[current];
         let row = stream.row();
-        let from = match origin(column) {
-            // Read from the rows that are asked for, until somebody needs those of all rows.
-            _ if layout::is_fact(column) && !stream.scan.part.has_facts() => Origin::Bytes,
-            from => from,
-        };
-        match from {
-            Origin::Text(text) => {
-                let id = stream.id(text, row)?;
-                if id == 0 {
-                    return Ok(Cell::Null);
-                }
-                return Ok(Cell::Text(stream.scan.part.string(text, id)?));
-            }
-            Origin::EffectiveUser => {
-                let mut text = TextColumn::ImpersonatedUser;
-                let mut id = stream.id(text, row)?;
-                if id == 0 {
-                    text = TextColumn::User;
-                    id = stream.id(text, row)?;
-                }
-                if id == 0 {
-                    return Ok(Cell::Null);
-                }
-                return Ok(Cell::Text(stream.scan.part.string(text, id)?));
-            }
-            Origin::Code => {
-                let id = stream.id(TextColumn::Code, row)?;
-                if id == 0 {
-                    return Ok(Cell::Null);
-                }
-                let text = stream.scan.part.string(TextColumn::Code, id)?;
-                return Ok(text.parse().map_or(Cell::Null, Cell::Int));
-            }
-            Origin::Derived(text, derivation) => {
-                let id = stream.id(text, row)?;
-                if id == 0 {
-                    return Ok(Cell::Null);
-                }
-                let derived = self
-                    .snapshot
-                    .deriver
-                    .derive(derivation, stream.scan.part.string(text, id)?);
-                self.scratch = derived.map_or(Value::Null, Value::text);
-            }
-            Origin::RequestUri | Origin::Path | Origin::Command => {
-                self.scratch = stream.of_uri(column, row)?;
-            }
-            Origin::AuditId => {
-                let odd = stream.id(TextColumn::OddAuditId, row)?;
-                let key = stream.audit_key(row)?;
-                self.scratch = Value::text(partscan::audit_text(&stream.scan.part, &key, odd)?);
-            }
-            Origin::Id
-            | Origin::Time
-            | Origin::ReceivedTime
-            | Origin::StoredTime
-            | Origin::LatencyUs
-            | Origin::RawBytes
-            | Origin::Flag(_) => {
-                let (first, second) = predicate::number_sources(column);
-                let first = stream.number(first, row)?;
-                let second = second.map_or(Ok(0), |second| stream.number(second, row))?;
-                return Ok(match predicate::number(column, first, second) {
-                    None => Cell::Null,
-                    Some(value) if column.kind() == Kind::Time => Cell::Time(value),
-                    Some(value) => Cell::Int(value),
-                });
-            }
-            Origin::Bytes => {
-                let ordered = matches!(self.order, ScanOrder::NewestFirst | ScanOrder::OldestFirst);
-                let raw = stream.raw(row, ordered, &self.budget, &mut self.work)?;
-                if column == Column::Raw {
-                    return Ok(Cell::Bytes(raw));
-                }
-                self.scratch = bytes::column(column, raw);
-            }
+        if stream.reader.holds(column) {
+            return stream.reader.cell(column, row, &self.snapshot.deriver);
         }
+        let ordered = matches!(self.order, ScanOrder::NewestFirst | ScanOrder::OldestFirst);
+        let raw = stream.raw(row, ordered, &self.budget, &mut self.work)?;
+        if column == Column::Raw {
+            return Ok(Cell::Bytes(raw));
+        }
+        self.scratch = bytes::column(column, raw);
         Ok(match &self.scratch {
             Value::Text(text) | Value::Json(text) => Cell::Text(text),
             Value::Bytes(bytes) => Cell::Bytes(bytes),
@@ -423,6 +339,7 @@ impl Stream {
     fn new(serial: u32, scan: PartScan, after: Option<Place>) -> Stream {
         Stream {
             serial,
+            reader: RowReader::new(scan.part.clone()),
             scan,
             batch: Batch::default(),
             position: 0,
@@ -430,9 +347,6 @@ impl Stream {
             ended: false,
             after,
             buffer: Vec::new(),
-            columns: (0..=layout::AUDIT_COLUMN).map(|_| None).collect(),
-            uri: String::new(),
-            uri_of: None,
             raw: HashMap::new(),
             raw_rows: 0,
         }

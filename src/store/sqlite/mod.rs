@@ -52,6 +52,7 @@ mod rollupplan;
 mod rollupwriter;
 mod rowbatch;
 mod rowlists;
+mod rowreader;
 mod rowset;
 pub mod scan;
 mod seal;

@@ -1,10 +1,10 @@
 //! Cells as values of their own. Rows share most of their texts, so texts made lately are shared too.
 
-use super::{Cell, Cursor};
-use crate::model::column::{Column, Kind};
+use super::Cursor;
+use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::Result;
-use crate::store::sqlite::layout::{self, Origin, TextColumn, origin};
+use crate::store::sqlite::layout::{Origin, TextColumn, origin};
 
 /// Texts per column that are kept, and the longest one.
 const KEPT_MAX: usize = 256;
@@ -49,11 +49,11 @@ impl Cursor {
             let stream = &mut self.streams[current];
             let row = stream.row();
             let plain = match column {
-                Column::EffectiveUser => stream.id(TextColumn::ImpersonatedUser, row)? == 0,
-                _ => !layout::is_fact(column) || stream.scan.part.has_facts(),
+                Column::EffectiveUser => stream.reader.id(TextColumn::ImpersonatedUser, row)? == 0,
+                _ => stream.reader.holds(column),
             };
             if plain {
-                let from = (stream.serial, stream.id(text, row)?);
+                let from = (stream.serial, stream.reader.id(text, row)?);
                 if from.1 == 0 {
                     return Ok(Value::Null);
                 }
@@ -77,14 +77,7 @@ impl Cursor {
     }
 
     fn made(&mut self, column: Column) -> Result<Value> {
-        Ok(match self.cell(column)? {
-            Cell::Null => Value::Null,
-            Cell::Int(value) => Value::Int(value),
-            Cell::Time(value) => Value::Time(value),
-            Cell::Text(text) if column.kind() == Kind::Json => Value::Json(text.into()),
-            Cell::Text(text) => Value::text(text),
-            Cell::Bytes(bytes) => Value::Bytes(bytes.into()),
-        })
+        Ok(self.cell(column)?.of(column).to_value())
     }
 }
 

@@ -1,29 +1,31 @@
 //! Cells that are made of a row's request URI.
 
-use super::Stream;
+use std::borrow::Cow;
+
+use super::{Cell, RowReader};
 use crate::model::column::Column;
-use crate::model::value::Value;
 use crate::store::Result;
 use crate::store::sqlite::layout::TextColumn;
 use crate::store::sqlite::uricolumns::{UriColumns, of_uri};
 
-impl Stream {
+impl RowReader {
     /// What a column makes of a row's request URI.
-    pub(super) fn of_uri(&mut self, column: Column, row: u32) -> Result<Value> {
-        let subresource = self.id(TextColumn::Subresource, row)?;
-        // Only execs have a command, and few of the rows are any.
-        if column == Column::Command && subresource == 0 {
-            return Ok(Value::Null);
-        }
+    pub(super) fn of_uri(&mut self, column: Column, row: u32) -> Result<Cell<'_>> {
         if !self.restore_uri(row)? {
-            return Ok(Value::Null);
+            return Ok(Cell::Null);
         }
-        let subresource = match subresource {
+        let subresource = match self.id(TextColumn::Subresource, row)? {
             0 => None,
-            id => Some(self.scan.part.string(TextColumn::Subresource, id)?),
+            id => Some(self.part.string(TextColumn::Subresource, id)?),
         };
-        let text = of_uri(column, &self.uri, subresource);
-        Ok(text.map_or(Value::Null, Value::text))
+        Ok(match of_uri(column, &self.uri, subresource) {
+            None => Cell::Null,
+            Some(Cow::Borrowed(text)) => Cell::Text(text),
+            Some(Cow::Owned(text)) => {
+                self.scratch = text;
+                Cell::Text(&self.scratch)
+            }
+        })
     }
 
     /// Writes a row's URI to `self.uri`; false when it has none.
@@ -38,7 +40,7 @@ impl Stream {
         for (column, id) in UriColumns::ORDER.into_iter().zip(&mut ids) {
             *id = self.id(column, row)?;
         }
-        let has = UriColumns::restore_from(&self.scan.part, ids, &mut self.uri)?;
+        let has = UriColumns::restore_from(&self.part, ids, &mut self.uri)?;
         self.uri_of = Some((row, has));
         Ok(has)
     }

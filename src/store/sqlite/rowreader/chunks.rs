@@ -1,8 +1,8 @@
-//! Numbers of a stream's rows, from the chunks of columns that it holds.
+//! Numbers of a part's rows, from the chunks of columns that are at hand.
 
 use std::sync::Arc;
 
-use super::Stream;
+use super::RowReader;
 use crate::limits;
 use crate::store::Result;
 use crate::store::sqlite::chunkcache::CachedChunk;
@@ -18,23 +18,55 @@ pub(super) struct Held {
     reads: u32,
 }
 
+/// A stored column of small numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// String ids.
+    Text(TextColumn),
+    Flags,
+}
+
 /// Rows of a chunk that only scans read.
 const READS_OF_SCAN: u32 = limits::CHUNK_ROWS as u32 / 4;
 
-impl Stream {
-    pub(super) fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
-        match &self.scan.part {
+impl RowReader {
+    pub(crate) fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
+        match &self.part {
             Part::Block(block, _) => Ok(block.text_chunk(column).get(row as usize)? as u32),
             Part::Sealed(_) => Ok(self.stored(column as u8, row)? as u32),
         }
     }
 
-    pub(super) fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
-        match &self.scan.part {
+    pub(crate) fn number(&mut self, column: IntColumn, row: u32) -> Result<i64> {
+        match &self.part {
             Part::Block(block, _) if column == IntColumn::StoredTime => Ok(block.stored_time),
             Part::Block(block, _) => block.int(column, row as usize),
             Part::Sealed(_) => self.stored(column as u8, row),
         }
+    }
+
+    /// Appends the string ids (or the flags) of rows.
+    pub(crate) fn gather(&mut self, column: Stored, rows: &[u32], out: &mut Vec<u32>) -> Result<()> {
+        if let Part::Block(..) = &self.part {
+            for &row in rows {
+                out.push(match column {
+                    Stored::Text(text) => self.id(text, row)?,
+                    Stored::Flags => self.number(IntColumn::Flags, row)? as u32,
+                });
+            }
+            return Ok(());
+        }
+        let column = match column {
+            Stored::Text(text) => text as u8,
+            Stored::Flags => IntColumn::Flags as u8,
+        };
+        for rows in rows.chunk_by(|&left, &right| split(left).0 == split(right).0) {
+            if let Some((held, _)) = self.held(column, rows[0])? {
+                let offsets = rows.iter().map(|&row| split(row).1);
+                held.chunk().gather_ids(offsets, out)?;
+            }
+        }
+        Ok(())
     }
 
     /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
@@ -47,7 +79,7 @@ impl Stream {
 
     /// The chunk of a column that holds a row, and its place there; `None` in a block.
     fn held(&mut self, column: u8, row: u32) -> Result<Option<(&CachedChunk, usize)>> {
-        let Part::Sealed(sealed) = &self.scan.part else {
+        let Part::Sealed(sealed) = &self.part else {
             return Ok(None);
         };
         let (chunk, offset) = split(row);
@@ -70,7 +102,7 @@ impl Stream {
     }
 
     pub(super) fn audit_key(&mut self, row: u32) -> Result<[u8; 16]> {
-        if let Part::Block(block, _) = &self.scan.part {
+        if let Part::Block(block, _) = &self.part {
             return Ok(block.audit_key(row as usize));
         }
         let held = self.held(layout::AUDIT_COLUMN, row)?;

@@ -1,0 +1,151 @@
+//! Cells of single rows of one part, from the chunks of columns that it holds at hand.
+
+mod chunks;
+mod uris;
+
+use super::layout::{self, Origin, TextColumn, origin};
+use super::part::Part;
+use super::predicate::{self, Deriver};
+use crate::model::column::{Column, Kind};
+use crate::model::value::ValueRef;
+use crate::store::{Result, StoreError};
+
+/// A cell of a row, borrowed until the next one is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Int(i64),
+    /// Microseconds.
+    Time(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Cell<'a> {
+    /// The value that it is in a column.
+    pub(crate) fn of(self, column: Column) -> ValueRef<'a> {
+        match self {
+            Cell::Null => ValueRef::Null,
+            Cell::Int(number) => ValueRef::Int(number),
+            Cell::Time(time) => ValueRef::Time(time),
+            Cell::Text(text) if column.kind() == Kind::Json => ValueRef::Json(text),
+            Cell::Text(text) => ValueRef::Text(text),
+            Cell::Bytes(bytes) => ValueRef::Bytes(bytes),
+        }
+    }
+}
+
+/// Reads rows of a part.
+pub(crate) struct RowReader {
+    pub(crate) part: Part,
+    /// Per column, the chunk that was looked into last.
+    columns: Vec<Option<chunks::Held>>,
+    uri: String,
+    /// The row that `uri` is of, and whether it has one.
+    uri_of: Option<(u32, bool)>,
+    /// What the last call of `cell` lent out.
+    scratch: String,
+}
+
+impl RowReader {
+    pub(crate) fn new(part: Part) -> RowReader {
+        RowReader {
+            part,
+            columns: (0..=layout::AUDIT_COLUMN).map(|_| None).collect(),
+            uri: String::new(),
+            uri_of: None,
+            scratch: String::new(),
+        }
+    }
+
+    /// Whether a column can be read without the events' bytes. Facts of an older segment cannot,
+    /// until somebody needed those of all its rows.
+    pub(crate) fn holds(&self, column: Column) -> bool {
+        origin(column) != Origin::Bytes && (!layout::is_fact(column) || self.part.has_facts())
+    }
+
+    /// A cell of a column that it holds.
+    pub(crate) fn cell(&mut self, column: Column, row: u32, deriver: &Deriver) -> Result<Cell<'_>> {
+        match origin(column) {
+            Origin::Text(text) => {
+                let id = self.id(text, row)?;
+                self.string(text, id)
+            }
+            Origin::EffectiveUser => {
+                let impersonated = self.id(TextColumn::ImpersonatedUser, row)?;
+                if impersonated != 0 {
+                    return self.string(TextColumn::ImpersonatedUser, impersonated);
+                }
+                let id = self.id(TextColumn::User, row)?;
+                self.string(TextColumn::User, id)
+            }
+            Origin::Code => {
+                let id = self.id(TextColumn::Code, row)?;
+                Ok(match self.string(TextColumn::Code, id)? {
+                    Cell::Text(text) => text.parse().map_or(Cell::Null, Cell::Int),
+                    _ => Cell::Null,
+                })
+            }
+            Origin::Derived(text, derivation) => {
+                let id = self.id(text, row)?;
+                let derived = match self.string(text, id)? {
+                    Cell::Text(text) => deriver.derive(derivation, text),
+                    _ => None,
+                };
+                Ok(self.made(derived))
+            }
+            Origin::RequestUri | Origin::Path => self.of_uri(column, row),
+            // Only execs have a command, and few of the rows are any.
+            Origin::Command if self.id(TextColumn::Subresource, row)? == 0 => Ok(Cell::Null),
+            Origin::Command => self.of_uri(column, row),
+            Origin::AuditId => {
+                let odd = self.id(TextColumn::OddAuditId, row)?;
+                if odd != 0 {
+                    return self.string(TextColumn::OddAuditId, odd);
+                }
+                let text = layout::uuid_text(&self.audit_key(row)?);
+                self.scratch.clear();
+                self.scratch
+                    .push_str(str::from_utf8(&text).expect("digits and dashes"));
+                Ok(Cell::Text(&self.scratch))
+            }
+            Origin::Id
+            | Origin::Time
+            | Origin::ReceivedTime
+            | Origin::StoredTime
+            | Origin::LatencyUs
+            | Origin::RawBytes
+            | Origin::Flag(_) => {
+                let (first, second) = predicate::number_sources(column);
+                let first = self.number(first, row)?;
+                let second = second.map_or(Ok(0), |second| self.number(second, row))?;
+                Ok(match predicate::number(column, first, second) {
+                    None => Cell::Null,
+                    Some(value) if column.kind() == Kind::Time => Cell::Time(value),
+                    Some(value) => Cell::Int(value),
+                })
+            }
+            Origin::Bytes => Err(StoreError::Io(
+                "an event's bytes were to be read from a column".into(),
+            )),
+        }
+    }
+
+    /// The string with an id; 0 is absent.
+    fn string(&self, column: TextColumn, id: u32) -> Result<Cell<'_>> {
+        match id {
+            0 => Ok(Cell::Null),
+            id => self.part.string(column, id).map(Cell::Text),
+        }
+    }
+
+    fn made(&mut self, text: Option<String>) -> Cell<'_> {
+        match text {
+            None => Cell::Null,
+            Some(text) => {
+                self.scratch = text;
+                Cell::Text(&self.scratch)
+            }
+        }
+    }
+}
