@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,7 +14,7 @@ use crate::model::value::Value;
 use crate::query::clock;
 use crate::query::output::{Format, Look, Render, visible};
 use crate::query::params::FilterParams;
-use crate::store::{Answer, Coverage, Result, SqlColumn, SqlSink};
+use crate::store::{Answer, Coverage, Result, RowEncoder, SqlColumn, SqlSink};
 
 /// `-o`, and the zone of times.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -190,6 +191,19 @@ impl SqlSink for Printer<'_> {
         }
         self.rows += 1;
         let result = self.begin().and_then(|()| self.render.row(row));
+        self.keep(result)
+    }
+
+    fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
+        self.render.encoder(columns)
+    }
+
+    fn encoded(&mut self, text: Vec<u8>, rows: u64) -> ControlFlow<()> {
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        self.rows += rows;
+        let result = self.begin().and_then(|()| self.render.encoded(&text));
         self.keep(result)
     }
 }

@@ -166,6 +166,18 @@ impl Pipe {
         self.send(Ok(piece))
     }
 
+    /// Takes much at once, without a copy of it.
+    pub(super) fn push(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        if self.held.is_some() || bytes.len() < PIECE_BYTES {
+            return self.write_all(&bytes);
+        }
+        if !self.buffer.is_empty() {
+            self.send_buffer(false)?;
+        }
+        self.buffer = bytes;
+        self.send_buffer(false)
+    }
+
     /// Sends what was held or is still in the buffer, and the end.
     fn finish(&mut self) -> Result<(), Problem> {
         if let Some(mut held) = self.held.take() {

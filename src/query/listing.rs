@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::limits::PAGE_ROWS_MAX;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::query::wire::type_name;
@@ -71,7 +72,13 @@ pub fn run(
         .collect();
     if !shown || patterns.is_empty() {
         sink.columns(&columns);
-        return store.events(query, budget, &mut |row| sink.row(row));
+        let long = query.limit == 0 || query.limit > PAGE_ROWS_MAX;
+        return match sink.encoder(&columns).filter(|_| long) {
+            Some(encoder) => store.export(query, budget, &*encoder, &mut |text, rows| {
+                sink.encoded(text, rows)
+            }),
+            None => store.events(query, budget, &mut |row| sink.row(row)),
+        };
     }
 
     columns.push(SqlColumn {

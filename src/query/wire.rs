@@ -49,8 +49,8 @@ use super::base64;
 use super::clock;
 use super::quote;
 use crate::model::column::Kind;
-use crate::model::value::Value;
-use crate::store::{Answer, SqlColumn, StoreError};
+use crate::model::value::{Value, ValueRef};
+use crate::store::{Answer, RowEncoder, SqlColumn, StoreError};
 
 /// Content type of `rows`, `jsonl` and the quarantine list.
 pub const NDJSON: &str = "application/x-ndjson";
@@ -226,17 +226,17 @@ pub fn conform(kind: &str, value: Value) -> Value {
 }
 
 /// Appends one cell.
-pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
+pub fn write_cell(out: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Int(number) => quote::int(out, *number),
-        Value::Real(number) if number.is_finite() => write_json(out, number),
-        Value::Real(number) => {
+        ValueRef::Null => out.extend_from_slice(b"null"),
+        ValueRef::Int(number) => quote::int(out, number),
+        ValueRef::Real(number) if number.is_finite() => write_json(out, &number),
+        ValueRef::Real(number) => {
             out.extend_from_slice(format!("{{\"real\":\"{number}\"}}").as_bytes());
         }
-        Value::Time(time) => quote::instant(out, *time),
-        Value::Text(text) | Value::Json(text) => quote::text(out, text),
-        Value::Bytes(bytes) => {
+        ValueRef::Time(time) => quote::instant(out, time),
+        ValueRef::Text(text) | ValueRef::Json(text) => quote::text(out, text),
+        ValueRef::Bytes(bytes) => {
             out.extend_from_slice(b"{\"base64\":\"");
             out.extend_from_slice(base64::encode(bytes).as_bytes());
             out.extend_from_slice(b"\"}");
@@ -244,14 +244,28 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// Rows as lines of `rows`.
+#[derive(Debug, Clone, Copy)]
+pub struct RowLines;
+
+impl RowEncoder for RowLines {
+    fn cell(&self, at: usize, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        out.push(if at == 0 { b'[' } else { b',' });
+        write_cell(out, value);
+    }
+
+    fn end_row(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"]\n");
+    }
+}
+
 /// Appends one row: a JSON array of cells, without a newline.
 pub fn write_row(out: &mut Vec<u8>, row: &[Value]) {
-    out.push(b'[');
+    if row.is_empty() {
+        out.push(b'[');
+    }
     for (at, value) in row.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_cell(out, value);
+        RowLines.cell(at, value.borrowed(), out);
     }
     out.push(b']');
 }

@@ -6,6 +6,7 @@
 mod budget;
 #[cfg(test)]
 mod conformance;
+mod encode;
 pub mod filter;
 pub mod sqlite;
 mod upkeep;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use budget::Budget;
+pub use encode::{RowEncoder, TextSink};
 pub use sqlite::check_sql;
 pub use upkeep::{Pruned, Quarantined, ReportRecord, Resealed, Sealed};
 
@@ -248,6 +250,18 @@ pub struct SqlColumn {
 pub trait SqlSink {
     fn columns(&mut self, columns: &[SqlColumn]);
     fn row(&mut self, row: &[Value]) -> ControlFlow<()>;
+
+    /// What writes rows as text, if they may come by [`SqlSink::encoded`].
+    fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
+        let _ = columns;
+        None
+    }
+
+    /// Takes so many rows as its encoder writes them.
+    fn encoded(&mut self, text: Vec<u8>, rows: u64) -> ControlFlow<()> {
+        let _ = (text, rows);
+        ControlFlow::Break(())
+    }
 }
 
 /// Sizes and counts of the whole store.
@@ -329,6 +343,17 @@ pub trait Store: Send + Sync {
 
     /// Lists events.
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer>;
+
+    /// Lists events as [`Store::events`] does, as text: for listings of any length.
+    fn export(
+        &self,
+        query: &EventQuery,
+        budget: &Budget,
+        encoder: &dyn RowEncoder,
+        sink: TextSink<'_>,
+    ) -> Result<Answer> {
+        encode::one_by_one(encoder, sink, |rows| self.events(query, budget, rows))
+    }
 
     /// Counts events. A row holds the beginning of the bucket if there is a step, the columns'
     /// values, and the count. Buckets ascend; in one the most frequent group comes first, ties by

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
 
@@ -14,7 +15,7 @@ use crate::limits::PAGE_ROWS_MAX;
 use crate::model::value::Value;
 use crate::query::output::{self, Look, Render};
 use crate::query::wire;
-use crate::store::{Answer, SqlColumn, SqlSink, StoreError};
+use crate::store::{Answer, RowEncoder, SqlColumn, SqlSink, StoreError};
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,6 +296,22 @@ impl SqlSink for Writer<'_> {
         match self.write_row(row) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
+        }
+    }
+    fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
+        match (&self.renderer, self.format) {
+            (Some(renderer), _) => renderer.encoder(columns),
+            (None, Format::Rows) => Some(Arc::new(wire::RowLines)),
+            (None, _) => None,
+        }
+    }
+
+    fn encoded(&mut self, text: Vec<u8>, rows: u64) -> ControlFlow<()> {
+        self.rows += rows;
+        // What stands before the first row goes first.
+        match self.send().is_ok() && self.pipe.push(text).is_ok() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
     }
 }

@@ -2,44 +2,54 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::{Render, plain, unique_names};
-use crate::model::value::Value;
-use crate::store::SqlColumn;
+use crate::model::time;
+use crate::model::value::{Value, ValueRef};
+use crate::query::quote;
+use crate::store::{RowEncoder, SqlColumn};
 
-pub(super) struct Csv<W: Write> {
-    out: csv::Writer<W>,
+pub(super) struct Csv<W> {
+    out: W,
+    records: Records,
+    record: Vec<u8>,
 }
 
 impl<W: Write> Csv<W> {
     pub(super) fn new(out: W) -> Csv<W> {
-        let out = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .flexible(true)
-            .from_writer(out);
-        Csv { out }
+        Csv {
+            out,
+            records: Records { fields: 0 },
+            record: Vec::new(),
+        }
     }
 }
 
 impl<W: Write> Render for Csv<W> {
     fn begin(&mut self, columns: &[SqlColumn]) -> io::Result<()> {
-        let columns = unique_names(columns);
-        let header = columns
-            .iter()
-            .map(|column| neutral(&column.name).into_owned());
-        self.out.write_record(header).map_err(to_io)
+        self.records.fields = columns.len();
+        let names = unique_names(columns);
+        let names: Vec<Value> = names.into_iter().map(|c| Value::text(c.name)).collect();
+        self.row(&names)
     }
 
     fn row(&mut self, row: &[Value]) -> io::Result<()> {
-        for value in row {
-            let text = plain(value).unwrap_or_default();
-            let field = match value {
-                Value::Int(_) | Value::Real(_) => text,
-                _ => neutral(&text).into_owned(),
-            };
-            self.out.write_field(field.as_bytes()).map_err(to_io)?;
+        self.record.clear();
+        for (at, value) in row.iter().enumerate() {
+            self.records.cell(at, value.borrowed(), &mut self.record);
         }
-        self.out.write_record(None::<&[u8]>).map_err(to_io)
+        self.records.end_row(&mut self.record);
+        self.out.write_all(&self.record)
+    }
+
+    fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
+        let fields = columns.len();
+        Some(Arc::new(Records { fields }))
+    }
+
+    fn encoded(&mut self, text: &[u8]) -> io::Result<()> {
+        self.out.write_all(text)
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -47,11 +57,56 @@ impl<W: Write> Render for Csv<W> {
     }
 }
 
-fn to_io(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+/// Rows as records of so many fields.
+#[derive(Debug, Clone, Copy)]
+struct Records {
+    fields: usize,
+}
+
+impl RowEncoder for Records {
+    fn cell(&self, at: usize, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        if at > 0 {
+            out.push(b',');
+        }
+        let begin = out.len();
+        match value {
+            ValueRef::Null => {}
+            ValueRef::Int(number) => quote::int(out, number),
+            ValueRef::Time(micros) => {
+                let mut text = [0; time::TEXT_BYTES];
+                time::write(micros, &mut text);
+                out.extend_from_slice(&text);
+            }
+            ValueRef::Text(text) | ValueRef::Json(text) => field(out, &neutral(text)),
+            ValueRef::Real(number) => field(out, &format!("{number:?}")),
+            ValueRef::Bytes(_) => {
+                let text = plain(&value.to_value()).unwrap_or_default();
+                field(out, &neutral(&text));
+            }
+        }
+        // An empty line would be no record.
+        if self.fields == 1 && out.len() == begin {
+            out.extend_from_slice(b"\"\"");
+        }
     }
+
+    fn end_row(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn field(out: &mut Vec<u8>, text: &str) {
+    if !text.contains(['"', ',', '\r', '\n']) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+    for (at, part) in text.split('"').enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b"\"\"");
+        }
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.push(b'"');
 }
 
 /// `text` that no spreadsheet takes for a formula: `'` before `=`, `+`, `-`, `@`, their wide and small

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::{Render, unique_names};
-use crate::model::value::Value;
+use crate::model::value::{Value, ValueRef};
 use crate::query::{base64, quote, wire};
-use crate::store::SqlColumn;
+use crate::store::{RowEncoder, SqlColumn};
 
 pub struct Json<W> {
     out: W,
     array: bool,
-    /// What stands before each value: `{"id":`, `,"time":`.
-    keys: Vec<Vec<u8>>,
+    objects: Objects,
     sound: Sound,
     first: bool,
     object: Vec<u8>,
@@ -26,7 +25,7 @@ impl<W: Write> Json<W> {
         Json {
             out,
             array: true,
-            keys: Vec::new(),
+            objects: Objects::default(),
             sound: Sound::default(),
             first: true,
             object: Vec::new(),
@@ -44,7 +43,7 @@ impl<W: Write> Json<W> {
 
 impl<W: Write> Render for Json<W> {
     fn begin(&mut self, columns: &[SqlColumn]) -> io::Result<()> {
-        self.keys = keys(&unique_names(columns));
+        self.objects = Objects::new(&unique_names(columns));
         if self.array {
             self.out.write_all(b"[")?;
         }
@@ -57,12 +56,23 @@ impl<W: Write> Render for Json<W> {
             let before: &[u8] = if self.first { b"\n" } else { b",\n" };
             self.object.extend_from_slice(before);
         }
-        write_keyed(&mut self.object, &self.keys, row, &mut self.sound);
+        self.objects.write(&mut self.object, row, &mut self.sound);
         if !self.array {
             self.object.push(b'\n');
         }
         self.first = false;
         self.out.write_all(&self.object)
+    }
+
+    fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
+        if self.array {
+            return None;
+        }
+        Some(Arc::new(Objects::new(&unique_names(columns))))
+    }
+
+    fn encoded(&mut self, text: &[u8]) -> io::Result<()> {
+        self.out.write_all(text)
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -78,33 +88,65 @@ impl<W: Write> Render for Json<W> {
 /// document stands inline, or as a string if it is none; bytes are a string, or `{"base64":..}` if
 /// they are no UTF-8; an infinite number is a string.
 pub fn write_object(out: &mut Vec<u8>, columns: &[SqlColumn], row: &[Value]) {
-    write_keyed(out, &keys(columns), row, &mut Sound::default());
+    Objects::new(columns).write(out, row, &mut Sound::default());
 }
 
-fn keys(columns: &[SqlColumn]) -> Vec<Vec<u8>> {
-    let key = |(at, column): (usize, &SqlColumn)| {
-        let mut key = vec![if at == 0 { b'{' } else { b',' }];
-        quote::text(&mut key, &column.name);
-        key.push(b':');
-        key
-    };
-    columns.iter().enumerate().map(key).collect()
+/// Rows as objects, one per line.
+#[derive(Default)]
+struct Objects {
+    /// What stands before each value: `{"id":`, `,"time":`.
+    keys: Vec<Vec<u8>>,
 }
 
-fn write_keyed(out: &mut Vec<u8>, keys: &[Vec<u8>], row: &[Value], sound: &mut Sound) {
-    if keys.is_empty() {
-        out.push(b'{');
+impl Objects {
+    fn new(columns: &[SqlColumn]) -> Objects {
+        let key = |(at, column): (usize, &SqlColumn)| {
+            let mut key = vec![if at == 0 { b'{' } else { b',' }];
+            quote::text(&mut key, &column.name);
+            key.push(b':');
+            key
+        };
+        Objects {
+            keys: columns.iter().enumerate().map(key).collect(),
+        }
     }
-    for (key, value) in keys.iter().zip(row) {
-        out.extend_from_slice(key);
-        write_value(out, value, sound);
+
+    fn write(&self, out: &mut Vec<u8>, row: &[Value], sound: &mut Sound) {
+        if self.keys.is_empty() {
+            out.push(b'{');
+        }
+        for (key, value) in self.keys.iter().zip(row) {
+            out.extend_from_slice(key);
+            write_value(out, value.borrowed(), |_| match value {
+                Value::Json(text) => sound.is_sound(text),
+                _ => false,
+            });
+        }
+        out.push(b'}');
     }
-    out.push(b'}');
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value, sound: &mut Sound) {
+impl RowEncoder for Objects {
+    fn cell(&self, at: usize, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.keys[at]);
+        write_value(out, value, is_json);
+    }
+
+    fn end_row(&self, out: &mut Vec<u8>) {
+        if self.keys.is_empty() {
+            out.push(b'{');
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, is_json: impl FnOnce(&str) -> bool) {
     match value {
-        Value::Json(text) if sound.is_sound(text) => {
+        ValueRef::Json(text) if is_json(text) => {
             let text = text.trim_matches([' ', '\n', '\r', '\t']);
             // A newline in valid JSON is only ever whitespace.
             if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
@@ -115,9 +157,9 @@ fn write_value(out: &mut Vec<u8>, value: &Value, sound: &mut Sound) {
                 byte => byte,
             }));
         }
-        Value::Json(text) => quote::text(out, text),
-        Value::Real(number) if !number.is_finite() => quote::text(out, &number.to_string()),
-        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
+        ValueRef::Json(text) => quote::text(out, text),
+        ValueRef::Real(number) if !number.is_finite() => quote::text(out, &number.to_string()),
+        ValueRef::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => quote::text(out, text),
             Err(_) => {
                 out.extend_from_slice(b"{\"base64\":");
@@ -125,9 +167,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value, sound: &mut Sound) {
                 out.push(b'}');
             }
         },
-        Value::Null | Value::Int(_) | Value::Real(_) | Value::Time(_) | Value::Text(_) => {
-            wire::write_cell(out, value);
-        }
+        _ => wire::write_cell(out, value),
     }
 }
 
@@ -153,7 +193,7 @@ impl Sound {
         {
             return true;
         }
-        let sound = serde_json::from_str::<&RawValue>(text).is_ok();
+        let sound = is_json(text);
         if sound && text.len() <= SOUND_BYTES_MAX && Arc::strong_count(text) > 1 {
             if self.known.is_empty() {
                 self.known.resize(SOUND_MAX, None);

@@ -19,10 +19,11 @@ pub use visible::visible;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use crate::model::value::Value;
 use crate::query::clock;
-use crate::store::SqlColumn;
+use crate::store::{RowEncoder, SqlColumn};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,6 +46,16 @@ pub enum Format {
 pub trait Render {
     fn begin(&mut self, columns: &[SqlColumn]) -> io::Result<()>;
     fn row(&mut self, row: &[Value]) -> io::Result<()>;
+    /// What writes rows as this does, if they may come by [`Render::encoded`].
+    fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
+        let _ = columns;
+        None
+    }
+    /// Writes rows that its encoder wrote.
+    fn encoded(&mut self, text: &[u8]) -> io::Result<()> {
+        let _ = text;
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Ends the answer and flushes it.
     fn end(&mut self) -> io::Result<()>;
 }

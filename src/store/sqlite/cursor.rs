@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::bytes;
 use super::groups::Groups;
 use super::layout::IntColumn;
+use super::part::Part;
 use super::partscan::{self, Direction, PartScan};
 use super::rowbatch::Batch;
 pub use super::rowreader::Cell;
@@ -37,6 +38,9 @@ pub struct Cursor {
     groups: Option<Groups>,
     /// Rows up to this place of an ordered scan are passed over.
     pub(super) after: Option<Place>,
+    /// Closes segments behind itself that hold much in memory: who reads all of a store keeps what
+    /// it read of none.
+    pub(super) lets_go: bool,
     /// What the last call of `cell` lent out.
     scratch: Value,
     texts: values::Texts,
@@ -98,6 +102,7 @@ impl Cursor {
             current: None,
             groups: None,
             after: None,
+            lets_go: false,
             scratch: Value::Null,
             texts: values::Texts::default(),
             begun: 0,
@@ -160,6 +165,20 @@ impl Cursor {
     /// The place of the current row of an ordered scan.
     pub(super) fn place(&self) -> Option<Place> {
         self.current.map(|current| self.streams[current].head())
+    }
+
+    /// The part of the current row, the number of its stream, and the row there.
+    pub(super) fn at(&self) -> Option<(&Part, u32, u32)> {
+        let stream = &self.streams[self.current?];
+        Some((&stream.reader.part, stream.serial, stream.row()))
+    }
+
+    /// Whether the current row has all these columns without its bytes.
+    pub(super) fn holds(&self, columns: &[Column]) -> bool {
+        self.current.is_some_and(|current| {
+            let reader = &self.streams[current].reader;
+            columns.iter().all(|&column| reader.holds(column))
+        })
     }
 
     /// Opens a part; `None` when it has no matching row.
@@ -279,7 +298,12 @@ impl Cursor {
             }
         };
         if !has_row {
-            self.streams.swap_remove(index);
+            let stream = self.streams.swap_remove(index);
+            if let Part::Sealed(sealed) = &stream.reader.part
+                && self.lets_go
+            {
+                self.snapshot.shared.close_large(sealed);
+            }
         }
         Ok(())
     }

@@ -16,7 +16,8 @@ use super::state::Shared;
 use super::writer::{Message, Writer};
 use crate::store::{
     Answer, Batch, Budget, CountQuery, EventQuery, OpenOptions, Pruned, Quarantined, ReportRecord,
-    Resealed, Result, RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
+    Resealed, Result, RowEncoder, RowSink, Sealed, SqlQuery, SqlSink, Stats, Store, StoreError,
+    TextSink,
 };
 
 /// Batches that may wait for the writer before their senders do.
@@ -111,6 +112,16 @@ impl Store for Engine {
 
     fn events(&self, query: &EventQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer> {
         super::listing::events(&self.snapshot(), query, budget, sink)
+    }
+
+    fn export(
+        &self,
+        query: &EventQuery,
+        budget: &Budget,
+        encoder: &dyn RowEncoder,
+        sink: TextSink<'_>,
+    ) -> Result<Answer> {
+        super::export::export(&self.snapshot(), query, budget, encoder, sink)
     }
 
     fn count(&self, query: &CountQuery, budget: &Budget, sink: RowSink<'_>) -> Result<Answer> {

@@ -18,46 +18,87 @@ pub(crate) fn events(
     budget: &Budget,
     sink: RowSink<'_>,
 ) -> Result<Answer> {
-    let order = match query.order {
-        Order::NewestFirst => ScanOrder::NewestFirst,
-        Order::OldestFirst => ScanOrder::OldestFirst,
-    };
-    let filter = remaining(query);
-    let mut cursor = snapshot.cursor(&filter, order, query.skip_damaged, budget.clone())?;
-    cursor.after = query.after;
-    let mut stages = query
-        .last_stage_only
-        .then(|| LastStages::new(Arc::clone(snapshot), budget.clone()).up_to(query.as_of));
-    let mut answer = Answer::default();
-    let mut given = 0;
+    let mut listing = Listing::new(snapshot, query, budget)?;
     let mut row = Vec::with_capacity(query.columns.len());
-    while cursor.advance()? {
-        if let Some(stages) = &mut stages
-            && !stages.is_last(&mut cursor)?
-        {
-            continue;
-        }
-        if query.limit != 0 && given == query.limit {
-            answer.truncated = true;
-            break;
-        }
+    while listing.advance()? {
         row.clear();
         for &column in &query.columns {
-            row.push(cursor.value(column)?);
+            row.push(listing.cursor.value(column)?);
         }
-        given += 1;
-        answer.last = cursor.place();
         if sink(&row).is_break() {
             break;
         }
     }
-    answer.coverage = snapshot.coverage(query.filter.since, query.filter.until);
-    answer
-        .coverage
-        .damaged
-        .extend(cursor.damaged().iter().cloned());
-    answer.stats = cursor.work();
-    Ok(answer)
+    Ok(listing.end())
+}
+
+/// A running listing.
+pub(crate) struct Listing<'q> {
+    query: &'q EventQuery,
+    snapshot: Arc<Snapshot>,
+    /// At the row that is the listing's next.
+    pub(crate) cursor: Cursor,
+    stages: Option<LastStages>,
+    given: u64,
+    answer: Answer,
+}
+
+impl<'q> Listing<'q> {
+    /// Starts before the first row.
+    pub(crate) fn new(
+        snapshot: &Arc<Snapshot>,
+        query: &'q EventQuery,
+        budget: &Budget,
+    ) -> Result<Listing<'q>> {
+        let order = match query.order {
+            Order::NewestFirst => ScanOrder::NewestFirst,
+            Order::OldestFirst => ScanOrder::OldestFirst,
+        };
+        let filter = remaining(query);
+        let mut cursor = snapshot.cursor(&filter, order, query.skip_damaged, budget.clone())?;
+        cursor.after = query.after;
+        let stages = query
+            .last_stage_only
+            .then(|| LastStages::new(Arc::clone(snapshot), budget.clone()).up_to(query.as_of));
+        Ok(Listing {
+            query,
+            snapshot: Arc::clone(snapshot),
+            cursor,
+            stages,
+            given: 0,
+            answer: Answer::default(),
+        })
+    }
+
+    /// Moves to the next row; false at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        while self.cursor.advance()? {
+            if let Some(stages) = &mut self.stages
+                && !stages.is_last(&mut self.cursor)?
+            {
+                continue;
+            }
+            if self.query.limit != 0 && self.given == self.query.limit {
+                self.answer.truncated = true;
+                return Ok(false);
+            }
+            self.given += 1;
+            self.answer.last = self.cursor.place();
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The end of the answer.
+    pub(crate) fn end(self) -> Answer {
+        let mut answer = self.answer;
+        let filter = &self.query.filter;
+        answer.coverage = self.snapshot.coverage(filter.since, filter.until);
+        let damaged = self.cursor.damaged().iter().cloned();
+        answer.coverage.damaged.extend(damaged);
+        answer.stats = self.cursor.work();
+        answer
+    }
 }
 
 /// The filter of a listing, narrowed to what stands after its place and had arrived by then.

@@ -3,6 +3,8 @@
 mod chunks;
 mod uris;
 
+pub(crate) use chunks::Stored;
+
 use super::layout::{self, Origin, TextColumn, origin};
 use super::part::Part;
 use super::predicate::{self, Deriver};
