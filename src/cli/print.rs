@@ -14,7 +14,7 @@ use crate::model::value::Value;
 use crate::query::clock;
 use crate::query::output::{Format, Look, Render, visible};
 use crate::query::params::FilterParams;
-use crate::store::{Answer, Coverage, Result, RowEncoder, SqlColumn, SqlSink};
+use crate::store::{Answer, Coverage, Result, RowEncoder, SqlColumn, SqlSink, Text};
 
 /// `-o`, and the zone of times.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -198,12 +198,12 @@ impl SqlSink for Printer<'_> {
         self.render.encoder(columns)
     }
 
-    fn encoded(&mut self, text: Vec<u8>, rows: u64) -> ControlFlow<()> {
+    fn encoded(&mut self, text: Text, rows: u64) -> ControlFlow<()> {
         if self.failed.is_some() {
             return ControlFlow::Break(());
         }
         self.rows += rows;
-        let result = self.begin().and_then(|()| self.render.encoded(&text));
+        let result = self.begin().and_then(|()| self.render.encoded(text.as_ref()));
         self.keep(result)
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use super::App;
 use super::negotiate::{self, Coding, Compressor};
 use super::problem::Problem;
-use crate::store::{Budget, StoreError};
+use crate::store::{Budget, StoreError, Text};
 
 /// Bytes of one piece, and how many pieces wait at most for the client.
 const PIECE_BYTES: usize = 64 << 10;
@@ -166,16 +166,21 @@ impl Pipe {
         self.send(Ok(piece))
     }
 
-    /// Takes much at once, without a copy of it.
-    pub(super) fn push(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        if self.held.is_some() || bytes.len() < PIECE_BYTES {
-            return self.write_all(&bytes);
+    /// Takes much at once; without a copy where it goes out as it is.
+    pub(super) fn push(&mut self, text: Text) -> io::Result<()> {
+        let as_it_is = self.coding == Coding::Identity && self.held.is_none();
+        if !as_it_is || text.as_ref().len() < PIECE_BYTES {
+            return self.write_all(text.as_ref());
         }
         if !self.buffer.is_empty() {
             self.send_buffer(false)?;
         }
-        self.buffer = bytes;
-        self.send_buffer(false)
+        self.send(Ok(Piece {
+            bytes: Bytes::from_owner(text),
+            last: false,
+            coding: self.coding,
+            trailers: HeaderMap::new(),
+        }))
     }
 
     /// Sends what was held or is still in the buffer, and the end.

@@ -2,6 +2,7 @@
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
 mod counting;
+mod exporting;
 mod filters;
 mod grouping;
 mod keeping;
@@ -209,6 +210,8 @@ macro_rules! conformance {
             paging: a_deep_page_costs_what_the_first_does,
             paging: a_page_knows_nothing_of_later_stages,
             paging: waits_until_events_arrive,
+            exporting: exports_what_it_lists,
+            exporting: an_export_ends_with_who_reads_it,
             questions: opens_only_segments_in_the_time_range,
         );
     };

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use budget::Budget;
-pub use encode::{RowEncoder, TextSink};
+pub use encode::{Pool, RowEncoder, Text, TextSink};
 pub use sqlite::check_sql;
 pub use upkeep::{Pruned, Quarantined, ReportRecord, Resealed, Sealed};
 
@@ -258,7 +258,7 @@ pub trait SqlSink {
     }
 
     /// Takes so many rows as its encoder writes them.
-    fn encoded(&mut self, text: Vec<u8>, rows: u64) -> ControlFlow<()> {
+    fn encoded(&mut self, text: Text, rows: u64) -> ControlFlow<()> {
         let _ = (text, rows);
         ControlFlow::Break(())
     }

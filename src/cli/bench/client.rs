@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 /// A connection to a server.
 pub(super) struct Client {
@@ -12,7 +12,12 @@ pub(super) struct Client {
     address: SocketAddr,
     /// Bytes read and not yet used.
     buffer: Vec<u8>,
+    /// Where long answers land.
+    landing: Vec<u8>,
 }
+
+/// Bytes of one read of a long answer.
+const READ_BYTES: usize = 256 << 10;
 
 /// An answer.
 pub(super) struct Reply {
@@ -36,6 +41,7 @@ impl Client {
             stream,
             address,
             buffer: Vec::new(),
+            landing: Vec::new(),
         })
     }
 
@@ -58,10 +64,27 @@ impl Client {
             sink(&well(path, reply)?);
             return Ok(());
         }
-        while let Some(piece) = self.chunk()? {
-            sink(&piece);
+        loop {
+            let mut left = self.chunk_size()?;
+            if left == 0 {
+                self.take(2)?;
+                return Ok(());
+            }
+            // What came is looked at where it stands: at this pace a copy is a cost.
+            let held = left.min(self.buffer.len());
+            sink(&self.buffer[..held]);
+            self.buffer.drain(..held);
+            left -= held;
+            self.landing.resize(READ_BYTES, 0);
+            while left > 0 {
+                let most = left.min(READ_BYTES);
+                let read = self.stream.read(&mut self.landing[..most])?;
+                ensure!(read > 0, "the server closed the connection");
+                sink(&self.landing[..read]);
+                left -= read;
+            }
+            self.take(2)?;
         }
-        Ok(())
     }
 
     /// Posts JSON; anything but 200 is an error.
@@ -145,6 +168,14 @@ impl Client {
 
     /// The next chunk of a body; `None` is its end.
     fn chunk(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let size = self.chunk_size()?;
+        let piece = self.take(size)?;
+        self.take(2)?;
+        Ok((size > 0).then_some(piece))
+    }
+
+    /// The size of the next chunk; 0 is the end of the body.
+    fn chunk_size(&mut self) -> anyhow::Result<usize> {
         let end = loop {
             match memchr::memchr(b'\n', &self.buffer) {
                 Some(at) => break at + 1,
@@ -154,9 +185,7 @@ impl Client {
         let size = std::str::from_utf8(&self.buffer[..end])?.trim();
         let size = usize::from_str_radix(size, 16).context("a chunk's size")?;
         self.buffer.drain(..end);
-        let piece = self.take(size)?;
-        self.take(2)?;
-        Ok((size > 0).then_some(piece))
+        Ok(size)
     }
 
     fn take(&mut self, length: usize) -> anyhow::Result<Vec<u8>> {

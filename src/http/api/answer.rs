@@ -15,7 +15,7 @@ use crate::limits::PAGE_ROWS_MAX;
 use crate::model::value::Value;
 use crate::query::output::{self, Look, Render};
 use crate::query::wire;
-use crate::store::{Answer, RowEncoder, SqlColumn, SqlSink, StoreError};
+use crate::store::{Answer, RowEncoder, SqlColumn, SqlSink, StoreError, Text};
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,7 +306,7 @@ impl SqlSink for Writer<'_> {
         }
     }
 
-    fn encoded(&mut self, text: Vec<u8>, rows: u64) -> ControlFlow<()> {
+    fn encoded(&mut self, text: Text, rows: u64) -> ControlFlow<()> {
         self.rows += rows;
         // What stands before the first row goes first.
         match self.send().is_ok() && self.pipe.push(text).is_ok() {

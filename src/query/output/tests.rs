@@ -200,3 +200,70 @@ proptest! {
         prop_assert!(shown.trim_end_matches('\n').chars().all(|c| c == '\n' || !c.is_control()));
     }
 }
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let text = "[a-z,\"=@\\r\\n\\u{0}é' -]{0,8}";
+    prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::Int),
+        any::<f64>().prop_map(Value::Real),
+        any::<i64>().prop_map(Value::Time),
+        text.prop_map(Value::text),
+        text.prop_map(|text| Value::Json(text.into())),
+        Just(Value::Json("{\"a\":\n[1]}".into())),
+        prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| Value::Bytes(bytes.into())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn rows_are_the_same_by_their_encoder(
+        rows in prop::collection::vec(prop::collection::vec(any_value(), 3), 0..4),
+        width in 1usize..=3,
+    ) {
+        let names = &["a", "b", "a"][..width];
+        let rows: Vec<Vec<Value>> = rows.iter().map(|row| row[..width].to_vec()).collect();
+        for format in [Format::Jsonl, Format::Csv] {
+            let mut out = Vec::new();
+            let mut renderer = format.renderer(&mut out, Look::default());
+            let encoder = renderer.encoder(&columns(names)).unwrap();
+            renderer.begin(&columns(names)).unwrap();
+            let mut text = Vec::new();
+            for row in &rows {
+                for (at, value) in row.iter().enumerate() {
+                    encoder.cell(at, value.borrowed(), &mut text);
+                }
+                encoder.end_row(&mut text);
+            }
+            renderer.encoded(&text).unwrap();
+            renderer.end().unwrap();
+            drop(renderer);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), render(format, None, names, &rows));
+        }
+    }
+
+    #[test]
+    fn csv_is_quoted_as_the_library_does(
+        rows in prop::collection::vec(prop::collection::vec(any_value(), 3), 0..4),
+        width in 1usize..=3,
+    ) {
+        let rows: Vec<Vec<Value>> = rows.iter().map(|row| row[..width].to_vec()).collect();
+        let mut expected = ::csv::WriterBuilder::new()
+            .terminator(::csv::Terminator::CRLF)
+            .from_writer(Vec::new());
+        expected.write_record(&["a", "b", "c"][..width]).unwrap();
+        for row in &rows {
+            let fields = row.iter().map(|value| {
+                let text = plain(value).unwrap_or_default();
+                match value {
+                    Value::Int(_) | Value::Real(_) => text,
+                    _ => neutral(&text).into_owned(),
+                }
+            });
+            expected.write_record(fields).unwrap();
+        }
+        let expected = String::from_utf8(expected.into_inner().unwrap()).unwrap();
+        let written = render(Format::Csv, None, &["a", "b", "c"][..width], &rows);
+        prop_assert_eq!(written, expected);
+    }
+}

@@ -264,22 +264,6 @@ impl ChunkRef<'_> {
         Ok(self.base.wrapping_add(difference as i64))
     }
 
-    /// Appends the numbers of some rows, which are string ids.
-    pub(crate) fn gather_ids(
-        &self,
-        rows: impl Iterator<Item = usize>,
-        out: &mut Vec<u32>,
-    ) -> Result<()> {
-        if self.width == 0 {
-            out.extend(rows.map(|_| self.base as u32));
-            return Ok(());
-        }
-        for row in rows {
-            out.push(self.get(row)? as u32);
-        }
-        Ok(())
-    }
-
     fn difference(&self, row: usize) -> Option<u64> {
         let width = self.width as usize;
         let (first, end) = (row * width, (row + 1) * width);

@@ -1,7 +1,8 @@
 //! Rows as text, from the columns of their parts.
 //!
 //! Most cells of neighbouring rows are alike. What follows from few stored numbers is written once
-//! for each combination of them and copied wherever it comes again.
+//! for each combination of them and copied wherever it comes again: column by column the texts of
+//! a slice's rows are found, then row by row they are put together.
 
 mod known;
 mod steps;
@@ -10,9 +11,8 @@ use super::part::Part;
 use super::predicate::Deriver;
 use super::rowreader::{RowReader, Stored};
 use crate::model::column::Column;
-use crate::store::sqlite::codec::damaged;
-use crate::store::{Result, RowEncoder};
-use known::{KEY_NUMBERS, Key};
+use crate::store::{Pool, Result, RowEncoder, Text};
+use known::Known;
 use steps::{Step, plan};
 
 /// Rows that are written together, of one part or of several in turns.
@@ -61,20 +61,18 @@ pub(super) struct Encode<'a> {
     encoder: &'a dyn RowEncoder,
     deriver: &'a Deriver,
     steps: Vec<Step>,
-    /// What is gathered for the steps, in this order.
-    stored: Vec<Stored>,
-    /// Readers of the parts of the last slice.
-    readers: Vec<Reading>,
-    /// Bytes of the longest text.
-    longest: usize,
+    /// The parts of the last slice.
+    parts: Vec<Reading>,
+    pool: Pool,
+    keys: Vec<u64>,
 }
 
 /// A part that is being read.
 struct Reading {
     serial: u32,
     reader: RowReader,
-    /// Per stored column, its numbers in the rows of the slice.
-    gathered: Vec<Vec<u32>>,
+    /// What is known for each step, if it shares its text.
+    known: Vec<Option<Known>>,
     /// How many rows of the slice were written.
     written: usize,
 }
@@ -84,66 +82,60 @@ impl<'a> Encode<'a> {
         columns: &[Column],
         encoder: &'a dyn RowEncoder,
         deriver: &'a Deriver,
+        pool: Pool,
     ) -> Encode<'a> {
-        let (steps, stored) = plan(columns);
         Encode {
             encoder,
             deriver,
-            steps,
-            stored,
-            readers: Vec::new(),
-            longest: 0,
+            steps: plan(columns),
+            parts: Vec::new(),
+            pool,
+            keys: Vec::new(),
         }
     }
 
     /// The text of a slice's rows.
-    pub(super) fn slice(&mut self, slice: &Slice) -> Result<Vec<u8>> {
-        self.read(slice)?;
-        let mut out = Vec::with_capacity(self.longest);
+    pub(super) fn slice(&mut self, slice: &Slice) -> Result<Text> {
+        self.turn_to(slice);
+        for (reading, rows) in self.parts.iter_mut().zip(&slice.parts) {
+            let steps = self.steps.iter().zip(&mut reading.known);
+            for (step, known) in steps.filter_map(|(step, known)| Some((step, known.as_mut()?))) {
+                self.keys.clear();
+                self.keys.resize(rows.rows.len(), 0);
+                for &stored in &step.from {
+                    reading
+                        .reader
+                        .fold_into(stored, &rows.rows, &mut self.keys)?;
+                }
+                known.find(&self.keys, |row, out| {
+                    let row = rows.rows[row];
+                    step.write(&mut reading.reader, row, self.deriver, self.encoder, out)
+                })?;
+            }
+        }
+        let mut text = self.pool.text();
+        let out = text.bytes_mut();
         for &part in &slice.order {
-            let reading = &mut self.readers[part as usize];
+            let reading = &mut self.parts[part as usize];
             let at = reading.written;
             reading.written += 1;
             let row = slice.parts[part as usize].rows[at];
-            for step in &mut self.steps {
-                match step {
-                    Step::Own(place, column) => {
-                        let cell = reading.reader.cell(*column, row, self.deriver)?;
-                        self.encoder.cell(*place, cell.of(*column), &mut out);
-                    }
-                    Step::Shared {
-                        columns,
-                        from,
-                        known,
-                    } => {
-                        let mut key: Key = [0; KEY_NUMBERS + 1];
-                        key[0] = reading.serial;
-                        for (number, &from) in key[1..].iter_mut().zip(&*from) {
-                            *number = reading.gathered[from][at];
-                        }
-                        if let Some(text) = known.get(&key) {
-                            out.extend_from_slice(text);
-                            continue;
-                        }
-                        let begin = out.len();
-                        for &(place, column) in &*columns {
-                            let cell = reading.reader.cell(column, row, self.deriver)?;
-                            self.encoder.cell(place, cell.of(column), &mut out);
-                        }
-                        known.put(&key, &out[begin..]);
+            for (step, known) in self.steps.iter().zip(&reading.known) {
+                match known {
+                    Some(known) => out.extend_from_slice(known.text(at)),
+                    None => {
+                        step.write(&mut reading.reader, row, self.deriver, self.encoder, out)?;
                     }
                 }
             }
-            self.encoder.end_row(&mut out);
+            self.encoder.end_row(out);
         }
-        self.longest = self.longest.max(out.len());
-        Ok(out)
+        Ok(text)
     }
 
-    /// Gathers what the rows of a slice need, with a reader for each part, in the slice's order.
-    /// Parts of earlier slices are let go.
-    fn read(&mut self, slice: &Slice) -> Result<()> {
-        let mut before = std::mem::take(&mut self.readers);
+    /// Has the parts of a slice at hand, in its order, and lets go of all others.
+    fn turn_to(&mut self, slice: &Slice) {
+        let mut before = std::mem::take(&mut self.parts);
         for rows in &slice.parts {
             let kept = before.iter().position(|kept| kept.serial == rows.serial);
             let mut reading = match kept {
@@ -151,20 +143,51 @@ impl<'a> Encode<'a> {
                 None => Reading {
                     serial: rows.serial,
                     reader: RowReader::new(rows.part.clone()),
-                    gathered: vec![Vec::new(); self.stored.len()],
+                    known: self
+                        .steps
+                        .iter()
+                        .map(|step| step.is_shared(&rows.part).then(|| Known::new(rows.part.rows())))
+                        .collect(),
                     written: 0,
                 },
             };
             reading.written = 0;
-            for (&stored, numbers) in self.stored.iter().zip(&mut reading.gathered) {
-                numbers.clear();
-                reading.reader.gather(stored, &rows.rows, numbers)?;
-                if numbers.len() != rows.rows.len() {
-                    return Err(damaged("a column has too few rows"));
-                }
-            }
-            self.readers.push(reading);
+            self.parts.push(reading);
+        }
+    }
+}
+
+impl Step {
+    /// Whether its text follows from a key of 64 bits.
+    fn is_shared(&self, part: &Part) -> bool {
+        let keys = self.from.iter().try_fold(1u64, |keys, &stored| {
+            keys.checked_mul(stored.values(part))
+        });
+        !self.from.is_empty() && keys.is_some()
+    }
+
+    fn write(
+        &self,
+        reader: &mut RowReader,
+        row: u32,
+        deriver: &Deriver,
+        encoder: &dyn RowEncoder,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        for &(place, column) in &self.columns {
+            let cell = reader.cell(column, row, deriver)?;
+            encoder.cell(place, cell.of(column), out);
         }
         Ok(())
+    }
+}
+
+impl Stored {
+    /// All its numbers are below this.
+    pub(super) fn values(self, part: &Part) -> u64 {
+        match self {
+            Stored::Text(text) => u64::from(part.strings(text)) + 1,
+            Stored::Flags => 1 << 8,
+        }
     }
 }

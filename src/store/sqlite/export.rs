@@ -11,10 +11,12 @@ use std::thread::{Scope, available_parallelism};
 use super::encode::{Encode, Slice};
 use super::listing::Listing;
 use super::scan::Snapshot;
-use crate::store::{Answer, Budget, EventQuery, Result, RowEncoder, StoreError, TextSink};
+use crate::store::{
+    Answer, Budget, EventQuery, Pool, Result, RowEncoder, StoreError, Text, TextSink,
+};
 
 /// Rows that are written together: their text takes about as long as handing them over is cheap.
-const SLICE_ROWS: usize = 512;
+const SLICE_ROWS: usize = 256;
 
 /// Slices under way per worker: one that it writes and one that waits.
 const SLICES_WAITING: usize = 2;
@@ -48,7 +50,12 @@ pub(crate) fn export(
                     let number = handed_out % workers;
                     handed_out += 1;
                     if number == crew.len() {
-                        let encode = Encode::new(&query.columns, encoder, &snapshot.deriver);
+                        let encode = Encode::new(
+                            &query.columns,
+                            encoder,
+                            &snapshot.deriver,
+                            finder.pool.clone(),
+                        );
                         crew.push(Worker::start(scope, encode));
                     }
                     turns.push_back(Turn::Worker(number, slice.len()));
@@ -76,13 +83,13 @@ pub(crate) fn export(
 /// Whose text is next, and of how many rows.
 enum Turn {
     Worker(usize, usize),
-    Text(Vec<u8>, usize),
+    Text(Text, usize),
 }
 
 /// A thread that writes slices; it ends when it is dropped.
 struct Worker {
     slices: SyncSender<Slice>,
-    texts: Receiver<Result<Vec<u8>>>,
+    texts: Receiver<Result<Text>>,
 }
 
 impl Worker {
@@ -103,7 +110,7 @@ impl Worker {
         self.slices.send(slice).map_err(|_| gone())
     }
 
-    fn take(&self) -> Result<Vec<u8>> {
+    fn take(&self) -> Result<Text> {
         self.texts.recv().map_err(|_| gone())?
     }
 }
@@ -117,7 +124,7 @@ enum Found {
     /// To be written by a worker.
     Rows(Slice),
     /// Written already, and how many they are.
-    Text(Vec<u8>, usize),
+    Text(Text, usize),
 }
 
 /// Finds the rows of a listing. Those that need their events' bytes are written at once, because
@@ -130,6 +137,7 @@ struct Finder<'a> {
     waiting: bool,
     /// The stream of the last row, and whether its part has all columns.
     columnar: (u32, bool),
+    pool: Pool,
 }
 
 impl<'a> Finder<'a> {
@@ -145,13 +153,14 @@ impl<'a> Finder<'a> {
             encoder,
             waiting: false,
             columnar: (0, false),
+            pool: Pool::default(),
         }
     }
 
     /// The next rows; `None` at the end.
     fn find(&mut self) -> Result<Option<Found>> {
         let mut slice = Slice::default();
-        let (mut text, mut rows) = (Vec::new(), 0);
+        let (mut text, mut rows) = (self.pool.text(), 0);
         while std::mem::take(&mut self.waiting) || self.listing.advance()? {
             let cursor = &mut self.listing.cursor;
             let Some((part, serial, row)) = cursor.at() else {
@@ -177,11 +186,11 @@ impl<'a> Finder<'a> {
             }
             for (at, &column) in self.query.columns.iter().enumerate() {
                 let cell = cursor.cell(column)?.of(column);
-                self.encoder.cell(at, cell, &mut text);
+                self.encoder.cell(at, cell, text.bytes_mut());
             }
-            self.encoder.end_row(&mut text);
+            self.encoder.end_row(text.bytes_mut());
             rows += 1;
-            if text.len() >= TEXT_BYTES {
+            if text.as_ref().len() >= TEXT_BYTES {
                 break;
             }
         }

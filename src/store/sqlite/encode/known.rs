@@ -1,64 +1,81 @@
-//! Texts that were written lately, by the numbers that they follow from.
+//! Texts that were written lately, by the number that they follow from.
 
-/// The most numbers that a text follows from.
-pub(super) const KEY_NUMBERS: usize = 7;
+use crate::store::Result;
 
-/// A part, and numbers of a row of it.
-pub(super) type Key = [u32; KEY_NUMBERS + 1];
-
-/// Texts that are kept, the bytes of all of them, and the longest one.
+/// Texts that a table finds at most and at least; small parts have few different ones.
 const KNOWN_MAX: usize = 2048;
+const KNOWN_MIN: usize = 64;
+
+/// Bytes of texts beyond which all are forgotten before the next slice: those that come often are
+/// soon back, and what is looked at all the time should stay near the processor.
 const KNOWN_BYTES_MAX: usize = 256 << 10;
-const TEXT_BYTES_MAX: usize = 2 << 10;
 
-/// Texts by key. One displaces another, and when there is no room all are forgotten: those that
-/// come often are soon back.
-#[derive(Default)]
+/// Texts by key. A new one displaces another.
 pub(super) struct Known {
-    places: Vec<Place>,
+    slots: Vec<Slot>,
+    shift: u32,
     texts: Vec<u8>,
+    /// For each row of the slice where its text stands: begin and end.
+    rows: Vec<(u32, u32)>,
 }
 
-/// Where a key's text stands. No part is numbered 0, so the default is nobody's.
-#[derive(Clone, Copy, Default)]
-struct Place {
-    key: Key,
-    start: u32,
-    end: u32,
+#[derive(Clone, Copy)]
+struct Slot {
+    key: u64,
+    place: (u32, u32),
 }
+
+/// No text begins here.
+const NOWHERE: (u32, u32) = (u32::MAX, 0);
 
 impl Known {
-    pub(super) fn get(&self, key: &Key) -> Option<&[u8]> {
-        let place = self.places.get(slot(key)).filter(|p| p.key == *key)?;
-        self.texts.get(place.start as usize..place.end as usize)
-    }
-
-    pub(super) fn put(&mut self, key: &Key, text: &[u8]) {
-        if text.len() > TEXT_BYTES_MAX {
-            return;
-        }
-        if self.places.is_empty() || self.texts.len() + text.len() > KNOWN_BYTES_MAX {
-            self.places.clear();
-            self.places.resize(KNOWN_MAX, Place::default());
-            self.texts.clear();
-        }
-        let start = self.texts.len() as u32;
-        self.texts.extend_from_slice(text);
-        self.places[slot(key)] = Place {
-            key: *key,
-            start,
-            end: self.texts.len() as u32,
+    /// For a part of so many rows.
+    pub(super) fn new(rows: usize) -> Known {
+        let slots = (rows / 8).next_power_of_two().clamp(KNOWN_MIN, KNOWN_MAX);
+        let slot = Slot {
+            key: 0,
+            place: NOWHERE,
         };
+        Known {
+            slots: vec![slot; slots],
+            shift: 64 - slots.ilog2(),
+            texts: Vec::new(),
+            rows: Vec::new(),
+        }
     }
-}
 
-fn slot(key: &Key) -> usize {
-    // Two numbers at a time, each pair rotated away from those before it.
-    let hash = key.as_chunks::<2>().0.iter().fold(0u64, |hash, pair| {
-        let pair = u64::from(pair[0]) << 32 | u64::from(pair[1]);
-        (hash.rotate_left(23) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    });
-    (hash >> 40) as usize % KNOWN_MAX
+    /// Finds the texts for the keys of a slice's rows; `write` appends one that is not known.
+    pub(super) fn find(
+        &mut self,
+        keys: &[u64],
+        mut write: impl FnMut(usize, &mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        if self.texts.len() > KNOWN_BYTES_MAX {
+            self.texts.clear();
+            self.slots.iter_mut().for_each(|slot| slot.place = NOWHERE);
+        }
+        self.rows.clear();
+        for (row, &key) in keys.iter().enumerate() {
+            let at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize;
+            let slot = &mut self.slots[at];
+            if slot.key != key || slot.place == NOWHERE {
+                let begin = self.texts.len() as u32;
+                write(row, &mut self.texts)?;
+                *slot = Slot {
+                    key,
+                    place: (begin, self.texts.len() as u32),
+                };
+            }
+            self.rows.push(slot.place);
+        }
+        Ok(())
+    }
+
+    /// The text of a row of the slice.
+    pub(super) fn text(&self, row: usize) -> &[u8] {
+        let (begin, end) = self.rows[row];
+        &self.texts[begin as usize..end as usize]
+    }
 }
 
 #[cfg(test)]
@@ -68,26 +85,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_its_keys_or_forgotten(
-            puts in prop::collection::vec((1u32..4, 0u32..3000, 0usize..3000), 1..600)
+        fn every_row_has_its_keys_text(
+            rows in 0usize..40_000,
+            slices in prop::collection::vec(prop::collection::vec(0u64..3000, 0..300), 1..30),
         ) {
-            let text = |part: u32, number: u32, length: usize| {
-                let mut text = format!("{part}/{number}/").into_bytes();
-                text.resize(text.len() + length, b'x');
+            let text = |key: u64| {
+                let mut text = key.to_string().into_bytes();
+                text.resize(text.len() + key as usize % 700, b'x');
                 text
             };
-            let mut known = Known::default();
-            let mut lengths = std::collections::HashMap::new();
-            for (part, number, length) in puts {
-                let key = [part, number, 0, 0, 0, 0, 0, number];
-                let length = *lengths.entry(key).or_insert(length);
-                let text = text(part, number, length);
-                if let Some(found) = known.get(&key) {
-                    prop_assert_eq!(found, &text[..]);
+            let mut known = Known::new(rows);
+            for keys in slices {
+                let write = |row: usize, out: &mut Vec<u8>| {
+                    out.extend_from_slice(&text(keys[row]));
+                    Ok(())
+                };
+                known.find(&keys, write).unwrap();
+                for (row, &key) in keys.iter().enumerate() {
+                    prop_assert_eq!(known.text(row), &text(key)[..]);
                 }
-                known.put(&key, &text);
-                prop_assert!(text.len() > TEXT_BYTES_MAX || known.get(&key) == Some(&text[..]));
-                prop_assert!(known.texts.len() <= KNOWN_BYTES_MAX);
+                let most = KNOWN_BYTES_MAX + 300 * 704;
+                prop_assert!(known.texts.len() <= most, "{}", known.texts.len());
             }
         }
     }

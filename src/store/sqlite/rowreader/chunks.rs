@@ -6,6 +6,7 @@ use super::RowReader;
 use crate::limits;
 use crate::store::Result;
 use crate::store::sqlite::chunkcache::CachedChunk;
+use crate::store::sqlite::codec;
 use crate::store::sqlite::layout::{self, IntColumn, TextColumn};
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::sealed::split;
@@ -45,25 +46,49 @@ impl RowReader {
         }
     }
 
-    /// Appends the string ids (or the flags) of rows.
-    pub(crate) fn gather(&mut self, column: Stored, rows: &[u32], out: &mut Vec<u32>) -> Result<()> {
+    /// Adds a stored number of each row to its key, which tells rows with other numbers apart.
+    pub(crate) fn fold_into(
+        &mut self,
+        stored: Stored,
+        rows: &[u32],
+        keys: &mut [u64],
+    ) -> Result<()> {
+        let values = stored.values(&self.part);
+        let wrong = || codec::damaged("a string id is out of range");
+        let fold = |key: &mut u64, number: i64| {
+            let number = number as u64;
+            // Keys would else be those of other numbers.
+            (number < values).then_some(()).ok_or_else(wrong)?;
+            *key = *key * values + number;
+            Ok(())
+        };
         if let Part::Block(..) = &self.part {
-            for &row in rows {
-                out.push(match column {
-                    Stored::Text(text) => self.id(text, row)?,
-                    Stored::Flags => self.number(IntColumn::Flags, row)? as u32,
-                });
+            for (&row, key) in rows.iter().zip(keys) {
+                let number = match stored {
+                    Stored::Text(text) => i64::from(self.id(text, row)?),
+                    Stored::Flags => self.number(IntColumn::Flags, row)?,
+                };
+                fold(key, number)?;
             }
             return Ok(());
         }
-        let column = match column {
+        let column = match stored {
             Stored::Text(text) => text as u8,
             Stored::Flags => IntColumn::Flags as u8,
         };
+        let mut done = 0;
         for rows in rows.chunk_by(|&left, &right| split(left).0 == split(right).0) {
-            if let Some((held, _)) = self.held(column, rows[0])? {
-                let offsets = rows.iter().map(|&row| split(row).1);
-                held.chunk().gather_ids(offsets, out)?;
+            let keys = &mut keys[done..done + rows.len()];
+            done += rows.len();
+            if let Some((held, _)) = self.held(column, rows[0], rows.len() as u32)? {
+                let chunk = held.chunk();
+                if chunk.width == 0 {
+                    keys.iter_mut().try_for_each(|key| fold(key, chunk.base))?;
+                    continue;
+                }
+                for (&row, key) in rows.iter().zip(keys) {
+                    fold(key, chunk.get(split(row).1)?)?;
+                }
             }
         }
         Ok(())
@@ -71,21 +96,27 @@ impl RowReader {
 
     /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
     fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
-        match self.held(column, row)? {
+        match self.held(column, row, 1)? {
             Some((held, offset)) => held.chunk().get(offset),
             None => Ok(0),
         }
     }
 
-    /// The chunk of a column that holds a row, and its place there; `None` in a block.
-    fn held(&mut self, column: u8, row: u32) -> Result<Option<(&CachedChunk, usize)>> {
+    /// The chunk of a column that holds a row, for so many reads, and its place there; `None` in a
+    /// block.
+    fn held(
+        &mut self,
+        column: u8,
+        row: u32,
+        reads: u32,
+    ) -> Result<Option<(&CachedChunk, usize)>> {
         let Part::Sealed(sealed) = &self.part else {
             return Ok(None);
         };
         let (chunk, offset) = split(row);
         let held = &mut self.columns[column as usize];
         match held {
-            Some(held) if held.number == chunk => held.reads += 1,
+            Some(held) if held.number == chunk => held.reads += reads,
             _ => {
                 // Who read so much of one reads the next ones as well, and all of them would only
                 // drive out those that others look into.
@@ -94,7 +125,7 @@ impl RowReader {
                 *held = Some(Held {
                     number: chunk,
                     chunk: found,
-                    reads: 1,
+                    reads,
                 });
             }
         }
@@ -105,10 +136,10 @@ impl RowReader {
         if let Part::Block(block, _) = &self.part {
             return Ok(block.audit_key(row as usize));
         }
-        let held = self.held(layout::AUDIT_COLUMN, row)?;
+        let held = self.held(layout::AUDIT_COLUMN, row, 1)?;
         let key = held.and_then(|(held, offset)| held.data.get(offset * 16..offset * 16 + 16));
         let key = key
-            .ok_or_else(|| crate::store::sqlite::codec::damaged("a chunk of audit ids is short"))?;
+            .ok_or_else(|| codec::damaged("a chunk of audit ids is short"))?;
         Ok(key.try_into().expect("the slice has 16 bytes"))
     }
 }
