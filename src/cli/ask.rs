@@ -12,10 +12,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::connection::Connection;
 use super::print::{self, Output};
-use super::{Exit, early, empty};
+use super::{Exit, early, empty, explain};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
-use crate::query::clock;
+use crate::query::{clock, equivalent};
 use crate::query::library::{GROUPS, Kind, Library, Param, Question};
 use crate::query::params::FilterParams;
 use crate::store::{SqlColumn, SqlSink};
@@ -35,6 +35,7 @@ struct Asked {
     given: Vec<(String, String)>,
     limit: u64,
     skip_damaged: bool,
+    explain: bool,
     timeout: std::time::Duration,
     output: Output,
     connection: Connection,
@@ -94,6 +95,7 @@ impl clap::Args for Args {
                 "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
                  Examples:\n  auditql ask\n  \
                  auditql ask who-deleted --resource deployments --name web -n prod --since 7d\n  \
+                 auditql ask who-deleted --resource secrets --explain\n  \
                  auditql ask who-deleted --help",
             )
             .defer(|command| {
@@ -166,6 +168,16 @@ fn subcommand(question: &Question) -> Command {
                 .action(ArgAction::SetTrue)
                 .help_heading("Answer")
                 .help("Answer without damaged segments instead of failing"),
+        )
+        .arg(
+            Arg::new("explain")
+                .long("explain")
+                .action(ArgAction::SetTrue)
+                .help_heading("Answer")
+                .help(
+                    "Say on stderr which SQL statement and API call give the same rows, and what \
+                     work it took",
+                ),
         )
         .arg(
             Arg::new("timeout")
@@ -248,6 +260,7 @@ fn asked(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
         given,
         limit: matches.get_one("limit").copied().unwrap_or(ROWS_DEFAULT),
         skip_damaged: matches.get_flag("skip_damaged"),
+        explain: matches.get_flag("explain"),
         timeout: matches.get_one("timeout").copied().unwrap_or(QUERY_TIME),
         output: Output::from_arg_matches(matches)?,
         connection: Connection::from_arg_matches(matches)?,
@@ -274,10 +287,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         .query(&asked.given, asked.limit, asked.skip_damaged, clock::now())
         .map_err(anyhow::Error::msg)?;
     let source = asked.connection.open_read()?;
+    if asked.explain {
+        let call = equivalent::question_api(&asked.name, &asked.given, asked.limit);
+        explain::say_otherwise(Ok(&query.sql), &call, &asked.connection)?;
+        explain::say_params(&query);
+    }
     let mut printer = asked.output.printer();
     let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
     let answer = source.sql(&query, timeout, &mut question.typed(&mut printer));
+    let work = answer.as_ref().map(|answer| answer.stats);
+    let work = work.unwrap_or_default();
     let exit = printer.finish(answer, "there are more rows")?;
+    if asked.explain {
+        explain::say_work(&work);
+    }
     if exit == Exit::Nothing {
         let (filter, by_default) = filter(question, &asked.given);
         let zone = asked.output.clock.zone();

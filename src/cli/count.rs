@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::connection::Connection;
+use super::explain::{self, Explain};
 use super::print::{Output, Printer, Timeout};
 use super::{Exit, empty};
 use crate::model::value::Value;
@@ -10,6 +11,7 @@ use crate::query::count::{CountParams, FACETS_DEFAULT, Shape};
 use crate::query::listing::Collected;
 use crate::query::output::Format;
 use crate::query::params::FilterParams;
+use crate::query::{clock, equivalent};
 use crate::store::{SqlColumn, SqlSink};
 
 /// What all counts take.
@@ -27,6 +29,8 @@ struct Common {
     #[arg(long, help_heading = "Answer")]
     skip_damaged: bool,
     #[command(flatten)]
+    explain: Explain,
+    #[command(flatten)]
     output: Output,
     #[command(flatten)]
     timeout: Timeout,
@@ -42,7 +46,8 @@ struct Common {
 #[command(after_help = "Exit codes: 0 found, 1 nothing found, 2 error.\n\n\
     Examples:\n  \
     auditql top user --code 403 --final --limit 20\n  \
-    auditql top verb --resource secrets --since 7d -o csv")]
+    auditql top verb --resource secrets --since 7d -o csv\n  \
+    auditql top user --explain")]
 pub(super) struct Top {
     /// The column: user, verb, resource, namespace, code, outcome, source_ip, ...
     #[arg(value_name = "FIELD")]
@@ -140,6 +145,15 @@ fn run(
         r#final: common.r#final,
         skip_damaged: common.skip_damaged,
     };
+    if common.explain.wanted {
+        let sql = equivalent::count_sql(&params, clock::now());
+        let without = match params.filter.filter {
+            Some(_) => "--filter",
+            None => "buckets of time",
+        };
+        let sql = sql.as_deref().ok_or(without);
+        explain::say_otherwise(sql, &equivalent::count_api(&params), &common.connection)?;
+    }
     let timeout = common.timeout.timeout;
     let mut counted = Counted {
         printer: common.output.printer(),
@@ -157,8 +171,13 @@ fn run(
         source.count(&params, timeout, &mut counted)
     };
     let any = counted.any;
-    let more = "there are more values";
-    match counted.printer.finish(answer, more)? {
+    let work = answer.as_ref().map(|answer| answer.stats);
+    let work = work.unwrap_or_default();
+    let exit = counted.printer.finish(answer, "there are more values")?;
+    if common.explain.wanted {
+        explain::say_counting(&work);
+    }
+    match exit {
         Exit::Found if any => Ok(Exit::Found),
         _ => {
             let zone = common.output.clock.zone();

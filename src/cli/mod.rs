@@ -14,6 +14,7 @@ mod demo;
 mod early;
 mod empty;
 mod events_table;
+mod explain;
 mod generate;
 mod import;
 mod man;

@@ -1,13 +1,13 @@
 //! `auditql query`.
 
-use super::connection::{Connection, Place};
+use super::connection::Connection;
 use super::events_table::{self, Folding};
-use super::print::{self, Output, Printer, Timeout, count};
-use super::stats::grouped;
+use super::explain::{self, Explain};
+use super::print::{self, Output, Printer, Timeout};
 use super::{Exit, empty};
 use crate::query::output::Format;
 use crate::query::params::EventParams;
-use crate::query::source::{Source, server_url};
+use crate::query::source::Source;
 use crate::query::{clock, equivalent};
 use crate::store::Work;
 
@@ -33,9 +33,8 @@ use crate::store::Work;
 pub(super) struct Args {
     #[command(flatten)]
     params: EventParams,
-    /// Say on stderr which SQL statement and API call give the same rows, and what work it took
-    #[arg(long, help_heading = "Answer")]
-    explain: bool,
+    #[command(flatten)]
+    explain: Explain,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -50,43 +49,24 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
     let usual = args.params.columns.is_none();
     let (format, filter) = (args.output.format, args.params.filter.clone());
     let printer = args.output.printer_of(usual);
-    if args.explain {
+    if args.explain.wanted {
         let mut params = args.params.clone();
         settle_columns(&mut params, format);
-        say_otherwise(&params, &args.connection.place()?)?;
+        let now = clock::now();
+        let query = params.clone().into_query(now).map_err(anyhow::Error::msg)?;
+        let sql = equivalent::listing_sql(&params, &query, now);
+        let sql = sql.as_deref().ok_or("--filter");
+        explain::say_otherwise(sql, &equivalent::api(&params), &args.connection)?;
     }
     let (exit, work) = list(&*source, args.params, format, args.timeout, printer)?;
-    if args.explain {
-        print::say(&format!(
-            "work: {} opened, {} pruned, {} visited, {} read, {} ms",
-            count(work.segments_opened, "segment"),
-            grouped(work.segments_pruned),
-            count(work.rows_visited, "row"),
-            count(work.blocks_read, "block"),
-            work.elapsed_us / 1000
-        ));
+    if args.explain.wanted {
+        explain::say_work(&work);
     }
     if exit == Exit::Nothing {
         let zone = args.output.clock.zone();
         empty::explain(&*source, "no events match", Some(&filter), zone);
     }
     Ok(exit)
-}
-
-/// Says the SQL statement and the API call of a listing.
-fn say_otherwise(params: &EventParams, place: &Place) -> anyhow::Result<()> {
-    let now = clock::now();
-    let query = params.clone().into_query(now).map_err(anyhow::Error::msg)?;
-    match equivalent::listing_sql(params, &query, now) {
-        Some(sql) => print::say(&format!("sql: {sql}")),
-        None => print::say("sql: none for --filter"),
-    }
-    let server = match place {
-        Place::Server { url, .. } => server_url(url).map_err(anyhow::Error::msg)?,
-        Place::Data(_) => String::new(),
-    };
-    print::say(&format!("api: GET {server}{}", equivalent::api(params)));
-    Ok(())
 }
 
 /// The columns of a format, unless others were chosen.

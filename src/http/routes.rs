@@ -11,7 +11,7 @@ use super::api::{
 };
 use super::problem::Problem;
 use super::{App, health, webhook};
-use params::{BY, EXPLAINED, FACETS, FORMAT, LISTING, REPORT, ROWS, STEP, STREAM};
+use params::{BY, EXPLAIN, FACETS, FINAL, FORMAT, LISTING, REPORT, ROWS, STEP, STREAM};
 
 /// A route.
 pub(super) struct Route {
@@ -126,7 +126,7 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route {
         filters: true,
-        params: &[ROWS, EXPLAINED, LISTING],
+        params: &[ROWS, FINAL, EXPLAIN, LISTING],
         ..plain(
             Method::Get,
             "/api/v1/events",
@@ -162,7 +162,7 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route {
         filters: true,
-        params: &[ROWS, EXPLAINED, FORMAT, STEP, BY],
+        params: &[ROWS, FINAL, EXPLAIN, FORMAT, STEP, BY],
         ..plain(
             Method::Get,
             "/api/v1/count",
@@ -173,7 +173,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         filters: true,
-        params: &[ROWS, EXPLAINED, FORMAT, STEP, BY],
+        params: &[ROWS, FINAL, EXPLAIN, FORMAT, STEP, BY],
         ..plain(
             Method::Get,
             "/api/v1/histogram",
@@ -184,7 +184,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         filters: true,
-        params: &[ROWS, EXPLAINED, FORMAT, FACETS],
+        params: &[ROWS, FINAL, EXPLAIN, FORMAT, FACETS],
         ..plain(
             Method::Get,
             "/api/v1/facets",
@@ -195,7 +195,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         filters: true,
-        params: &[ROWS, EXPLAINED, FORMAT, STEP],
+        params: &[ROWS, FINAL, EXPLAIN, FORMAT, STEP],
         ..plain(
             Method::Get,
             "/api/v1/top/{field}",
@@ -212,7 +212,7 @@ pub(super) const ROUTES: &[Route] = &[
         Answer::Json("Questions"),
     ),
     Route {
-        params: &[ROWS, FORMAT],
+        params: &[ROWS, EXPLAIN, FORMAT],
         ..plain(
             Method::Get,
             "/api/v1/queries/{name}",

@@ -2,9 +2,10 @@
 //! equivalent in SQL.
 
 use super::clock::{self, Zone};
-use super::count::{CountParams, Shape};
+use super::count::{CountParams, FACETS_DEFAULT, Shape};
 use super::params::{EventParams, filtered_column};
 use crate::limits::ROWS_DEFAULT;
+use crate::model::column::{Column, Kind};
 use crate::store::{EventQuery, Order};
 
 /// The statement of a listing; `query` is what `params` became.
@@ -25,25 +26,42 @@ pub fn listing_sql(params: &EventParams, query: &EventQuery, now: i64) -> Option
     ))
 }
 
-/// The statement of a count; none for facets and buckets of time.
+/// The statement of a count; none for buckets of time.
 pub fn count_sql(params: &CountParams, now: i64) -> Option<String> {
     let listed = EventParams {
         filter: params.filter.clone(),
         r#final: params.r#final,
         ..EventParams::default()
     };
-    if params.shape != Shape::Count || params.step.is_some() || !has_sql(&listed) {
+    if params.step.is_some() || !has_sql(&listed) {
         return None;
     }
     let conditions = conditions(&listed, now);
-    let Some(by) = &params.by else {
-        return Some(format!("select count(*) as count from events{conditions}"));
+    let limit = limit(params.limit.unwrap_or(ROWS_DEFAULT));
+    let grouped = |shown: &str, by: &str| {
+        format!(
+            "select {shown}, count(*) as count from events{conditions} group by {by} \
+             order by count(*) desc, {by}{limit}"
+        )
     };
-    Some(format!(
-        "select {by}, count(*) as count from events{conditions} group by {by} \
-         order by count(*) desc, {by}{}",
-        limit(params.limit.unwrap_or(ROWS_DEFAULT))
-    ))
+    match (params.shape, &params.by) {
+        (Shape::Histogram, _) => None,
+        (Shape::Count, None) => Some(format!("select count(*) as count from events{conditions}")),
+        (Shape::Count, Some(by)) => Some(grouped(by, by)),
+        (Shape::Facets, by) => {
+            let facet = |name: &str| {
+                let name = name.trim();
+                let value = match Column::by_name(name).map(Column::kind) {
+                    Some(Kind::Int | Kind::Bool) => format!("cast({name} as text)"),
+                    _ => name.to_owned(),
+                };
+                let shown = format!("'{name}' as field, {value} as value");
+                format!("select * from ({})", grouped(&shown, name))
+            };
+            let fields = by.as_deref().unwrap_or(FACETS_DEFAULT).split(',');
+            Some(fields.map(facet).collect::<Vec<_>>().join(" union all "))
+        }
+    }
 }
 
 fn has_sql(params: &EventParams) -> bool {
@@ -84,12 +102,32 @@ fn text(text: &str) -> String {
 
 /// The path and query of the call that gives the listing.
 pub fn api(params: &EventParams) -> String {
-    let mut path = String::from("/api/v1/events");
-    for (at, (name, value)) in params.to_pairs().iter().enumerate() {
-        let sign = if at == 0 { '?' } else { '&' };
-        path.push_str(&format!("{sign}{name}={}", encoded(value)));
+    call("/api/v1/events", params.to_pairs())
+}
+
+/// The path and query of the call that gives the count.
+pub fn count_api(params: &CountParams) -> String {
+    let path = format!("/api/v1/{}", params.shape.name());
+    call(&path, params.to_pairs())
+}
+
+/// The path and query of the call that asks a question of the library.
+pub fn question_api(name: &str, given: &[(String, String)], limit: u64) -> String {
+    let given = given.iter();
+    let mut pairs: Vec<_> = given.map(|(k, v)| (k.as_str(), v.clone())).collect();
+    if limit != ROWS_DEFAULT {
+        pairs.push(("limit", limit.to_string()));
     }
-    path
+    call(&format!("/api/v1/queries/{name}"), pairs)
+}
+
+fn call<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut call = path.to_owned();
+    for (at, (name, value)) in pairs.into_iter().enumerate() {
+        let sign = if at == 0 { '?' } else { '&' };
+        call.push_str(&format!("{sign}{name}={}", encoded(&value)));
+    }
+    call
 }
 
 /// Percent-encodes all that RFC 3986 reserves, but for what a query may hold and people write.

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
-use super::answer::{FORMATS, Writer};
+use super::answer::{Extra, FORMATS, Writer, explainable, explanation};
 use super::question::Question;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -30,6 +30,7 @@ pub(in crate::http) async fn ask(
 ) -> Result<Response, Problem> {
     let mut question = Question::read(&request)?;
     let format = question.format(&FORMATS)?;
+    let explain = explainable(question.switch("explain")?, format)?;
     let budget = question.budget(&app);
     let limit = match question.take("limit")? {
         None => ROWS_DEFAULT,
@@ -49,7 +50,10 @@ pub(in crate::http) async fn ask(
     stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
         let outcome = store.sql(&query, budget, &mut asked.typed(&mut writer));
-        writer.finish(outcome)
+        writer.finish_with(outcome, |answer| Extra {
+            explain: explain.then(|| explanation(answer, Some(&query.sql))),
+            ..Extra::default()
+        })
     })
     .await
 }

@@ -25,14 +25,17 @@ pub(super) const FORMAT: &[Param] = &[param(
     "form of the answer; it goes before the Accept header",
 )];
 
-pub(super) const EXPLAINED: &[Param] = &[
-    param("final", Kind::Switch, "one row per request, its last stage"),
-    param(
-        "explain",
-        Kind::Switch,
-        "say what the answer took, and the SQL that asks the same",
-    ),
-];
+pub(super) const FINAL: &[Param] = &[param(
+    "final",
+    Kind::Switch,
+    "one row per request, its last stage",
+)];
+
+pub(super) const EXPLAIN: &[Param] = &[param(
+    "explain",
+    Kind::Switch,
+    "say what the answer took, and the SQL that asks the same",
+)];
 
 pub(super) const LISTING: &[Param] = &[
     param("reverse", Kind::Switch, "oldest first"),
