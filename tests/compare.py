@@ -5,15 +5,25 @@
     cargo build --release
     venv/bin/python tests/compare.py target/release/auditql EVENTS.jsonl
 
-EVENTS.jsonl holds one audit event per line, for example of `auditql generate --events 1000000`. Each
-store is filled from it in its usual bulk way and answers from its own process (AuditQL over HTTP, the
-others within this one, which spares them HTTP). Every question is asked once to warm up and then
-seven times; the medians are printed as a table, and answers that differ from a plain pass over the
-lines end the run. Files go to a temporary directory and are removed.
+EVENTS.jsonl holds one audit event per line, for example of `auditql generate --events 1000000`. One
+that ends in .zst is read through zstd(1) and never unpacked to disk: of ten million events (24 GB)
+no more than one batch of lines is there at a time. Each store is filled in its usual bulk way and
+answers from its own process (AuditQL over HTTP, the others within a child of this one, which spares
+them HTTP). Every question is asked once to warm up and then --repeat times; the medians are printed as
+a table, and answers that differ from a plain pass over the lines end the run. Files go to a
+temporary directory (--tmp) and are removed; --memory bounds what a peer may take, in GB.
+
+With --store the import is left out: AuditQL serves that directory as it is, which must hold exactly
+these events, sealed.
 """
 
+import argparse
+import array
 import collections
+import concurrent.futures
+import contextlib
 import json
+import multiprocessing
 import os
 import socket
 import statistics
@@ -24,7 +34,9 @@ import time
 import urllib.parse
 import urllib.request
 
-REPEAT = 7
+# Lines that a peer sorts and loads at once: 1.2 GB of them.
+BATCH_LINES = 500_000
+
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 # Columns of both peers: name, type in ClickHouse, where the value stands in the event.
@@ -64,7 +76,7 @@ def clickhouse_schema():
     )
 
 
-def clickhouse_load(path):
+def clickhouse_load(path, memory):
     def value(where, kind):
         steps = ", ".join(repr(step) if isinstance(step, str) else str(step) for step in where)
         if kind.startswith("DateTime"):
@@ -72,7 +84,9 @@ def clickhouse_load(path):
         return f"JSONExtract{'Int' if kind == 'Int32' else 'String'}(line, {steps})"
 
     values = ", ".join(value(where, kind) for _, kind, where in COLUMNS)
-    return f"insert into events select {values}, line from file('{path}', LineAsString, 'line String')"
+    lines = f"file('{path}', LineAsString, 'line String', 'auto')"
+    bounds = f"settings max_memory_usage = {memory}, max_insert_threads = 1"
+    return f"insert into events select {values}, line from {lines} {bounds}"
 
 
 def duckdb_load(path):
@@ -84,7 +98,7 @@ def duckdb_load(path):
         return f"cast({text} as integer) as {name}" if kind == "Int32" else f'{text} as "{name}"'
 
     values = ", ".join(value(*column) for column in COLUMNS)
-    lines = f"read_csv('{path}', columns = {{'line': 'varchar'}}, delim = '\\x01', quote = '', escape = '', max_line_size = 67108864)"
+    lines = f"read_csv('{path}', columns = {{'line': 'varchar'}}, delim = '\\x01', quote = '', escape = '', max_line_size = 4194304)"
     return f"insert into events select {values}, line from {lines} order by 7, 8, 9, 1"
 
 
@@ -94,56 +108,116 @@ def duckdb_schema():
     return f"create table events ({columns}, raw varchar using compression zstd)"
 
 
+@contextlib.contextmanager
+def lines_of(path):
+    """The lines of a file, as bytes."""
+    if not path.endswith(".zst"):
+        with open(path, "rb") as lines:
+            yield lines
+        return
+    with subprocess.Popen(["zstd", "-dcq", path], stdout=subprocess.PIPE) as unpacking:
+        yield unpacking.stdout
+    if unpacking.returncode != 0:
+        sys.exit(f"{path}: zstd ended with {unpacking.returncode}")
+
+
+def batches(path, directory):
+    """Files of at most BATCH_LINES lines each; each is removed before the next is written."""
+    batch = os.path.join(directory, "batch.jsonl")
+    with lines_of(path) as lines:
+        more = True
+        while more:
+            count = 0
+            with open(batch, "wb") as out:
+                for count, line in enumerate(lines, 1):
+                    out.write(line)
+                    if count == BATCH_LINES:
+                        break
+            more = count == BATCH_LINES
+            if count:
+                yield batch
+            os.remove(batch)
+
+
+class Column:
+    """The values of all events, each once, and their numbers."""
+
+    def __init__(self):
+        self.numbers, self.of = {}, array.array("i")
+
+    def add(self, value):
+        self.of.append(self.numbers.setdefault(value, len(self.numbers)))
+
+    def number(self, value):
+        return self.numbers.get(value, -1)
+
+    def counts(self, keep=None):
+        counts = collections.Counter(self.of if keep is None else (n for n, k in zip(self.of, keep) if k))
+        values = list(self.numbers)
+        return [(values[number], count) for number, count in counts.most_common()]
+
+
 class Truth:
-    """The questions with their answers, from a plain pass."""
+    """The questions with their answers, from a plain pass. Some 60 bytes of each event are held."""
 
     def __init__(self, path):
-        by_verb, users403 = collections.Counter(), collections.Counter()
-        writes, deleted, users = collections.Counter(), collections.Counter(), collections.Counter()
-        secrets = collections.Counter()
-        events = []
-        with open(path, encoding="utf-8") as lines:
+        names = ("user", "verb", "code", "object", "hour", "address", "namespace", "what")
+        held = {name: Column() for name in names}
+        # Hashes of 64 bits stand for ids and for what they begin with.
+        ids, beginnings, hours = array.array("q"), array.array("q"), collections.Counter()
+        with lines_of(path) as lines:
             for line in lines:
                 event = json.loads(line)
                 row = {name: dig(event, where) for name, _, where in COLUMNS}
-                events.append(row)
-                by_verb[row["verb"]] += 1
-                users[row["user"]] += 1
-                if row["code"] == 403:
-                    users403[row["user"]] += 1
-                if row["verb"] in WRITES and row["stage"] == "ResponseComplete":
-                    writes[row["time"][:13]] += 1
-                if row["verb"] == "delete" and row["name"] and row["namespace"]:
-                    deleted[(row["resource"], row["namespace"], row["name"])] += 1
-                if row["resource"] == "secrets" and row["verb"] in ("get", "list", "watch"):
-                    secrets[row["namespace"]] += 1
-                last = event, line
-        self.object = deleted.most_common(1)[0][0]
-        people = [user for user, _ in users.most_common() if user and not user.startswith("system:")]
+                reads = row["resource"] == "secrets" and row["verb"] in ("get", "list", "watch")
+                writes = row["verb"] in WRITES and row["stage"] == "ResponseComplete"
+                whole = row["namespace"] is not None and row["name"] is not None
+                values = {
+                    "user": row["user"],
+                    "verb": row["verb"],
+                    "code": row["code"],
+                    "object": (row["resource"], row["namespace"], row["name"]) if whole else None,
+                    "hour": row["time"][:13],
+                    "address": row["source_ip"],
+                    "namespace": row["namespace"],
+                    "what": reads,
+                }
+                for name, column in held.items():
+                    column.add(values[name])
+                if writes:
+                    hours[row["time"][:13]] += 1
+                ids.append(hash(row["audit_id"]))
+                beginnings.append(hash(row["audit_id"][:20]))
+                if len(ids) & (len(ids) - 1) == 0:
+                    middle = row
+                last = row
+        of = {name: held[name].of for name in names}
+        delete, secrets = held["verb"].number("delete"), held["what"].number(True)
+        deleted = held["object"].counts(verb == delete for verb in of["verb"])
+        self.object, deletions = next(found for found in deleted if found[0] is not None)
+        people = [user for user, _ in held["user"].counts() if user and not user.startswith("system:")]
         self.user = people[0]
-        self.namespace = secrets.most_common()[len(secrets) // 2][0]
-        middle = events[len(events) // 2]
-        self.audit_id = middle["audit_id"]
-        self.hour = middle["time"][:13]
-        self.needle = last[0]["auditID"][:20]
-        of = lambda **want: sum(all(e[k] == v for k, v in want.items()) for e in events)
-        resource, namespace, name = self.object
+        read = held["namespace"].counts(what == secrets for what in of["what"])
+        self.namespace, reading = read[len(read) // 2]
+        # The last event whose number is a power of two: somewhere in the latter half.
+        self.audit_id, self.hour = middle["audit_id"], middle["time"][:13]
+        self.needle = last["audit_id"][:20]
+        refused = held["code"].number(403)
+        user, hour = held["user"].number(self.user), held["hour"].number(self.hour)
+        by_user = sum(each == user for each in of["user"])
         self.answers = {
-            "who deleted an object": of(resource=resource, namespace=namespace, name=name, verb="delete"),
-            "all by a user in an hour": sum(e["user"] == self.user and e["time"][:13] == self.hour for e in events),
-            "who read secrets in a namespace": sum(
-                e["resource"] == "secrets" and e["namespace"] == self.namespace and e["verb"] in ("get", "list", "watch")
-                for e in events
-            ),
-            "count by verb": len(by_verb),
-            "top 20 users by 403": min(20, len(users403)),
-            "hourly histogram of writes": len(writes),
-            "one event by auditID, with its body": of(audit_id=self.audit_id),
-            "distinct source IPs of a user": len({e["source_ip"] for e in events if e["user"] == self.user}),
-            "full export of a user": of(user=self.user),
-            "a text anywhere in the events": sum(e["audit_id"].startswith(self.needle) for e in events),
+            "who deleted an object": deletions,
+            "all by a user in an hour": sum(u == user and h == hour for u, h in zip(of["user"], of["hour"])),
+            "who read secrets in a namespace": reading,
+            "count by verb": len(held["verb"].numbers),
+            "top 20 users by 403": min(20, len(held["user"].counts(code == refused for code in of["code"]))),
+            "hourly histogram of writes": len(hours),
+            "one event by auditID, with its body": ids.count(hash(self.audit_id)),
+            "distinct source IPs of a user": len({ip for ip, u in zip(of["address"], of["user"]) if u == user}),
+            "full export of a user": by_user,
+            "a text anywhere in the events": beginnings.count(hash(self.needle)),
         }
-        self.count = len(events)
+        self.count = len(ids)
 
 
 def quoted(text):
@@ -189,12 +263,12 @@ def auditql_calls(truth):
     }
 
 
-def measured(store, truth, asks):
+def measured(store, truth, asks, repeat):
     """Medians in milliseconds; the answers' rows must be as many as they are."""
     medians = {}
     for name, ask in asks.items():
         times = []
-        for _ in range(REPEAT + 1):
+        for _ in range(repeat + 1):
             begin = time.perf_counter()
             rows = ask()
             times.append((time.perf_counter() - begin) * 1000)
@@ -208,12 +282,14 @@ def size(path):
     return sum(os.path.getsize(os.path.join(at, file)) for at, _, files in os.walk(path) for file in files)
 
 
-def auditql(program, path, directory, truth):
-    data = os.path.join(directory, "auditql")
-    begin = time.perf_counter()
-    subprocess.run([program, "import", "--data", data, path], check=True, stderr=subprocess.DEVNULL)
-    took = time.perf_counter() - begin
-    subprocess.run([program, "seal", "--data", data], check=True, stderr=subprocess.DEVNULL)
+def auditql(args, directory, truth):
+    program, data = args.program, args.store or os.path.join(directory, "auditql")
+    took = None
+    if not args.store:
+        begin = time.perf_counter()
+        subprocess.run([program, "import", "--data", data, args.events], check=True, stderr=subprocess.DEVNULL)
+        took = time.perf_counter() - begin
+        subprocess.run([program, "seal", "--data", data], check=True, stderr=subprocess.DEVNULL)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -228,74 +304,116 @@ def auditql(program, path, directory, truth):
                 if server.poll() is not None:
                     sys.exit("auditql serve ended")
         def call(path, params):
+            params = dict(params, timeout_ms=0)
             url = f"{base}/api/v1/{path}?{urllib.parse.urlencode(params)}"
             def ask():
-                answer = urllib.request.urlopen(url).read()
+                answer = urllib.request.urlopen(url)
                 if params.get("format") == "raw":
-                    return answer.count(b"\n")
-                rows = json.loads(answer)["rows"]
+                    return sum(piece.count(b"\n") for piece in iter(lambda: answer.read(1 << 20), b""))
+                rows = json.loads(answer.read())["rows"]
                 return sum(row[1] > 0 for row in rows) if path == "histogram" else len(rows)
             return ask
         calls = {name: call(*what) for name, what in auditql_calls(truth).items()}
-        medians = measured("auditql", truth, calls)
+        stats = json.load(urllib.request.urlopen(base + "/api/v1/stats"))
+        if stats["events"] != truth.count:
+            sys.exit(f"{data} holds {stats['events']} events instead of {truth.count}")
+        medians = measured("auditql", truth, calls, args.repeat)
     finally:
         server.terminate()
         server.wait()
     return took, size(data), medians
 
 
-def clickhouse(path, directory, truth):
+def clickhouse(args, directory, truth):
     from chdb import session
 
     data = os.path.join(directory, "clickhouse")
     db = session.Session(data)
+    memory = int(args.memory * 1e9)
     db.query("create database a engine = Atomic")
     db.query("use a")
+    db.query(f"set max_memory_usage = {memory}")
     begin = time.perf_counter()
     db.query(clickhouse_schema())
-    db.query(clickhouse_load(path))
+    db.query(clickhouse_load(args.events, memory))
     took = time.perf_counter() - begin
     db.query("optimize table events final")
     sql = peer_sql(truth, "toStartOfHour(time)", f"position(raw, {quoted(truth.needle)}) > 0")
-    ask = lambda text: lambda: str(db.query(text, "TSVRaw" if " raw " in text else "TSV")).count("\n")
-    medians = measured("clickhouse", truth, {name: ask(text) for name, text in sql.items()})
+
+    def ask(text):
+        # Bodies come piece by piece: all of a user's may be gigabytes.
+        if " raw " not in text:
+            return lambda: str(db.query(text, "TSV")).count("\n")
+        return lambda: sum(piece.data().count("\n") for piece in db.send_query(text, "TSVRaw"))
+
+    asks = {name: ask(text) for name, text in sql.items()}
+    medians = measured("clickhouse", truth, asks, args.repeat)
     parts = "select sum(bytes_on_disk) from system.parts where active and table = 'events'"
     stored = int(str(db.query(parts, "TSV")))
     db.close()
     return took, stored, medians
 
 
-def duck(path, directory, truth):
+def duck(args, directory, truth):
     import duckdb
 
     data = os.path.join(directory, "duck.db")
     db = duckdb.connect(data)
-    begin = time.perf_counter()
+    db.execute(f"set memory_limit = '{args.memory}GB'")
+    db.execute(f"set temp_directory = '{directory}'")
     db.execute(duckdb_schema())
-    db.execute(duckdb_load(path))
-    db.execute("checkpoint")
-    took = time.perf_counter() - begin
+    took = 0
+    for batch in batches(args.events, directory):
+        begin = time.perf_counter()
+        db.execute(duckdb_load(batch))
+        db.execute("checkpoint")
+        took += time.perf_counter() - begin
     sql = peer_sql(truth, "date_trunc('hour', time)", f"contains(raw, {quoted(truth.needle)})")
-    ask = lambda text: lambda: len(db.execute(text).fetchall())
-    medians = measured("duckdb", truth, {name: ask(text) for name, text in sql.items()})
+
+    def ask(text):
+        def rows():
+            answer = db.execute(text)
+            return sum(len(piece) for piece in iter(lambda: answer.fetchmany(10_000), []))
+
+        return rows
+
+    asks = {name: ask(text) for name, text in sql.items()}
+    medians = measured("duckdb", truth, asks, args.repeat)
     db.close()
     return took, os.path.getsize(data), medians
 
 
+def apart(store, *given):
+    """Asks a store in a process of its own, whose memory is free before the next begins."""
+    forked = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=forked) as child:
+        return child.submit(store, *given).result()
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=os.path.abspath, help="the auditql binary")
+    parser.add_argument("events", type=os.path.abspath, help="the events, .jsonl or .jsonl.zst")
+    parser.add_argument("--store", type=os.path.abspath, help="an AuditQL directory that holds them already")
+    parser.add_argument("--repeat", type=int, default=7, help="how often each question is timed (default 7)")
+    parser.add_argument("--memory", type=float, default=4, help="what a peer may take, in GB (default 4)")
+    parser.add_argument("--tmp", help="where the stores are made (default: the system's)")
+    return parser.parse_args()
+
+
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    program, path = map(os.path.abspath, sys.argv[1:])
-    truth = Truth(path)
-    with tempfile.TemporaryDirectory() as directory:
-        results = {
-            "AuditQL": auditql(program, path, directory, truth),
-            "ClickHouse": clickhouse(path, directory, truth),
-            "DuckDB": duck(path, directory, truth),
-        }
+    args = arguments()
+    truth = Truth(args.events)
+    print(f"{truth.count:,} events read", file=sys.stderr)
+    results = {}
+    for name, store in (("AuditQL", auditql), ("ClickHouse", clickhouse), ("DuckDB", duck)):
+        # One store's files are gone before the next one's are written.
+        with tempfile.TemporaryDirectory(dir=args.tmp) as directory:
+            results[name] = apart(store, args, directory, truth)
+        print(f"{name} answered", file=sys.stderr)
     print(f"| {truth.count:,} events | " + " | ".join(results) + " |")
     print("|---|" + "---:|" * len(results))
-    loads = " | ".join(f"{truth.count / took:,.0f}" for took, _, _ in results.values())
+    loads = " | ".join("-" if took is None else f"{truth.count / took:,.0f}" for took, _, _ in results.values())
     print(f"| loaded, events/s | {loads} |")
     sizes = " | ".join(f"{stored / truth.count:,.0f}" for _, stored, _ in results.values())
     print(f"| stored, bytes/event | {sizes} |")

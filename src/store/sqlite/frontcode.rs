@@ -41,28 +41,34 @@ pub(crate) fn restore(strings: &mut [Box<str>]) -> Option<()> {
     let Some((first, rest)) = strings.split_first_mut() else {
         return Some(());
     };
-    let is_ascii = first.is_ascii();
+    let mut whole = String::new();
     for text in rest {
-        let code = text.chars().next()?;
-        let shared = match u32::from(code) {
-            code if code >= LONG_BASE => code - LONG_BASE,
-            code => code.checked_sub(SHORT_BASE)?,
-        } as usize;
-        let end = match is_ascii {
-            true => shared,
-            false => {
-                let mut ends = first.char_indices().map(|(begin, _)| begin);
-                ends.nth(shared).or_else(|| {
-                    let all = first.chars().count() == shared;
-                    all.then_some(first.len())
-                })?
-            }
-        };
-        let mut whole = String::with_capacity(end + text.len() - code.len_utf8());
-        whole.push_str(first.get(..end)?);
-        whole.push_str(&text[code.len_utf8()..]);
-        *text = whole.into();
+        whole.clear();
+        restore_after(first, text, &mut whole)?;
+        *text = whole.as_str().into();
     }
+    Some(())
+}
+
+/// Appends a string that is not the first of its piece, of which the first is given.
+pub(crate) fn restore_after(first: &str, text: &str, out: &mut String) -> Option<()> {
+    let code = text.chars().next()?;
+    let shared = match u32::from(code) {
+        code if code >= LONG_BASE => code - LONG_BASE,
+        code => code.checked_sub(SHORT_BASE)?,
+    } as usize;
+    let end = match first.is_ascii() {
+        true => shared,
+        false => {
+            let mut ends = first.char_indices().map(|(begin, _)| begin);
+            ends.nth(shared).or_else(|| {
+                let all = first.chars().count() == shared;
+                all.then_some(first.len())
+            })?
+        }
+    };
+    out.push_str(first.get(..end)?);
+    out.push_str(&text[code.len_utf8()..]);
     Some(())
 }
 

@@ -134,10 +134,10 @@ impl RowReader {
     }
 
     /// The string with an id; 0 is absent.
-    fn string(&self, column: TextColumn, id: u32) -> Result<Cell<'_>> {
+    fn string(&mut self, column: TextColumn, id: u32) -> Result<Cell<'_>> {
         match id {
             0 => Ok(Cell::Null),
-            id => self.part.string(column, id).map(Cell::Text),
+            id => text(&self.part, column, id, &mut self.scratch).map(Cell::Text),
         }
     }
 
@@ -149,5 +149,22 @@ impl RowReader {
                 Cell::Text(&self.scratch)
             }
         }
+    }
+}
+
+/// A string of a part, in `scratch` if it is better not kept whole.
+fn text<'r>(
+    part: &'r Part,
+    column: TextColumn,
+    id: u32,
+    scratch: &'r mut String,
+) -> Result<&'r str> {
+    match part {
+        Part::Sealed(sealed) if sealed.is_packed(column) => {
+            scratch.clear();
+            sealed.write_string(column, id, scratch)?;
+            Ok(scratch)
+        }
+        part => part.string(column, id),
     }
 }

@@ -4,6 +4,7 @@
 mod held;
 mod listed;
 mod lookup;
+mod packed;
 mod strings;
 
 pub(crate) use held::Lengths;
@@ -128,6 +129,7 @@ pub(crate) struct Sealed {
     pub(crate) path: PathBuf,
     connection: Mutex<Connection>,
     pub(crate) strings: Vec<Vec<OnceLock<Strings>>>,
+    packed: Vec<packed::Column>,
     key_index: OnceLock<Vec<u8>>,
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
@@ -166,6 +168,7 @@ impl Sealed {
         }
         let header: Header = serde_json::from_slice(&bytes)
             .map_err(|error| wrong(path, &format!("the header is unreadable: {error}")))?;
+        let packed = header.strings.iter().map(|_| OnceLock::new()).collect();
         let strings = header
             .strings
             .iter()
@@ -180,6 +183,7 @@ impl Sealed {
             path: path.to_owned(),
             connection: Mutex::new(connection),
             strings,
+            packed,
             key_index: OnceLock::new(),
             filter: OnceLock::new(),
             body_index: OnceLock::new(),

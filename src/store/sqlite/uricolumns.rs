@@ -56,30 +56,36 @@ impl UriColumns {
 
     /// Writes the URI of the row at an offset of the chunk; false when it has none.
     pub(crate) fn restore(&self, part: &Part, offset: usize, out: &mut String) -> Result<bool> {
-        let ids = std::array::from_fn(|index| self.columns[index][offset]);
-        UriColumns::restore_from(part, ids, out)
+        let ids: [u32; 7] = std::array::from_fn(|index| self.columns[index][offset]);
+        let [stored, object @ ..] = ids;
+        if stored == 0 {
+            return Ok(false);
+        }
+        let stored = part.string(TextColumn::RequestUri, stored)?;
+        UriColumns::restore_from(part, stored, object, out)?;
+        Ok(true)
     }
 
-    /// Writes the URI that the strings with these ids make; false when there is none.
-    pub(crate) fn restore_from(part: &Part, ids: [u32; 7], out: &mut String) -> Result<bool> {
-        let text = |index: usize| -> Result<Option<&str>> {
-            match ids[index] {
-                0 => Ok(None),
-                id => part.string(Self::ORDER[index], id).map(Some),
-            }
-        };
-        let Some(stored) = text(0)? else {
-            return Ok(false);
+    /// Writes the URI that a stored one and the strings with these ids make.
+    pub(crate) fn restore_from(
+        part: &Part,
+        stored: &str,
+        object: [u32; 6],
+        out: &mut String,
+    ) -> Result<()> {
+        let text = |index: usize| match object[index] {
+            0 => Ok(None),
+            id => part.string(Self::ORDER[index + 1], id).map(Some),
         };
         let object = uri::Object {
-            api_group: text(1)?,
-            api_version: text(2)?,
-            resource: text(3)?,
-            subresource: text(4)?,
-            namespace: text(5)?,
-            name: text(6)?,
+            api_group: text(0)?,
+            api_version: text(1)?,
+            resource: text(2)?,
+            subresource: text(3)?,
+            namespace: text(4)?,
+            name: text(5)?,
         };
         uri::restore(stored, &object, out);
-        Ok(true)
+        Ok(())
     }
 }

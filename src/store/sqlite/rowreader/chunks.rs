@@ -80,14 +80,14 @@ impl RowReader {
         for rows in rows.chunk_by(|&left, &right| split(left).0 == split(right).0) {
             let keys = &mut keys[done..done + rows.len()];
             done += rows.len();
-            if let Some((held, _)) = self.held(column, rows[0], rows.len() as u32)? {
-                let chunk = held.chunk();
+            if let Some((held, offset)) = self.held(column, rows[0], rows.len() as u32)? {
+                let (chunk, first) = (held.chunk(), rows[0] as usize - offset);
                 if chunk.width == 0 {
                     keys.iter_mut().try_for_each(|key| fold(key, chunk.base))?;
                     continue;
                 }
                 for (&row, key) in rows.iter().zip(keys) {
-                    fold(key, chunk.get(split(row).1)?)?;
+                    fold(key, chunk.get(row as usize - first)?)?;
                 }
             }
         }

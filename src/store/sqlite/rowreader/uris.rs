@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Cell, RowReader};
+use super::{Cell, RowReader, text};
 use crate::model::column::Column;
 use crate::store::Result;
 use crate::store::sqlite::layout::TextColumn;
@@ -40,8 +40,12 @@ impl RowReader {
         for (column, id) in UriColumns::ORDER.into_iter().zip(&mut ids) {
             *id = self.id(column, row)?;
         }
-        let has = UriColumns::restore_from(&self.part, ids, &mut self.uri)?;
-        self.uri_of = Some((row, has));
-        Ok(has)
+        let [stored, object @ ..] = ids;
+        if stored != 0 {
+            let stored = text(&self.part, TextColumn::RequestUri, stored, &mut self.scratch)?;
+            UriColumns::restore_from(&self.part, stored, object, &mut self.uri)?;
+        }
+        self.uri_of = Some((row, stored != 0));
+        Ok(stored != 0)
     }
 }
