@@ -15,9 +15,9 @@ use super::print::{self, Output};
 use super::{Exit, early, empty, explain};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
-use crate::query::{clock, equivalent};
 use crate::query::library::{GROUPS, Kind, Library, Param, Question};
 use crate::query::params::FilterParams;
+use crate::query::{clock, equivalent};
 use crate::store::{SqlColumn, SqlSink};
 
 /// What names a directory of one's own questions.

@@ -137,7 +137,7 @@ impl Connection {
                         dir.display()
                     )
                 })?;
-                Ok(Box::new(Local(open(&dir)?)))
+                Ok(Box::new(Local::new(open(&dir)?)))
             }
         }
     }

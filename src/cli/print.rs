@@ -203,7 +203,9 @@ impl SqlSink for Printer<'_> {
             return ControlFlow::Break(());
         }
         self.rows += rows;
-        let result = self.begin().and_then(|()| self.render.encoded(text.as_ref()));
+        let result = self
+            .begin()
+            .and_then(|()| self.render.encoded(text.as_ref()));
         self.keep(result)
     }
 }

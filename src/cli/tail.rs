@@ -266,7 +266,7 @@ fn follow_directory(
     let store = store::open_read(&dir)?;
     let mut follower = Follower::new(query, store.last_id());
     let mut looked_at = changes(&dir);
-    newest(&Local(store), params, i64::MAX, shown)?;
+    newest(&Local::new(store), params, i64::MAX, shown)?;
     loop {
         std::thread::park_timeout(POLL);
         let now = changes(&dir);

@@ -72,7 +72,13 @@ fn list(format: Format, pairs: &[(&str, &str)]) -> (anyhow::Result<Exit>, String
     let exit = {
         let printer = Printer::new(format.renderer(&mut out, Look::default()));
         let timeout = Timeout { timeout: None };
-        let listed = query::list(&Local(Arc::new(Fake)), params, format, timeout, printer);
+        let listed = query::list(
+            &Local::new(Arc::new(Fake)),
+            params,
+            format,
+            timeout,
+            printer,
+        );
         listed.map(|(exit, _)| exit)
     };
     (exit, String::from_utf8(out).unwrap())
@@ -192,7 +198,7 @@ fn a_server_answers_as_a_directory_does() {
     };
     let (remote, server) = serve(vec![(200, wire_rows(&params))]);
     let (mut near, mut far) = (listing::Collected::default(), listing::Collected::default());
-    let here = Local(Arc::new(Fake))
+    let here = Local::new(Arc::new(Fake))
         .events(&params, None, &mut near)
         .unwrap();
     let there = remote.events(&params, None, &mut far).unwrap();
@@ -274,14 +280,16 @@ fn sql_answers_have_the_kinds_of_their_columns() {
         skip_damaged: false,
     };
     let mut rows = listing::Collected::default();
-    Local(Arc::new(Fake)).sql(&query, None, &mut rows).unwrap();
+    Local::new(Arc::new(Fake))
+        .sql(&query, None, &mut rows)
+        .unwrap();
     assert_eq!(rows.rows, [[Value::Json("[1]".into()), Value::text("v")]]);
 }
 
 #[test]
 fn counts_name_their_column() {
     let mut rows = listing::Collected::default();
-    let local = Local(Arc::new(Fake));
+    let local = Local::new(Arc::new(Fake));
     let by = |column: &str| CountParams {
         by: Some(column.to_owned()),
         ..CountParams::default()

@@ -12,6 +12,16 @@ pub struct Budget {
     started: Instant,
     limit: Option<Duration>,
     cancelled: Arc<AtomicBool>,
+    #[cfg(test)]
+    looks: Arc<Looks>,
+}
+
+/// How often a budget was looked at, and which look finds it cancelled.
+#[cfg(test)]
+#[derive(Debug, Default)]
+struct Looks {
+    count: std::sync::atomic::AtomicU64,
+    last: Option<u64>,
 }
 
 impl Budget {
@@ -21,7 +31,28 @@ impl Budget {
             started: Instant::now(),
             limit,
             cancelled: Arc::default(),
+            #[cfg(test)]
+            looks: Arc::default(),
         }
+    }
+
+    /// A budget whose question is cancelled when it looks for this time, from 1.
+    #[cfg(test)]
+    pub(crate) fn cancelled_at(look: u64) -> Budget {
+        let looks = Looks {
+            last: Some(look),
+            ..Looks::default()
+        };
+        Budget {
+            looks: Arc::new(looks),
+            ..Budget::new(None)
+        }
+    }
+
+    /// How often it was looked at.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.count.load(Ordering::Relaxed)
     }
 
     /// This budget with its time from now on: it waited for its turn until here.
@@ -47,6 +78,13 @@ impl Budget {
 
     /// Fails once the time is over or the query is cancelled. Cheap: call it per chunk of rows.
     pub fn check(&self) -> Result<()> {
+        #[cfg(test)]
+        {
+            let look = self.looks.count.fetch_add(1, Ordering::Relaxed) + 1;
+            if self.looks.last == Some(look) {
+                self.cancelled.store(true, Ordering::Relaxed);
+            }
+        }
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(StoreError::Cancelled);
         }

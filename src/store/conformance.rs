@@ -1,6 +1,7 @@
 //! What every storage engine must do, as tests over the [`Store`] trait. An engine is stamped with
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
+mod cancelling;
 mod counting;
 mod exporting;
 mod filters;
@@ -211,6 +212,7 @@ macro_rules! conformance {
             paging: a_page_knows_nothing_of_later_stages,
             paging: waits_until_events_arrive,
             exporting: exports_what_it_lists,
+            cancelling: every_question_ends_when_it_is_cancelled,
             exporting: an_export_ends_with_who_reads_it,
             questions: opens_only_segments_in_the_time_range,
         );

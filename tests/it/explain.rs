@@ -144,9 +144,17 @@ fn a_count_says_where_its_numbers_come_from() {
 #[test]
 fn a_question_says_its_statement_and_its_call() {
     let both = Both::imported(&[&sample_path()]);
-    let asked = ["who-deleted", "--resource", "pods,secrets", "--since", "2000-01-01"];
+    let asked = [
+        "who-deleted",
+        "--resource",
+        "pods,secrets",
+        "--since",
+        "2000-01-01",
+    ];
     let run = both.ask("ask", &[&asked[..], &["--explain", "-o", "jsonl"]].concat());
-    let far = both.server.cli("ask", &[&asked[..], &["--explain", "-o", "jsonl"]].concat());
+    let far = both
+        .server
+        .cli("ask", &[&asked[..], &["--explain", "-o", "jsonl"]].concat());
     let from = far.stderr.find("sql: ").unwrap() + 5;
     let to = far.stderr.find("\napi: GET ").unwrap();
     let sql = &far.stderr[from..to];
@@ -163,7 +171,10 @@ fn a_question_says_its_statement_and_its_call() {
     assert!(far.stderr.contains("\nwork: "), "{}", far.stderr);
     assert!(run.text().lines().count() > 0);
     assert_eq!(both.ask("sql", &stated).text(), run.text());
-    let url = far.stderr.lines().find_map(|line| line.strip_prefix("api: GET "));
+    let url = far
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("api: GET "));
     let path = url.unwrap().strip_prefix(&both.server.url()).unwrap();
     let answer = both.server.get(&format!("{path}&explain=true")).expect(200);
     assert_eq!(answer.json()["explain"]["sql"], sql);

@@ -30,6 +30,7 @@ mod demo;
 mod docs;
 mod durability;
 mod explain;
+mod export;
 mod facts;
 mod frameworks;
 mod full_disk;

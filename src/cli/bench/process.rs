@@ -54,6 +54,11 @@ impl Usage {
     }
 }
 
+/// What this process has used so far.
+pub(super) fn own_usage() -> Usage {
+    Usage::of(std::process::id()).unwrap_or_default()
+}
+
 /// Runs a command of this program to its end; gives its time and what it used.
 pub(super) fn run(arguments: &[&str]) -> anyhow::Result<(Duration, Usage)> {
     let begin = Instant::now();

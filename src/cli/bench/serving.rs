@@ -33,8 +33,6 @@ struct Page {
 impl Bench {
     /// All events as JSON lines, CSV and bytes, over HTTP and by the command line.
     pub(super) fn export(&mut self) -> anyhow::Result<()> {
-        let server = self.serve_kept()?;
-        let events = self.stats_of(server.address)?.events;
         for (what, query) in [
             ("jsonl", "format=jsonl"),
             (
@@ -44,9 +42,12 @@ impl Bench {
             ("csv", "format=csv"),
             ("raw", "format=raw"),
         ] {
+            // Each from a fresh server, so that the memory is its own.
+            let server = self.serve_kept()?;
+            let events = self.report.events;
             let path = format!("/api/v1/events?limit=0&timeout_ms=0&{query}");
             let (mut newlines, mut bytes) = (0, 0);
-            let before = server.usage().cpu;
+            let (before, client) = (server.usage().cpu, process::own_usage().cpu);
             let begin = Instant::now();
             Client::connect(server.address)?.get_each(&path, |piece| {
                 newlines += memchr::memchr_iter(b'\n', piece).count() as u64;
@@ -58,20 +59,21 @@ impl Bench {
                 newlines - header == events || header == 1 && newlines > events,
                 "{newlines} lines of {what} for {events} events"
             );
-            let cpu = (server.usage().cpu - before) * 1e6 / events as f64;
+            let each = |cpu: f64| cpu * 1e6 / events as f64;
             let note = format!(
-                "{} MB/s, {cpu:.1} us of processor time each",
-                (bytes as f64 / seconds / 1e6).round()
+                "{} MB/s, {:.1} us of processor time each, {:.1} the client's",
+                (bytes as f64 / seconds / 1e6).round(),
+                each(server.usage().cpu - before),
+                each(process::own_usage().cpu - client),
             );
             let rate = events as f64 / seconds;
-            self.report
-                .add_noted("export", what, rate, "events/s", note);
+            let peak = server.stop()?.peak_rss as f64 / MIB;
+            let report = &mut self.report;
+            report.add_noted("export", what, rate, "events/s", note);
+            report.add("export", &format!("{what}, peak memory"), peak, "MiB");
         }
-        let usage = server.stop()?;
-        let peak = usage.peak_rss as f64 / MIB;
-        self.report
-            .add("export", "peak resident memory", peak, "MiB");
 
+        let events = self.report.events;
         let data = self.directory.join("import");
         for format in ["jsonl", "raw"] {
             let data = utf8(&data)?;

@@ -91,7 +91,7 @@ pub(in crate::http) async fn make_one(
         .clone();
     let library = settings.library.clone();
     let given = question.pairs;
-    let source = Local(app.0.store.clone());
+    let source = Local::until(app.0.store.clone(), budget.cancel_flag());
     stream_as(&app, budget, shape, move |budget, pipe| {
         let request = make::Request {
             given: &given,

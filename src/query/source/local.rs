@@ -16,7 +16,25 @@ use crate::store::{
 };
 
 /// A store that this process opened.
-pub struct Local(pub Arc<dyn Store>);
+pub struct Local {
+    store: Arc<dyn Store>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Local {
+    pub fn new(store: Arc<dyn Store>) -> Local {
+        Local::until(store, Arc::default())
+    }
+
+    /// A store all of whose answers end once `cancelled` is set.
+    pub fn until(store: Arc<dyn Store>, cancelled: Arc<AtomicBool>) -> Local {
+        Local { store, cancelled }
+    }
+
+    fn budget(&self, timeout: Option<Duration>) -> Budget {
+        Budget::new(timeout).cancelled_by(&self.cancelled)
+    }
+}
 
 impl Source for Local {
     fn events(
@@ -29,7 +47,7 @@ impl Source for Local {
             .clone()
             .into_query(clock::now())
             .map_err(StoreError::BadRequest)?;
-        listing::run(&*self.0, &query, &Budget::new(timeout), sink)
+        listing::run(&*self.store, &query, &self.budget(timeout), sink)
     }
 
     fn count(
@@ -42,7 +60,7 @@ impl Source for Local {
             .clone()
             .into_plan(clock::now())
             .map_err(StoreError::BadRequest)?;
-        count::run(&*self.0, plan, &Budget::new(timeout), sink)
+        count::run(&*self.store, plan, &self.budget(timeout), sink)
     }
 
     fn sql(
@@ -51,7 +69,7 @@ impl Source for Local {
         timeout: Option<Duration>,
         sink: &mut dyn SqlSink,
     ) -> Result<Answer> {
-        self.sql_until(query, timeout, &Arc::default(), sink)
+        self.sql_until(query, timeout, &self.cancelled, sink)
     }
 
     fn sql_until(
@@ -63,15 +81,15 @@ impl Source for Local {
     ) -> Result<Answer> {
         let mut sink = Conforming::new(sink);
         let budget = Budget::new(timeout).cancelled_by(cancelled);
-        self.0.sql(query, &budget, &mut sink)
+        self.store.sql(query, &budget, &mut sink)
     }
 
     fn stats(&self) -> Result<Stats> {
-        self.0.stats()
+        self.store.stats()
     }
 
     fn quarantined(&self, sink: &mut dyn FnMut(Quarantined) -> ControlFlow<()>) -> Result<()> {
-        self.0.quarantined(sink)
+        self.store.quarantined(sink)
     }
 
     fn quarantined_bytes(
@@ -79,21 +97,21 @@ impl Source for Local {
         id: i64,
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<bool> {
-        self.0.quarantined_bytes(id, sink)
+        self.store.quarantined_bytes(id, sink)
     }
 
     fn seal(&self) -> Result<Sealed> {
-        self.0.seal(true)
+        self.store.seal(true)
     }
 
     fn reseal(&self) -> Result<Resealed> {
-        self.0.reseal()
+        self.store.reseal()
     }
 
     fn prune(&self, request: &PruneRequest) -> Result<Pruned> {
         let cutoff = request
             .cutoff(clock::now())
             .map_err(StoreError::BadRequest)?;
-        self.0.prune(cutoff, request.dry_run)
+        self.store.prune(cutoff, request.dry_run)
     }
 }

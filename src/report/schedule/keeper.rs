@@ -75,7 +75,7 @@ impl Keeper {
             now,
             ..Request::default()
         };
-        let source = Local(Arc::clone(&self.store));
+        let source = Local::until(Arc::clone(&self.store), Arc::clone(&self.cancelled));
         let published = self.catalogue.get(&entry.name).map(|report| {
             publish(
                 report,

@@ -5,7 +5,7 @@ use crate::model::value::ValueRef;
 use crate::store::{RowEncoder, Text};
 
 /// Writes cells for the eye of a test.
-struct Plain;
+pub(super) struct Plain;
 
 impl RowEncoder for Plain {
     fn cell(&self, at: usize, value: ValueRef<'_>, out: &mut Vec<u8>) {
@@ -130,6 +130,9 @@ pub(super) fn an_export_ends_with_who_reads_it(open: Open) {
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         ControlFlow::Continue(())
     });
-    assert!(matches!(cancelled, Err(crate::store::StoreError::Cancelled)));
+    assert!(matches!(
+        cancelled,
+        Err(crate::store::StoreError::Cancelled)
+    ));
     assert_eq!(pieces, 1);
 }

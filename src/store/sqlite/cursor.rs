@@ -459,6 +459,7 @@ impl Stream {
             wanted.truncate(self.raw_rows);
             let (raw, mut total) = (&mut self.raw, 0);
             work.blocks_read += self.scan.part.raw(&wanted, &mut |at, bytes| {
+                budget.check()?;
                 // What does not fit is read again in its turn.
                 total += bytes.len();
                 if total <= RAW_AHEAD_BYTES || at == row {

@@ -146,7 +146,10 @@ impl<'a> Encode<'a> {
                     known: self
                         .steps
                         .iter()
-                        .map(|step| step.is_shared(&rows.part).then(|| Known::new(rows.part.rows())))
+                        .map(|step| {
+                            step.is_shared(&rows.part)
+                                .then(|| Known::new(rows.part.rows()))
+                        })
                         .collect(),
                     written: 0,
                 },
@@ -160,9 +163,10 @@ impl<'a> Encode<'a> {
 impl Step {
     /// Whether its text follows from a key of 64 bits.
     fn is_shared(&self, part: &Part) -> bool {
-        let keys = self.from.iter().try_fold(1u64, |keys, &stored| {
-            keys.checked_mul(stored.values(part))
-        });
+        let keys = self
+            .from
+            .iter()
+            .try_fold(1u64, |keys, &stored| keys.checked_mul(stored.values(part)));
         !self.from.is_empty() && keys.is_some()
     }
 

@@ -104,12 +104,7 @@ impl RowReader {
 
     /// The chunk of a column that holds a row, for so many reads, and its place there; `None` in a
     /// block.
-    fn held(
-        &mut self,
-        column: u8,
-        row: u32,
-        reads: u32,
-    ) -> Result<Option<(&CachedChunk, usize)>> {
+    fn held(&mut self, column: u8, row: u32, reads: u32) -> Result<Option<(&CachedChunk, usize)>> {
         let Part::Sealed(sealed) = &self.part else {
             return Ok(None);
         };
@@ -138,8 +133,7 @@ impl RowReader {
         }
         let held = self.held(layout::AUDIT_COLUMN, row, 1)?;
         let key = held.and_then(|(held, offset)| held.data.get(offset * 16..offset * 16 + 16));
-        let key = key
-            .ok_or_else(|| codec::damaged("a chunk of audit ids is short"))?;
+        let key = key.ok_or_else(|| codec::damaged("a chunk of audit ids is short"))?;
         Ok(key.try_into().expect("the slice has 16 bytes"))
     }
 }

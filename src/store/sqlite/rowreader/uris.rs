@@ -42,7 +42,12 @@ impl RowReader {
         }
         let [stored, object @ ..] = ids;
         if stored != 0 {
-            let stored = text(&self.part, TextColumn::RequestUri, stored, &mut self.scratch)?;
+            let stored = text(
+                &self.part,
+                TextColumn::RequestUri,
+                stored,
+                &mut self.scratch,
+            )?;
             UriColumns::restore_from(&self.part, stored, object, &mut self.uri)?;
         }
         self.uri_of = Some((row, stored != 0));
