@@ -36,6 +36,15 @@ impl Slice {
         self.order.len()
     }
 
+    /// Whether a row is of the same part as the last one, and of another chunk.
+    pub(super) fn leaves_chunk(&self, serial: u32, row: u32) -> bool {
+        let last = self.order.last().map(|&at| &self.parts[at as usize]);
+        last.is_some_and(|last| {
+            let chunk = |row: u32| last.part.chunk_of(row).0;
+            last.serial == serial && last.rows.last().map(|&row| chunk(row)) != Some(chunk(row))
+        })
+    }
+
     /// Appends a row of a part; `serial` tells it from others.
     pub(super) fn push(&mut self, part: &Part, serial: u32, row: u32) {
         let last = self.order.last().map(|&at| at as usize);

@@ -174,6 +174,11 @@ impl<'a> Finder<'a> {
                     self.waiting = true;
                     break;
                 }
+                // Chunks are looked into one after the other, never back and forth.
+                if slice.len() >= SLICE_ROWS / 4 && slice.leaves_chunk(serial, row) {
+                    self.waiting = true;
+                    break;
+                }
                 slice.push(part, serial, row);
                 if slice.len() == SLICE_ROWS {
                     break;
