@@ -125,7 +125,7 @@ fn a_count_says_where_its_numbers_come_from() {
     let both = Both::with_events(&events);
     both.server.post("/api/v1/seal", "").expect(200);
     for (args, source) in [
-        (&["top", "user"][..], "from lists of rows"),
+        (&["top", "name"][..], "from lists of rows"),
         (&["top", "user", "--code", "200,403"], "from rollups, "),
         (&["top", "field_manager"], "by a scan of rows"),
         (&["histogram", "--step", "1h"], "from rollups, "),
