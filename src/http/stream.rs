@@ -4,11 +4,11 @@
 //! of its small channel. Whichever side goes away stops the other: a dropped answer sets the
 //! query's cancel flag, and a failed query breaks the answer off so that it cannot pass for whole.
 
+mod streamed;
+
 use std::io::{self, Read, Seek, Write};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -16,7 +16,6 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRAILER, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::body::Frame;
 use tempfile::SpooledTempFile;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -25,6 +24,7 @@ use super::App;
 use super::negotiate::{self, Coding, Compressor};
 use super::problem::Problem;
 use crate::store::{Budget, StoreError, Text};
+use streamed::Streamed;
 
 /// Bytes of one piece, and how many pieces wait at most for the client.
 const PIECE_BYTES: usize = 64 << 10;
@@ -306,13 +306,7 @@ where
                 ..
             } => (coding, Body::from(bytes)),
             first => {
-                let streamed = Streamed {
-                    first: Some(first),
-                    pieces,
-                    ended: false,
-                    trailers: HeaderMap::new(),
-                    _cancel: cancel,
-                };
+                let streamed = Streamed::new(first, pieces, cancel);
                 (streamed.coding(), Body::new(streamed))
             }
         },
@@ -348,61 +342,4 @@ fn limits(budget: &Budget, rows_max: Option<u64>) -> HeaderMap {
         headers.insert(ROWS_LIMIT, HeaderValue::from(rows));
     }
     headers
-}
-
-/// The body of a streamed answer.
-struct Streamed {
-    first: Option<Piece>,
-    pieces: mpsc::Receiver<Result<Piece, Problem>>,
-    ended: bool,
-    /// What is to be said after the last piece.
-    trailers: HeaderMap,
-    _cancel: CancelOnDrop,
-}
-
-/// The answer ends before its end; the connection closes without the final chunk.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer was broken off")]
-struct BrokenOff;
-
-impl Streamed {
-    fn coding(&self) -> Coding {
-        self.first
-            .as_ref()
-            .map_or(Coding::Identity, |piece| piece.coding)
-    }
-}
-
-impl HttpBody for Streamed {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.ended {
-            let trailers = std::mem::take(&mut self.trailers);
-            return Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))));
-        }
-        let piece = match self.first.take() {
-            Some(first) => Some(Ok(first)),
-            None => ready!(self.pieces.poll_recv(context)),
-        };
-        Poll::Ready(Some(match piece {
-            Some(Ok(Piece {
-                bytes,
-                last,
-                trailers,
-                ..
-            })) => {
-                (self.ended, self.trailers) = (last, trailers);
-                Ok(Frame::data(bytes))
-            }
-            Some(Err(_)) | None => {
-                self.ended = true;
-                Err(BrokenOff)
-            }
-        }))
-    }
 }

@@ -48,6 +48,9 @@ pub struct Cursor {
     begun: u32,
 }
 
+/// An open segment that holds more is not kept by those who will not come back to it.
+const LARGE_SEGMENT_BYTES: usize = 8 << 20;
+
 /// The matching rows of one part, a batch at a time.
 pub(crate) struct Stream {
     /// From 1, in the order in which the cursor began them.
@@ -300,9 +303,11 @@ impl Cursor {
         if !has_row {
             let stream = self.streams.swap_remove(index);
             if let Part::Sealed(sealed) = &stream.reader.part
-                && self.lets_go
+                && (self.lets_go && sealed.memory() > LARGE_SEGMENT_BYTES)
+                && let Some(name) = sealed.path.file_name().and_then(|name| name.to_str())
             {
-                self.snapshot.shared.close_large(sealed);
+                // Who still reads it goes on.
+                self.snapshot.shared.forget_open(&[name.to_owned()]);
             }
         }
         Ok(())

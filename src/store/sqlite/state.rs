@@ -20,9 +20,6 @@ use crate::store::{OpenOptions, Result, StoreError};
 const OPEN_SEGMENTS_MAX: usize = 512;
 const OPEN_SEGMENTS_BYTES_MAX: usize = 96 << 20;
 
-/// An open segment that holds more is not kept by those who will not come back to it.
-const LARGE_SEGMENT_BYTES: usize = 8 << 20;
-
 /// An active segment as of some commit.
 #[derive(Clone)]
 pub(crate) struct Active {
@@ -382,14 +379,6 @@ impl Shared {
             unlocked.map_err(|error| super::database::io_failed(&self.directory, &error))?;
         }
         self.catalog.forget_removed(&gone)
-    }
-
-    /// Closes a segment if it holds much in memory; who still reads it goes on.
-    pub(crate) fn close_large(&self, sealed: &Sealed) {
-        let name = sealed.path.file_name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|_| sealed.memory() > LARGE_SEGMENT_BYTES) {
-            self.forget_open(&[name.to_owned()]);
-        }
     }
 
     /// Closes segments that are no longer part of the store.
