@@ -33,6 +33,7 @@ mod explain;
 mod facts;
 mod frameworks;
 mod full_disk;
+mod history;
 mod licences;
 mod man;
 mod output;

@@ -106,7 +106,7 @@ impl Block {
     ) -> Result<Block> {
         let mut reader = Reader::new(&data);
         let columns = match reader.take(1)?[0] {
-            FORMAT_VERSION => TEXT_COLUMNS,
+            FORMAT_VERSION => layout::FIRST_TEXT_COLUMNS,
             PLAIN_VERSION => layout::PLAIN_TEXT_COLUMNS,
             _ => return Err(damaged("a block has an unknown format version")),
         };
@@ -117,19 +117,7 @@ impl Block {
         let mut texts = Vec::with_capacity(TEXT_COLUMNS);
         let mut strings = Vec::with_capacity(TEXT_COLUMNS);
         for _ in 0..columns {
-            let count = reader.size()?;
-            let mut ends = Vec::with_capacity(count.min(rows) + 1);
-            let mut total = 0u64;
-            for _ in 0..count {
-                total += reader.varint()?;
-                ends.push(u32::try_from(total).map_err(|_| damaged("a dictionary is too large"))?);
-            }
-            let start = reader.position();
-            reader.take(total as usize)?;
-            let start = u32::try_from(start).map_err(|_| damaged("a block is too large"))?;
-            ends.iter_mut().for_each(|end| *end += start);
-            ends.insert(0, start);
-            strings.push(ends);
+            strings.push(strings_at(&mut reader, rows)?);
             texts.push(chunk_at(&mut reader, rows)?);
         }
         let mut ints = [ChunkAt {
@@ -153,6 +141,11 @@ impl Block {
                 size,
             };
             start += compressed;
+        }
+        // Text columns that came later stand at the end.
+        while reader.position() < data.len() && texts.len() < TEXT_COLUMNS {
+            strings.push(strings_at(&mut reader, rows)?);
+            texts.push(chunk_at(&mut reader, rows)?);
         }
         let mut block = Block {
             first_id,
@@ -318,6 +311,23 @@ impl Block {
             .try_into()
             .expect("the slice has 16 bytes")
     }
+}
+
+/// Where the strings of a dictionary stand: the begin of the first one, then the end of each.
+fn strings_at(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<u32>> {
+    let count = reader.size()?;
+    let mut ends = Vec::with_capacity(count.min(rows) + 1);
+    let mut total = 0u64;
+    for _ in 0..count {
+        total += reader.varint()?;
+        ends.push(u32::try_from(total).map_err(|_| damaged("a dictionary is too large"))?);
+    }
+    let start = reader.position();
+    reader.take(total as usize)?;
+    let start = u32::try_from(start).map_err(|_| damaged("a block is too large"))?;
+    ends.iter_mut().for_each(|end| *end += start);
+    ends.insert(0, start);
+    Ok(ends)
 }
 
 fn chunk_at(reader: &mut Reader<'_>, rows: usize) -> Result<ChunkAt> {

@@ -322,7 +322,7 @@ impl Cursor {
         let row = stream.row();
         let from = match origin(column) {
             // Read from the rows that are asked for, until somebody needs those of all rows.
-            _ if layout::is_fact(column) && !stream.scan.part.has_facts() => Origin::Bytes,
+            _ if stream.scan.part.lacks(column) => Origin::Bytes,
             from => from,
         };
         match from {
@@ -345,12 +345,12 @@ impl Cursor {
                 }
                 return Ok(Cell::Text(stream.scan.part.string(text, id)?));
             }
-            Origin::Code => {
-                let id = stream.id(TextColumn::Code, row)?;
+            Origin::Number(text) => {
+                let id = stream.id(text, row)?;
                 if id == 0 {
                     return Ok(Cell::Null);
                 }
-                let text = stream.scan.part.string(TextColumn::Code, id)?;
+                let text = stream.scan.part.string(text, id)?;
                 return Ok(text.parse().map_or(Cell::Null, Cell::Int));
             }
             Origin::Derived(text, derivation) => {

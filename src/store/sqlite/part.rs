@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::active::BodyReader;
 use super::block::{BODY_CLASSES, Block, Frame};
-use super::layout::{IntColumn, TextColumn};
+use super::layout::{self, IntColumn, TextColumn};
 use super::lean::{self, Fields};
 use super::sealed::{STRINGS_PER_PIECE, Sealed, split};
 use crate::limits;
@@ -74,11 +74,11 @@ impl Part {
         }
     }
 
-    /// Whether facts can be read from columns.
-    pub(crate) fn has_facts(&self) -> bool {
+    /// Whether a column is a fact that can only be read from the events' bytes.
+    pub(crate) fn lacks(&self, column: Column) -> bool {
         match self {
-            Part::Block(..) => true,
-            Part::Sealed(sealed) => sealed.has_facts(),
+            Part::Block(..) => false,
+            Part::Sealed(sealed) => layout::is_fact(column) && sealed.lacks(column),
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Cell, Cursor};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::Result;
-use crate::store::sqlite::layout::{self, Origin, TextColumn, origin};
+use crate::store::sqlite::layout::{Origin, TextColumn, origin};
 
 /// Texts per column that are kept, and the longest one.
 const KEPT_MAX: usize = 256;
@@ -50,7 +50,7 @@ impl Cursor {
             let row = stream.row();
             let plain = match column {
                 Column::EffectiveUser => stream.id(TextColumn::ImpersonatedUser, row)? == 0,
-                _ => !layout::is_fact(column) || stream.scan.part.has_facts(),
+                _ => !stream.scan.part.lacks(column),
             };
             if plain {
                 let from = (stream.serial, stream.id(text, row)?);
@@ -91,8 +91,7 @@ impl Cursor {
 /// The dictionary whose strings alone decide a column's value, or as a rule do.
 fn shared_text(column: Column) -> Option<TextColumn> {
     match origin(column) {
-        Origin::Text(text) | Origin::Derived(text, _) => Some(text),
-        Origin::Code => Some(TextColumn::Code),
+        Origin::Text(text) | Origin::Number(text) | Origin::Derived(text, _) => Some(text),
         Origin::EffectiveUser => Some(TextColumn::User),
         _ => None,
     }

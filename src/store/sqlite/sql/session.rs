@@ -277,6 +277,12 @@ impl Scan {
             None => Ok(Cell::Null),
         }
     }
+
+    /// Whether events' bodies were read so far.
+    pub(super) fn has_read_bodies(&self) -> bool {
+        let work = self.rows.as_ref().map(|rows| rows.work());
+        work.is_some_and(|work| work.blocks_read > 0)
+    }
 }
 
 impl Drop for Scan {
