@@ -109,7 +109,12 @@ fn exposure_of(event: &Value) -> Value {
     let (request, response) = (&event["requestObject"], &event["responseObject"]);
     let whole = response.get("spec").is_some();
     let body = if whole { response } else { request };
-    let spec = &body["spec"];
+    let mut spec = body.get("spec").cloned().unwrap_or_default();
+    if body.is_array() {
+        let parts = submitted(body).into_iter();
+        let members = parts.filter_map(|part| part["spec"].as_object().cloned());
+        spec = Value::Object(members.flatten().collect());
+    }
     let some = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
     match (object["resource"].as_str(), object["apiGroup"].as_str()) {
         _ if object.get("subresource").is_some() || event["stage"] == "RequestReceived" => {

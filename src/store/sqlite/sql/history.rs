@@ -5,30 +5,29 @@
 //! come newest first, and an object's past is looked up when its first row comes; once that was done
 //! for many objects, everything that is left is read in one go.
 
+mod merged;
+mod what;
+
 use std::sync::Arc;
 
 use rusqlite::vtab::{Filters, IndexInfo};
 use rustc_hash::FxHashMap;
 
+use merged::Merged;
+pub(super) use what::What;
+use what::one_of;
+
 use super::events::{declaration, read_plan};
 use super::plan::{self, Planned, Subject};
-use super::session::{Scan, Session};
+use super::session::Session;
 use super::vtab::{Table, TableCursor};
 use super::{pushdown, quota};
 use crate::limits::{HISTORY_LOOKUPS_MAX, SQL_MEMORY_BYTES_MAX};
 use crate::model::column::{Column, Kind};
-use crate::model::json;
 use crate::model::value::Value;
-use crate::store::filter::{Filter, Pattern, Test};
+use crate::store::filter::{Filter, Test};
 use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::{Result, StoreError};
-
-/// What a table tells the past of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    Images,
-    Replicas,
-}
 
 /// Every table with its name in SQL.
 pub(super) const ALL: [(&str, What); 2] = [
@@ -44,127 +43,6 @@ fn column(at: i32) -> Option<Column> {
     match usize::try_from(at) {
         Ok(at) => Column::ALL.get(at.checked_sub(OWN)?).copied(),
         Err(_) => Some(Column::Id),
-    }
-}
-
-fn one_of(column: Column, values: &[&str]) -> Test {
-    let any = values.iter().map(|&value| Pattern::Is(value.to_owned()));
-    let any = any.collect();
-    Test::Text { column, any }
-}
-
-impl What {
-    /// The writes that are in the table: those that match any of these.
-    fn writes(self) -> Vec<Filter> {
-        let filter = |tests: Vec<Test>| {
-            let mut filter = Filter::default();
-            tests.into_iter().for_each(|test| filter.push(test));
-            filter
-        };
-        let absent = |column| Test::Absent { column };
-        let writing = || one_of(Column::Verb, &["create", "update", "patch"]);
-        match self {
-            What::Images => {
-                let mut of_pods = filter(vec![
-                    one_of(
-                        Column::Resource,
-                        &[
-                            "pods",
-                            "deployments",
-                            "replicasets",
-                            "statefulsets",
-                            "daemonsets",
-                            "jobs",
-                            "cronjobs",
-                            "replicationcontrollers",
-                            "podtemplates",
-                        ],
-                    ),
-                    writing(),
-                    absent(Column::Subresource),
-                    absent(Column::Owner),
-                    one_of(Column::Stage, &["ResponseComplete", "Panic"]),
-                ]);
-                of_pods.push_not(absent(Column::Images));
-                vec![of_pods]
-            }
-            What::Replicas => {
-                let stages = ["ResponseStarted", "ResponseComplete", "Panic"];
-                let of_scales = filter(vec![
-                    one_of(Column::Verb, &["update", "patch"]),
-                    one_of(Column::Subresource, &["scale"]),
-                    one_of(Column::Stage, &stages),
-                ]);
-                let mut of_objects = filter(vec![
-                    one_of(
-                        Column::Resource,
-                        &[
-                            "deployments",
-                            "statefulsets",
-                            "replicasets",
-                            "replicationcontrollers",
-                        ],
-                    ),
-                    writing(),
-                    absent(Column::Subresource),
-                    one_of(Column::Level, &["Request", "RequestResponse"]),
-                    one_of(Column::Stage, &stages),
-                ]);
-                let controllers = "system:serviceaccount:kube-system:*".to_owned();
-                of_objects.push_not(Test::Text {
-                    column: Column::User,
-                    any: vec![Pattern::Wildcard(controllers)],
-                });
-                vec![of_scales, of_objects]
-            }
-        }
-    }
-
-    /// Columns whose values make one object.
-    fn object(self) -> &'static [Column] {
-        const OBJECT: [Column; 5] = [
-            Column::Name,
-            Column::Namespace,
-            Column::Resource,
-            Column::Cluster,
-            Column::ApiGroup,
-        ];
-        match self {
-            What::Images => &OBJECT,
-            What::Replicas => &OBJECT[..4],
-        }
-    }
-
-    /// What a write asks for, and what it leaves if it takes effect.
-    fn values(self) -> (Column, Column) {
-        match self {
-            What::Images => (Column::Images, Column::Images),
-            What::Replicas => (Column::Replicas, Column::ReplicasAnswered),
-        }
-    }
-
-    /// What stands in where no write before is known.
-    fn otherwise(self) -> Option<Column> {
-        match self {
-            What::Images => None,
-            What::Replicas => Some(Column::ReplicasObserved),
-        }
-    }
-
-    /// Whether a write asks for something that was not there before.
-    fn changes(self, before: &Value, asked: &Value) -> bool {
-        match (self, before, asked) {
-            (_, _, Value::Null) => false,
-            (What::Images, Value::Text(before), Value::Text(asked)) => {
-                before != asked && {
-                    let before = json::texts(before);
-                    json::texts(asked)
-                        .iter()
-                        .any(|image| !before.contains(image))
-                }
-            }
-            _ => before != asked,
-        }
     }
 }
 
@@ -211,90 +89,6 @@ impl Table for History {
             rows: None,
             pasts: Pasts::default(),
             looked_up: 0,
-        })
-    }
-}
-
-/// Scans of one order as one.
-struct Merged {
-    /// With time and id of the row that each stands at.
-    scans: Vec<(Scan, (i64, i64))>,
-    order: ScanOrder,
-    at: usize,
-    read_bodies: bool,
-}
-
-impl Merged {
-    fn new(session: &Arc<Session>, filters: &[Filter], order: ScanOrder) -> Result<Merged> {
-        let mut merged = Merged {
-            scans: Vec::new(),
-            order,
-            at: 0,
-            read_bodies: false,
-        };
-        for filter in filters {
-            let scan = session.scan(filter, order)?;
-            merged.scans.push((scan, (0, 0)));
-            merged.next(merged.scans.len() - 1)?;
-        }
-        merged.choose();
-        Ok(merged)
-    }
-
-    /// Moves one scan on, and drops it at its end.
-    fn next(&mut self, at: usize) -> Result<()> {
-        let (scan, place) = &mut self.scans[at];
-        if !scan.advance()? {
-            self.read_bodies |= scan.has_read_bodies();
-            self.scans.swap_remove(at);
-            return Ok(());
-        }
-        let mut number = |column| match scan.cell(column)? {
-            Cell::Int(number) | Cell::Time(number) => Ok(number),
-            _ => Err(StoreError::Io("an event has no place".into())),
-        };
-        *place = (number(Column::Time)?, number(Column::Id)?);
-        Ok(())
-    }
-
-    fn choose(&mut self) {
-        let places = self.scans.iter().map(|(_, place)| *place).enumerate();
-        let chosen = match self.order {
-            ScanOrder::NewestFirst => places.max_by_key(|(_, place)| *place),
-            _ => places.min_by_key(|(_, place)| *place),
-        };
-        self.at = chosen.map_or(0, |(at, _)| at);
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        self.next(self.at)?;
-        self.choose();
-        Ok(())
-    }
-
-    /// Time and id of the row; `None` at the end.
-    fn place(&self) -> Option<(i64, i64)> {
-        self.scans.get(self.at).map(|(_, place)| *place)
-    }
-
-    fn cell(&mut self, column: Column) -> Result<Cell<'_>> {
-        match self.scans.get_mut(self.at) {
-            Some((scan, _)) => scan.cell(column),
-            None => Ok(Cell::Null),
-        }
-    }
-
-    fn is(&mut self, column: Column, text: &str) -> Result<bool> {
-        Ok(matches!(self.cell(column)?, Cell::Text(found) if found == text))
-    }
-
-    /// A cell's value, which shares its text with `like` if they are equal.
-    fn value(&mut self, column: Column, like: &Value) -> Result<Value> {
-        Ok(match (self.cell(column)?, like) {
-            (Cell::Text(text), Value::Text(known)) if text == &**known => like.clone(),
-            (Cell::Text(text), _) => Value::text(text),
-            (Cell::Int(number), _) => Value::Int(number),
-            _ => Value::Null,
         })
     }
 }

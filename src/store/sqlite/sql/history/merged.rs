@@ -1,0 +1,99 @@
+//! Several scans as one.
+
+use std::sync::Arc;
+
+use crate::model::column::Column;
+use crate::model::value::Value;
+use crate::store::filter::Filter;
+use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::sqlite::sql::session::{Scan, Session};
+use crate::store::{Result, StoreError};
+
+/// Scans of one order as one.
+pub(super) struct Merged {
+    /// With time and id of the row that each stands at.
+    scans: Vec<(Scan, (i64, i64))>,
+    order: ScanOrder,
+    at: usize,
+    /// Whether a scan that ended read bodies.
+    pub(super) read_bodies: bool,
+}
+
+impl Merged {
+    pub(super) fn new(
+        session: &Arc<Session>,
+        filters: &[Filter],
+        order: ScanOrder,
+    ) -> Result<Merged> {
+        let mut merged = Merged {
+            scans: Vec::new(),
+            order,
+            at: 0,
+            read_bodies: false,
+        };
+        for filter in filters {
+            let scan = session.scan(filter, order)?;
+            merged.scans.push((scan, (0, 0)));
+            merged.next(merged.scans.len() - 1)?;
+        }
+        merged.choose();
+        Ok(merged)
+    }
+
+    /// Moves one scan on, and drops it at its end.
+    fn next(&mut self, at: usize) -> Result<()> {
+        let (scan, place) = &mut self.scans[at];
+        if !scan.advance()? {
+            self.read_bodies |= scan.has_read_bodies();
+            self.scans.swap_remove(at);
+            return Ok(());
+        }
+        let mut number = |column| match scan.cell(column)? {
+            Cell::Int(number) | Cell::Time(number) => Ok(number),
+            _ => Err(StoreError::Io("an event has no place".into())),
+        };
+        *place = (number(Column::Time)?, number(Column::Id)?);
+        Ok(())
+    }
+
+    fn choose(&mut self) {
+        let places = self.scans.iter().map(|(_, place)| *place).enumerate();
+        let chosen = match self.order {
+            ScanOrder::NewestFirst => places.max_by_key(|(_, place)| *place),
+            _ => places.min_by_key(|(_, place)| *place),
+        };
+        self.at = chosen.map_or(0, |(at, _)| at);
+    }
+
+    pub(super) fn advance(&mut self) -> Result<()> {
+        self.next(self.at)?;
+        self.choose();
+        Ok(())
+    }
+
+    /// Time and id of the row; `None` at the end.
+    pub(super) fn place(&self) -> Option<(i64, i64)> {
+        self.scans.get(self.at).map(|(_, place)| *place)
+    }
+
+    pub(super) fn cell(&mut self, column: Column) -> Result<Cell<'_>> {
+        match self.scans.get_mut(self.at) {
+            Some((scan, _)) => scan.cell(column),
+            None => Ok(Cell::Null),
+        }
+    }
+
+    pub(super) fn is(&mut self, column: Column, text: &str) -> Result<bool> {
+        Ok(matches!(self.cell(column)?, Cell::Text(found) if found == text))
+    }
+
+    /// A cell's value, which shares its text with `like` if they are equal.
+    pub(super) fn value(&mut self, column: Column, like: &Value) -> Result<Value> {
+        Ok(match (self.cell(column)?, like) {
+            (Cell::Text(text), Value::Text(known)) if text == &**known => like.clone(),
+            (Cell::Text(text), _) => Value::text(text),
+            (Cell::Int(number), _) => Value::Int(number),
+            _ => Value::Null,
+        })
+    }
+}
