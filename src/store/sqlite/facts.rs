@@ -9,7 +9,9 @@ use rustc_hash::FxHashMap;
 
 use super::chunkcache::CachedChunk;
 use super::codec::{damaged, encode_chunk};
-use super::layout::{self, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn};
+use super::layout::{
+    self, FIRST_TEXT_COLUMNS, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
+};
 use super::lean::{self, Fields};
 use super::part::Part;
 use super::sealed::Sealed;
@@ -223,6 +225,21 @@ pub(crate) fn ensure(part: &Part, budget: &Budget, work: &mut Work) -> Result<()
     Ok(())
 }
 
+/// Which rows are of writes: only those have facts in the columns that came later.
+fn writes(part: &Part) -> Result<Vec<bool>> {
+    let mut verbs = Vec::new();
+    for verb in ["create", "update", "patch"] {
+        verbs.extend(part.find(TextColumn::Verb, verb)?);
+    }
+    let mut writes = Vec::with_capacity(part.rows());
+    let mut ids = Vec::new();
+    for chunk in 0..part.chunks() {
+        part.ids(TextColumn::Verb, chunk, &mut ids)?;
+        writes.extend(ids.iter().map(|id| verbs.contains(id)));
+    }
+    Ok(writes)
+}
+
 fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Result<Derived> {
     let mut ranks = Vec::new();
     let mut rows = vec![u32::MAX; part.rows()];
@@ -236,6 +253,8 @@ fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Res
         }
     }
     let mut deriving = Deriving::new(sealed.stored_texts());
+    let of_writes = sealed.stored_texts() >= FIRST_TEXT_COLUMNS;
+    let writes = of_writes.then(|| writes(part)).transpose()?;
     let mut rank = 0;
     for number in 0..part.frames() {
         budget.check()?;
@@ -244,7 +263,9 @@ fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Res
         for index in 0..frame.len() {
             let row = rows.get(rank).copied().filter(|&row| row != u32::MAX);
             let row = row.ok_or_else(|| damaged("a body belongs to no row"))?;
-            deriving.event(row, frame.body(index)?, &part.fields(row)?);
+            if writes.as_ref().is_none_or(|writes| writes[row as usize]) {
+                deriving.event(row, frame.body(index)?, &part.fields(row)?);
+            }
             rank += 1;
         }
     }

@@ -44,6 +44,22 @@ impl Part {
         !term.negate && any.iter().any(|&(low, high)| low <= first && last <= high)
     }
 
+    /// Whether a term asks for events whose bodies were cut off where there are none.
+    pub(crate) fn has_none(&self, term: &Term) -> bool {
+        let Test::Number {
+            column: Column::Truncated,
+            any,
+        } = &term.test
+        else {
+            return false;
+        };
+        let truncated = match self {
+            Part::Block(block, _) => block.truncated,
+            Part::Sealed(sealed) => sealed.header.truncated,
+        };
+        truncated == 0 && any.iter().any(|&(low, high)| low <= 0 && 0 <= high) == term.negate
+    }
+
     pub(crate) fn rows(&self) -> usize {
         match self {
             Part::Block(block, _) => block.rows,

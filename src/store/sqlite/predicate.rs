@@ -150,6 +150,9 @@ pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result
         if part.has_only(term) {
             continue;
         }
+        if part.has_none(term) {
+            return Ok(Compiled::Nothing);
+        }
         let predicate = compile_term(term, part, deriver)?;
         match &predicate {
             Predicate::Ids(_, set) if set.is_full() => continue,
