@@ -2,8 +2,8 @@
 //!
 //! What was there before is what the latest write of the same object left that took effect. SQL can
 //! say that, but only by sorting every write of the range, however few rows are wanted. Here rows
-//! come newest first, and an object's past is looked up when its first row comes; once that was done
-//! for many objects, everything that is left is read in one go.
+//! come newest first, and what was before them is read only as far back as they need. A row that
+//! needs to go far back is not waited for: the writes of its object alone are looked up.
 
 mod merged;
 mod what;
@@ -22,7 +22,7 @@ use super::plan::{self, Planned, Subject};
 use super::session::Session;
 use super::vtab::{Table, TableCursor};
 use super::{pushdown, quota};
-use crate::limits::{HISTORY_LOOKUPS_MAX, SQL_MEMORY_BYTES_MAX};
+use crate::limits::{HISTORY_LOOKUP_ROWS, SQL_MEMORY_BYTES_MAX};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Test};
@@ -87,35 +87,112 @@ impl Table for History {
             what: self.what,
             asked: Filter::default(),
             rows: None,
-            pasts: Pasts::default(),
-            looked_up: 0,
         })
     }
 }
 
-/// What was there before a write, and whether it asks for something else.
-struct Past {
-    before: Value,
-    changed: bool,
+/// A write that asks for something.
+struct Asked {
+    id: i64,
+    value: Value,
+    /// What stands in for what was there before, where no write before is known.
+    otherwise: Value,
 }
 
-/// Pasts by the ids of events.
-#[derive(Default)]
+impl Asked {
+    /// Of the row that `rows` stand at.
+    fn of(rows: &mut Merged, what: What, id: i64) -> Result<Asked> {
+        let otherwise = match what.otherwise() {
+            Some(column) if rows.is(Column::Outcome, "success")? => rows.value(column)?,
+            _ => Value::Null,
+        };
+        Ok(Asked {
+            id,
+            value: rows.value(what.asked())?,
+            otherwise,
+        })
+    }
+}
+
+/// What a write asks for, and what was there before.
+struct Past {
+    asked: Value,
+    before: Value,
+}
+
+/// What writes asked for, read from the newest to the oldest: a write waits until one before it of
+/// the same object is read that took effect.
 struct Pasts {
+    rows: Merged,
+    /// By object: what makes it, and its writes.
+    waiting: FxHashMap<Box<str>, Vec<Asked>>,
     known: FxHashMap<i64, Past>,
+    /// The object of the last row, as it stands in `waiting`.
+    object: String,
+    /// Rows read since an object was looked up.
+    since_lookup: usize,
     held: usize,
     /// Memory counted against the statement.
     charged: i64,
 }
 
 impl Pasts {
-    fn insert(&mut self, id: i64, past: Past) -> Result<()> {
-        let text = match &past.before {
-            Value::Text(text) => text.len(),
-            _ => 0,
+    fn new(rows: Merged) -> Pasts {
+        Pasts {
+            rows,
+            waiting: FxHashMap::default(),
+            known: FxHashMap::default(),
+            object: String::new(),
+            since_lookup: 0,
+            held: 0,
+            charged: 0,
+        }
+    }
+
+    /// Reads one more write; false at the end.
+    fn read(&mut self, what: What) -> Result<bool> {
+        let Some((_, id)) = self.rows.place() else {
+            for (_, waiting) in std::mem::take(&mut self.waiting) {
+                self.settle(waiting, &Value::Null)?;
+            }
+            return Ok(false);
         };
-        self.held += text + 2 * size_of::<(i64, Past)>();
-        self.known.insert(id, past);
+        name_object(&mut self.rows, what, &mut self.object)?;
+        let left = left(&mut self.rows, what)?;
+        if left != Value::Null
+            && let Some(waiting) = self.waiting.get_mut(self.object.as_str())
+        {
+            let waiting = std::mem::take(waiting);
+            self.settle(waiting, &left)?;
+        }
+        let asked = Asked::of(&mut self.rows, what, id)?;
+        match self.waiting.get_mut(self.object.as_str()) {
+            Some(waiting) => waiting.push(asked),
+            None => drop(
+                self.waiting
+                    .insert(self.object.as_str().into(), vec![asked]),
+            ),
+        }
+        self.since_lookup += 1;
+        self.rows.advance()?;
+        Ok(true)
+    }
+
+    /// Says of writes what was there before.
+    fn settle(&mut self, writes: Vec<Asked>, before: &Value) -> Result<()> {
+        for write in writes {
+            let before = match before {
+                Value::Null => write.otherwise,
+                before => before.clone(),
+            };
+            let text = match &write.value {
+                Value::Text(text) => text.len(),
+                _ => 0,
+            };
+            self.held += text + 4 * size_of::<(i64, Past)>();
+            let asked = write.value;
+            self.known.insert(write.id, Past { asked, before });
+        }
         let held = i64::try_from(self.held).unwrap_or(i64::MAX);
         if held > self.charged {
             let step = held - self.charged + (1 << 20);
@@ -134,137 +211,139 @@ impl Drop for Pasts {
     }
 }
 
+/// What tells the object of a row from others.
+fn name_object(rows: &mut Merged, what: What, name: &mut String) -> Result<()> {
+    name.clear();
+    for &column in what.object() {
+        match rows.cell(column)? {
+            Cell::Text(text) => name.push_str(text),
+            _ => name.push('\u{1}'),
+        }
+        name.push('\0');
+    }
+    Ok(())
+}
+
+/// What a write leaves; NULL when it takes no effect.
+fn left(rows: &mut Merged, what: What) -> Result<Value> {
+    if !rows.is(Column::Outcome, "success")? || rows.cell(Column::DryRun)? == Cell::Int(1) {
+        return Ok(Value::Null);
+    }
+    rows.value(what.left())
+}
+
 struct HistoryCursor {
     session: Arc<Session>,
     what: What,
     /// The statement's conditions.
     asked: Filter,
-    rows: Option<Merged>,
-    pasts: Pasts,
-    looked_up: usize,
+    rows: Option<(Merged, Pasts)>,
 }
 
 impl HistoryCursor {
-    /// The table's writes with more conditions.
-    fn writes(&self, conditions: &Filter) -> Vec<Filter> {
+    /// The table's writes with more conditions, newest first.
+    fn writes(&self, conditions: &Filter) -> Result<Merged> {
         let mut filters = self.what.writes();
         for filter in &mut filters {
             filter.terms.extend_from_slice(&conditions.terms);
             (filter.since, filter.until) = (conditions.since, conditions.until);
         }
-        filters
+        Merged::new(&self.session, &filters)
     }
 
     /// Sees to it that the past of the row is known; false at the end.
     fn settle(&mut self) -> Result<bool> {
-        let Some(rows) = &mut self.rows else {
+        let Some((mut rows, mut pasts)) = self.rows.take() else {
             return Ok(false);
         };
         let Some((time, id)) = rows.place() else {
             return Ok(false);
         };
-        if self.pasts.known.contains_key(&id) {
-            return Ok(true);
-        }
-        let mut of = Filter {
-            since: self.asked.since,
-            until: Some(time.saturating_add(1)),
-            terms: Vec::new(),
-        };
-        if self.looked_up < HISTORY_LOOKUPS_MAX {
-            self.looked_up += 1;
-            for &column in self.what.object() {
-                of.push(match rows.cell(column)? {
-                    Cell::Text(text) => one_of(column, &[text]),
-                    _ => Test::Absent { column },
-                });
+        let (mut is_read, mut object) = (true, String::new());
+        while !pasts.known.contains_key(&id) {
+            if !is_read {
+                return Err(StoreError::Io("an event is not in its own past".into()));
             }
-        } else {
-            // What all writes of an object have in common leaves nothing out of its past.
-            let terms = self.asked.terms.iter().filter(|term| match &term.test {
-                Test::Text { column, .. } | Test::Absent { column } => {
-                    self.what.object().contains(column)
+            // Bodies, where a segment lacks the facts, are better read once for all objects.
+            let reads_on = pasts.since_lookup < HISTORY_LOOKUP_ROWS
+                || pasts.rows.place().is_none()
+                || pasts.rows.has_read_bodies();
+            if reads_on {
+                is_read = pasts.read(self.what)?;
+                continue;
+            }
+            pasts.since_lookup = 0;
+            let reached = pasts.rows.place().filter(|&at| at < (time, id));
+            let waiting = match reached {
+                Some(_) => {
+                    name_object(&mut rows, self.what, &mut object)?;
+                    let waiting = pasts.waiting.get_mut(object.as_str());
+                    waiting.map(std::mem::take).unwrap_or_default()
                 }
-                Test::Resource { .. } => true,
-                _ => false,
-            });
-            of.terms = terms.cloned().collect();
+                None => vec![Asked::of(&mut rows, self.what, id)?],
+            };
+            let before = self.look_up(&mut rows, reached.unwrap_or((time, id - 1)))?;
+            pasts.settle(waiting, &before)?;
         }
-        self.learn(&of)?;
-        match self.pasts.known.contains_key(&id) {
-            true => Ok(true),
-            false => Err(StoreError::Io("an event is not in its own past".into())),
-        }
+        self.rows = Some((rows, pasts));
+        Ok(true)
     }
 
-    /// Finds out the pasts of writes: of all writes of an object or of none.
-    fn learn(&mut self, of: &Filter) -> Result<()> {
-        let filters = self.writes(of);
-        let mut rows = Merged::new(&self.session, &filters, ScanOrder::OldestFirst)?;
-        let (asked, left) = self.what.values();
-        let mut latest: FxHashMap<Box<str>, Value> = FxHashMap::default();
-        let mut object = String::new();
-        while let Some((_, id)) = rows.place() {
-            object.clear();
-            for &column in self.what.object() {
-                match rows.cell(column)? {
-                    Cell::Text(text) => object.push_str(text),
-                    _ => object.push('\u{1}'),
-                }
-                object.push('\0');
-            }
-            let known = latest.get(object.as_str());
-            let mut before = known.cloned().unwrap_or(Value::Null);
-            let asked = rows.value(asked, &before)?;
-            if rows.is(Column::Outcome, "success")? {
-                let left = match rows.cell(Column::DryRun)? {
-                    Cell::Int(1) => Value::Null,
-                    _ => rows.value(left, &asked)?,
-                };
-                match (latest.get_mut(object.as_str()), left) {
-                    (_, Value::Null) => {}
-                    (Some(known), left) => *known = left,
-                    (None, left) => drop(latest.insert(object.as_str().into(), left)),
-                }
-                if let (Value::Null, Some(column)) = (&before, self.what.otherwise()) {
-                    before = rows.value(column, &Value::Null)?;
+    /// What the latest write of the row's object left among those from a place on to the oldest.
+    fn look_up(&self, rows: &mut Merged, from: (i64, i64)) -> Result<Value> {
+        let mut object = Filter {
+            since: self.asked.since,
+            until: Some(from.0.saturating_add(1)),
+            terms: Vec::new(),
+        };
+        for &column in self.what.object() {
+            object.push(match rows.cell(column)? {
+                Cell::Text(text) => one_of(column, &[text]),
+                _ => Test::Absent { column },
+            });
+        }
+        let mut earlier = self.writes(&object)?;
+        while let Some(place) = earlier.place() {
+            if place <= from {
+                let left = left(&mut earlier, self.what)?;
+                if left != Value::Null {
+                    return Ok(left);
                 }
             }
-            let changed = self.what.changes(&before, &asked);
-            self.pasts.insert(id, Past { before, changed })?;
-            rows.advance()?;
+            earlier.advance()?;
         }
-        if rows.read_bodies {
-            // An older segment, whose facts are read from bodies: once for all objects.
-            self.looked_up = HISTORY_LOOKUPS_MAX;
-        }
-        Ok(())
+        Ok(Value::Null)
     }
 }
 
 impl TableCursor for HistoryCursor {
     fn start(&mut self, _number: i32, plan: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.rows = None;
-        self.pasts = Pasts::default();
-        self.looked_up = 0;
         let plan = read_plan(plan)?;
         let Some(asked) = pushdown::filter(&plan, arguments)? else {
             return Ok(false);
         };
+        // What all writes of an object have in common leaves nothing out of its past.
+        let of_objects = asked.terms.iter().filter(|term| match &term.test {
+            Test::Text { column, .. } | Test::Absent { column } => {
+                self.what.object().contains(column)
+            }
+            Test::Resource { .. } => true,
+            _ => false,
+        });
+        let past = Filter {
+            terms: of_objects.cloned().collect(),
+            ..asked
+        };
         self.asked = asked;
-        let filters = self.writes(&self.asked);
-        self.rows = Some(Merged::new(
-            &self.session,
-            &filters,
-            ScanOrder::NewestFirst,
-        )?);
+        self.rows = Some((self.writes(&self.asked)?, Pasts::new(self.writes(&past)?)));
         self.settle()
     }
 
     fn advance(&mut self) -> Result<bool> {
-        if let Some(rows) = &mut self.rows {
+        if let Some((rows, pasts)) = &mut self.rows {
             if let Some((_, id)) = rows.place() {
-                self.pasts.known.remove(&id);
+                pasts.known.remove(&id);
             }
             rows.advance()?;
         }
@@ -272,26 +351,30 @@ impl TableCursor for HistoryCursor {
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
-        let Some(rows) = &mut self.rows else {
+        let Some((rows, pasts)) = &mut self.rows else {
             return Ok(Cell::Null);
         };
-        if let Some(&column) = column.checked_sub(OWN).and_then(|at| Column::ALL.get(at)) {
-            return rows.cell(column);
-        }
-        let past = rows.place().and_then(|(_, id)| self.pasts.known.get(&id));
-        Ok(match past {
-            Some(past) if column == 1 => Cell::Int(i64::from(past.changed)),
-            Some(Past { before, .. }) => match before {
-                Value::Text(text) => Cell::Text(text),
-                Value::Int(number) => Cell::Int(*number),
-                _ => Cell::Null,
-            },
-            None => Cell::Null,
+        let past = rows.place().and_then(|(_, id)| pasts.known.get(&id));
+        let event = column.checked_sub(OWN).and_then(|at| Column::ALL.get(at));
+        let value = match (past, event) {
+            (Some(past), None) if column == 1 => {
+                let changed = self.what.changes(&past.before, &past.asked);
+                return Ok(Cell::Int(i64::from(changed)));
+            }
+            (Some(past), None) => &past.before,
+            (Some(past), Some(&column)) if column == self.what.asked() => &past.asked,
+            (_, Some(&column)) => return rows.cell(column),
+            (None, None) => &Value::Null,
+        };
+        Ok(match value {
+            Value::Text(text) => Cell::Text(text),
+            Value::Int(number) => Cell::Int(*number),
+            _ => Cell::Null,
         })
     }
 
     fn rowid(&mut self) -> Result<i64> {
-        let place = self.rows.as_ref().and_then(Merged::place);
+        let place = self.rows.as_ref().and_then(|(rows, _)| rows.place());
         Ok(place.map_or(0, |(_, id)| id))
     }
 }

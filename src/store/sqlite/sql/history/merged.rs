@@ -1,4 +1,4 @@
-//! Several scans as one.
+//! Several scans as one, newest first.
 
 use std::sync::Arc;
 
@@ -9,30 +9,22 @@ use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::sqlite::sql::session::{Scan, Session};
 use crate::store::{Result, StoreError};
 
-/// Scans of one order as one.
 pub(super) struct Merged {
     /// With time and id of the row that each stands at.
     scans: Vec<(Scan, (i64, i64))>,
-    order: ScanOrder,
     at: usize,
-    /// Whether a scan that ended read bodies.
-    pub(super) read_bodies: bool,
+    has_read_bodies: bool,
 }
 
 impl Merged {
-    pub(super) fn new(
-        session: &Arc<Session>,
-        filters: &[Filter],
-        order: ScanOrder,
-    ) -> Result<Merged> {
+    pub(super) fn new(session: &Arc<Session>, filters: &[Filter]) -> Result<Merged> {
         let mut merged = Merged {
             scans: Vec::new(),
-            order,
             at: 0,
-            read_bodies: false,
+            has_read_bodies: false,
         };
         for filter in filters {
-            let scan = session.scan(filter, order)?;
+            let scan = session.scan(filter, ScanOrder::NewestFirst)?;
             merged.scans.push((scan, (0, 0)));
             merged.next(merged.scans.len() - 1)?;
         }
@@ -44,7 +36,7 @@ impl Merged {
     fn next(&mut self, at: usize) -> Result<()> {
         let (scan, place) = &mut self.scans[at];
         if !scan.advance()? {
-            self.read_bodies |= scan.has_read_bodies();
+            self.has_read_bodies |= scan.has_read_bodies();
             self.scans.swap_remove(at);
             return Ok(());
         }
@@ -58,11 +50,8 @@ impl Merged {
 
     fn choose(&mut self) {
         let places = self.scans.iter().map(|(_, place)| *place).enumerate();
-        let chosen = match self.order {
-            ScanOrder::NewestFirst => places.max_by_key(|(_, place)| *place),
-            _ => places.min_by_key(|(_, place)| *place),
-        };
-        self.at = chosen.map_or(0, |(at, _)| at);
+        let newest = places.max_by_key(|(_, place)| *place);
+        self.at = newest.map_or(0, |(at, _)| at);
     }
 
     pub(super) fn advance(&mut self) -> Result<()> {
@@ -87,13 +76,17 @@ impl Merged {
         Ok(matches!(self.cell(column)?, Cell::Text(found) if found == text))
     }
 
-    /// A cell's value, which shares its text with `like` if they are equal.
-    pub(super) fn value(&mut self, column: Column, like: &Value) -> Result<Value> {
-        Ok(match (self.cell(column)?, like) {
-            (Cell::Text(text), Value::Text(known)) if text == &**known => like.clone(),
-            (Cell::Text(text), _) => Value::text(text),
-            (Cell::Int(number), _) => Value::Int(number),
+    pub(super) fn value(&mut self, column: Column) -> Result<Value> {
+        Ok(match self.cell(column)? {
+            Cell::Text(text) => Value::text(text),
+            Cell::Int(number) => Value::Int(number),
             _ => Value::Null,
         })
+    }
+
+    /// Whether bodies of events were read.
+    pub(super) fn has_read_bodies(&self) -> bool {
+        let mut scans = self.scans.iter();
+        self.has_read_bodies || scans.any(|(scan, _)| scan.has_read_bodies())
     }
 }

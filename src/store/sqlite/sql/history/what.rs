@@ -101,11 +101,19 @@ impl What {
         }
     }
 
-    /// What a write asks for, and what it leaves if it takes effect.
-    pub(super) fn values(self) -> (Column, Column) {
+    /// What a write asks for.
+    pub(super) fn asked(self) -> Column {
         match self {
-            What::Images => (Column::Images, Column::Images),
-            What::Replicas => (Column::Replicas, Column::ReplicasAnswered),
+            What::Images => Column::Images,
+            What::Replicas => Column::Replicas,
+        }
+    }
+
+    /// What a write leaves if it takes effect.
+    pub(super) fn left(self) -> Column {
+        match self {
+            What::Images => Column::Images,
+            What::Replicas => Column::ReplicasAnswered,
         }
     }
 
