@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Stream;
+use super::{Cursor, Stream};
 use crate::limits;
+use crate::model::column::Column;
 use crate::store::Result;
 use crate::store::sqlite::chunkcache::CachedChunk;
-use crate::store::sqlite::layout::{self, IntColumn, TextColumn};
+use crate::store::sqlite::layout::{self, IntColumn, Origin, TextColumn, origin};
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::sealed::split;
 
@@ -20,6 +21,29 @@ pub(super) struct Held {
 
 /// Rows of a chunk that only scans read.
 const READS_OF_SCAN: u32 = limits::CHUNK_ROWS as u32 / 4;
+
+impl Cursor {
+    /// Adds numbers that stand for the current row's texts in some columns: those of two rows are
+    /// equal only if the texts are. False if a column is not stored as text.
+    pub fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<bool> {
+        let Some(current) = self.current else {
+            return Ok(false);
+        };
+        let stream = &mut self.streams[current];
+        let row = stream.row();
+        out.push(stream.serial);
+        for &column in columns {
+            let Origin::Text(text) = origin(column) else {
+                return Ok(false);
+            };
+            if stream.scan.part.lacks(column) {
+                return Ok(false);
+            }
+            out.push(stream.id(text, row)?);
+        }
+        Ok(true)
+    }
+}
 
 impl Stream {
     pub(super) fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {

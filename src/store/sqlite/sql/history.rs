@@ -6,23 +6,24 @@
 //! needs to go far back is not waited for: the writes of its object alone are looked up.
 
 mod merged;
+mod pasts;
 mod what;
 
 use std::sync::Arc;
 
 use rusqlite::vtab::{Filters, IndexInfo};
-use rustc_hash::FxHashMap;
 
 use merged::Merged;
+use pasts::{Asked, Pasts, left, name_object};
 pub(super) use what::What;
 use what::one_of;
 
 use super::events::{declaration, read_plan};
 use super::plan::{self, Planned, Subject};
+use super::pushdown;
 use super::session::Session;
 use super::vtab::{Table, TableCursor};
-use super::{pushdown, quota};
-use crate::limits::{HISTORY_LOOKUP_ROWS, SQL_MEMORY_BYTES_MAX};
+use crate::limits::HISTORY_LOOKUP_ROWS;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Test};
@@ -91,147 +92,6 @@ impl Table for History {
     }
 }
 
-/// A write that asks for something.
-struct Asked {
-    id: i64,
-    value: Value,
-    /// What stands in for what was there before, where no write before is known.
-    otherwise: Value,
-}
-
-impl Asked {
-    /// Of the row that `rows` stand at.
-    fn of(rows: &mut Merged, what: What, id: i64) -> Result<Asked> {
-        let otherwise = match what.otherwise() {
-            Some(column) if rows.is(Column::Outcome, "success")? => rows.value(column)?,
-            _ => Value::Null,
-        };
-        Ok(Asked {
-            id,
-            value: rows.value(what.asked())?,
-            otherwise,
-        })
-    }
-}
-
-/// What a write asks for, and what was there before.
-struct Past {
-    asked: Value,
-    before: Value,
-}
-
-/// What writes asked for, read from the newest to the oldest: a write waits until one before it of
-/// the same object is read that took effect.
-struct Pasts {
-    rows: Merged,
-    /// By object: what makes it, and its writes.
-    waiting: FxHashMap<Box<str>, Vec<Asked>>,
-    known: FxHashMap<i64, Past>,
-    /// The object of the last row, as it stands in `waiting`.
-    object: String,
-    /// Rows read since an object was looked up.
-    since_lookup: usize,
-    held: usize,
-    /// Memory counted against the statement.
-    charged: i64,
-}
-
-impl Pasts {
-    fn new(rows: Merged) -> Pasts {
-        Pasts {
-            rows,
-            waiting: FxHashMap::default(),
-            known: FxHashMap::default(),
-            object: String::new(),
-            since_lookup: 0,
-            held: 0,
-            charged: 0,
-        }
-    }
-
-    /// Reads one more write; false at the end.
-    fn read(&mut self, what: What) -> Result<bool> {
-        let Some((_, id)) = self.rows.place() else {
-            for (_, waiting) in std::mem::take(&mut self.waiting) {
-                self.settle(waiting, &Value::Null)?;
-            }
-            return Ok(false);
-        };
-        name_object(&mut self.rows, what, &mut self.object)?;
-        let left = left(&mut self.rows, what)?;
-        if left != Value::Null
-            && let Some(waiting) = self.waiting.get_mut(self.object.as_str())
-        {
-            let waiting = std::mem::take(waiting);
-            self.settle(waiting, &left)?;
-        }
-        let asked = Asked::of(&mut self.rows, what, id)?;
-        match self.waiting.get_mut(self.object.as_str()) {
-            Some(waiting) => waiting.push(asked),
-            None => drop(
-                self.waiting
-                    .insert(self.object.as_str().into(), vec![asked]),
-            ),
-        }
-        self.since_lookup += 1;
-        self.rows.advance()?;
-        Ok(true)
-    }
-
-    /// Says of writes what was there before.
-    fn settle(&mut self, writes: Vec<Asked>, before: &Value) -> Result<()> {
-        for write in writes {
-            let before = match before {
-                Value::Null => write.otherwise,
-                before => before.clone(),
-            };
-            let text = match &write.value {
-                Value::Text(text) => text.len(),
-                _ => 0,
-            };
-            self.held += text + 4 * size_of::<(i64, Past)>();
-            let asked = write.value;
-            self.known.insert(write.id, Past { asked, before });
-        }
-        let held = i64::try_from(self.held).unwrap_or(i64::MAX);
-        if held > self.charged {
-            let step = held - self.charged + (1 << 20);
-            if !quota::take_memory(step) {
-                return Err(super::errors::out_of_memory(SQL_MEMORY_BYTES_MAX));
-            }
-            self.charged += step;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Pasts {
-    fn drop(&mut self) {
-        quota::take_memory(-self.charged);
-    }
-}
-
-/// What tells the object of a row from others.
-fn name_object(rows: &mut Merged, what: What, name: &mut String) -> Result<()> {
-    name.clear();
-    for &column in what.object() {
-        match rows.cell(column)? {
-            Cell::Text(text) => name.push_str(text),
-            _ => name.push('\u{1}'),
-        }
-        name.push('\0');
-    }
-    Ok(())
-}
-
-/// What a write leaves; NULL when it takes no effect.
-fn left(rows: &mut Merged, what: What) -> Result<Value> {
-    if !rows.is(Column::Outcome, "success")? || rows.cell(Column::DryRun)? == Cell::Int(1) {
-        return Ok(Value::Null);
-    }
-    rows.value(what.left())
-}
-
 struct HistoryCursor {
     session: Arc<Session>,
     what: What,
@@ -277,7 +137,8 @@ impl HistoryCursor {
             let waiting = match reached {
                 Some(_) => {
                     name_object(&mut rows, self.what, &mut object)?;
-                    let waiting = pasts.waiting.get_mut(object.as_str());
+                    let object = pasts.objects.get(object.as_str());
+                    let waiting = object.and_then(|&object| pasts.waiting.get_mut(object));
                     waiting.map(std::mem::take).unwrap_or_default()
                 }
                 None => vec![Asked::of(&mut rows, self.what, id)?],

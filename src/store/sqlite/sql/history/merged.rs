@@ -23,8 +23,9 @@ impl Merged {
             at: 0,
             has_read_bodies: false,
         };
-        for filter in filters {
-            let scan = session.scan(filter, ScanOrder::NewestFirst)?;
+        for (filter, serial) in filters.iter().zip(0..) {
+            let mut scan = session.scan(filter, ScanOrder::NewestFirst)?;
+            scan.serial = serial;
             merged.scans.push((scan, (0, 0)));
             merged.next(merged.scans.len() - 1)?;
         }
@@ -70,6 +71,20 @@ impl Merged {
             Some((scan, _)) => scan.cell(column),
             None => Ok(Cell::Null),
         }
+    }
+
+    /// Numbers that stand for texts of the row: those of two rows are equal only if the texts are.
+    /// None where the engine has no such numbers.
+    pub(super) fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<()> {
+        out.clear();
+        let Some((scan, _)) = self.scans.get_mut(self.at) else {
+            return Ok(());
+        };
+        out.push(scan.serial);
+        if !scan.numbers(columns, out)? {
+            out.clear();
+        }
+        Ok(())
     }
 
     pub(super) fn is(&mut self, column: Column, text: &str) -> Result<bool> {

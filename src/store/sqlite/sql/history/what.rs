@@ -88,7 +88,13 @@ impl What {
 
     /// Columns whose values make one object.
     pub(super) fn object(self) -> &'static [Column] {
-        const OBJECT: [Column; 5] = [
+        &self.told_apart()[1..]
+    }
+
+    /// The same, and the outcome before them.
+    pub(super) fn told_apart(self) -> &'static [Column] {
+        const ALL: [Column; 6] = [
+            Column::Outcome,
             Column::Name,
             Column::Namespace,
             Column::Resource,
@@ -96,8 +102,8 @@ impl What {
             Column::ApiGroup,
         ];
         match self {
-            What::Images => &OBJECT,
-            What::Replicas => &OBJECT[..4],
+            What::Images => &ALL,
+            What::Replicas => &ALL[..5],
         }
     }
 
