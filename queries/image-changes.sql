@@ -23,57 +23,12 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
-with submitted as materialized (
-  select
-    id,
-    images,
-    max(
-      -- Of earlier rows the newest: times of one length sort as text.
-      case when outcome = 'success' and dry_run = 0 then time || images end
-    ) over (
-      partition by cluster, api_group, resource, namespace, name
-      order by time, id rows between unbounded preceding and 1 preceding
-    ) as known
-  from events
-  where resource in (
-    'pods', 'deployments', 'replicasets', 'statefulsets', 'daemonsets', 'jobs', 'cronjobs',
-    'replicationcontrollers', 'podtemplates'
-  )
-    and verb in ('create', 'update', 'patch')
-    and subresource is null
-    and images match '*'
-    and owner match '!*'
-    and stage in ('ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and time >= :since and time < :until
-),
-changed as materialized (
-  select id, substr(known, length('2026-01-01T00:00:00.000000Z') + 1) as before
-  from submitted
-  -- Most submit what was there: the same text is no change.
-  where known is null or images <> substr(known, length('2026-01-01T00:00:00.000000Z') + 1) and exists (
-    select 1 from json_each(images) as image
-    where image.value not in (
-      select value from json_each(substr(known, length('2026-01-01T00:00:00.000000Z') + 1))
-    )
-  )
-)
 select
   time, user, impersonated_user as as_user, verb, resource, namespace, name, images, before, outcome,
   dry_run, source_ip, user_agent, cluster, audit_id
-from events join changed using (id)
-where resource in (
-    'pods', 'deployments', 'replicasets', 'statefulsets', 'daemonsets', 'jobs', 'cronjobs',
-    'replicationcontrollers', 'podtemplates'
-  )
-  and verb in ('create', 'update', 'patch')
-  and subresource is null
+from image_history
+where changed
   and images match :image
-  and owner match '!*'
-  and stage in ('ResponseComplete', 'Panic')
   and user match :user
   and outcome match :outcome
   and cluster match :cluster

@@ -25,16 +25,15 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
-with submitted as (
+with exposed as (
   select
-    time, id, user, impersonated_user, verb, api_group, resource, namespace, name, outcome, dry_run,
-    source_ip, user_agent, cluster, audit_id,
+    *,
     -- The answer holds the whole object; a refused request, or level Request, only what was sent.
     case when response_object -> '$.spec' is null then request_object else response_object end
-      as object,
-    verb = 'patch' and response_object -> '$.spec' is null as partial
+      as object
   from events
-  where resource in ('services', 'ingresses')
+  where exposure match '*'
+    and resource in ('services', 'ingresses')
     and verb in ('create', 'update', 'patch')
     and subresource is null
     and stage in ('ResponseComplete', 'Panic')
@@ -45,21 +44,6 @@ with submitted as (
     and user match :user
     and outcome match :outcome
     and time >= :since and time < :until
-),
-judged as (
-  select
-    *,
-    case
-      when object is null then 'unknown'
-      when resource = 'services' and object ->> '$.spec.type' in ('NodePort', 'LoadBalancer')
-        then object ->> '$.spec.type'
-      when resource = 'services' and json_array_length(object, '$.spec.externalIPs') > 0
-        then 'external IPs'
-      when resource = 'ingresses' and not partial
-        and coalesce(json_array_length(object, '$.spec.tls'), 0) = 0
-        then 'ingress without TLS'
-    end as exposure
-  from submitted
 )
 select
   time, user, impersonated_user as as_user, exposure, verb, resource, namespace, name,
@@ -70,8 +54,5 @@ select
     where part.key = 'host'
   ), '[]') as hosts,
   outcome, dry_run, source_ip, user_agent, cluster, audit_id
-from judged
-where exposure is not null
-  -- Other groups have resources of the same names.
-  and (resource = 'services') = (api_group is null)
+from exposed
 order by time desc, id desc

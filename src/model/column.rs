@@ -93,6 +93,10 @@ columns! {
     RoleRef "role_ref" Text "role of a role binding, as ClusterRole/cluster-admin",
     Subjects "subjects" Json "subjects of a role binding, as User:alice, Group:system:masters, ServiceAccount:ns/name; a sorted JSON array",
     Owner "owner" Text "controlling owner of the object, as ReplicaSet/web-7d4f9, from the bodies of writes",
+    Exposure "exposure" Text "what the written service or ingress opens to the outside: NodePort, LoadBalancer, external IPs, ingress without TLS; unknown when no body is recorded",
+    Replicas "replicas" Int "replicas that the request asks for, of a workload or a scale subresource",
+    ReplicasAnswered "replicas_answered" Int "replicas asked for as the answer has them",
+    ReplicasObserved "replicas_observed" Int "replicas that there were when the request was answered, by the status in the answer",
     CredentialId "credential_id" Text "id of the credential that the request was made with, as JTI=...",
     IssuedCredentialId "issued_credential_id" Text "id of the credential that the request was given, as JTI=...",
     Command "command" Json "command of an exec with its arguments, a JSON array",
@@ -155,6 +159,10 @@ impl Column {
                 | Column::FieldManager
                 | Column::RoleRef
                 | Column::Owner
+                | Column::Exposure
+                | Column::Replicas
+                | Column::ReplicasAnswered
+                | Column::ReplicasObserved
                 | Column::CredentialId
                 | Column::IssuedCredentialId
                 | Column::Deprecated

@@ -66,6 +66,12 @@ pub struct Event<'a> {
     pub subjects: Option<Text<'a>>,
     /// `Kind/name` of the controlling owner.
     pub owner: Option<Text<'a>>,
+    /// What a service or ingress opens to the outside.
+    pub exposure: Option<&'static str>,
+    /// Replicas as asked for, as answered, and as they ran.
+    pub replicas: Option<i64>,
+    pub replicas_answered: Option<i64>,
+    pub replicas_observed: Option<i64>,
     pub credential_id: Option<Text<'a>>,
     pub issued_credential_id: Option<Text<'a>>,
     pub deprecated: bool,

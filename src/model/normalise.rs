@@ -77,7 +77,7 @@ pub fn normalise<'a>(cluster: &str, raw: &'a [u8]) -> Result<(Event<'a>, [u8; 16
         message: fields.status.message.as_deref(),
         disruption_budget: names_disruption_budget(raw, &fields.status),
     });
-    let facts = facts::of_bodies(raw, &verb, &fields);
+    let facts = facts::of_bodies(raw, &verb, &stage, &fields);
     let credential_id = fields.user.extra.as_deref().and_then(facts::credential_id);
     let received = fields.received.take();
     let event = Event {
@@ -118,6 +118,10 @@ pub fn normalise<'a>(cluster: &str, raw: &'a [u8]) -> Result<(Event<'a>, [u8; 16
         role_ref: facts.role_ref,
         subjects: facts.subjects,
         owner: facts.owner,
+        exposure: facts.exposure,
+        replicas: facts.replicas.asked,
+        replicas_answered: facts.replicas.answered,
+        replicas_observed: facts.replicas.observed,
         credential_id,
         issued_credential_id: fields.issued_credential_id.map(facts::bounded),
         deprecated: fields.deprecated,

@@ -44,7 +44,7 @@ impl Table {
             .iter()
             .map(|&(name, kind, doc)| TableColumn { name, kind, doc });
         let of_events = Column::ALL.iter().filter(|column| match self.name {
-            "events" => true,
+            "events" | "image_history" | "scale_history" => true,
             "event_counts" => column.is_grouping(),
             _ => false,
         });
@@ -56,6 +56,8 @@ impl Table {
         own.chain(of_events).collect()
     }
 }
+
+const HISTORY: &str = "What was there before is looked for as far back as the statement's conditions on `time` reach; other conditions leave out rows, not what was there before them. Rows come newest first.";
 
 /// Every table, in the order of the documents.
 pub const TABLES: &[Table] = &[
@@ -131,6 +133,40 @@ pub const TABLES: &[Table] = &[
             ("latency_us", Kind::Int, "from received to the last stage"),
         ],
         note: "Conditions on `cluster`, `audit_id`, `user`, `request_uri`, `received_time`, `verb`, `api_group`, `resource`, `subresource`, `namespace` and `source_ip` narrow what is read; a condition on `time` or `outcome` is tested on finished rows. Give `received_time` a range on large stores.",
+    },
+    Table {
+        name: "image_history",
+        doc: "Finished writes that submit container images of a workload which no controller owns, beside the images that it had before.",
+        columns: &[
+            (
+                "before",
+                Kind::Json,
+                "images of the latest earlier write of the same object that took effect, a JSON array",
+            ),
+            (
+                "changed",
+                Kind::Bool,
+                "1 when the write submits an image that was not there before",
+            ),
+        ],
+        note: HISTORY,
+    },
+    Table {
+        name: "scale_history",
+        doc: "Finished writes of the scale subresource, and of deployments, stateful sets, replica sets and replication controllers from level Request on, beside the replicas that were asked for before. What the controllers of kube-system set in objects themselves is left out.",
+        columns: &[
+            (
+                "before",
+                Kind::Int,
+                "`replicas_answered` of the latest earlier write of the same object that took effect, else `replicas_observed`",
+            ),
+            (
+                "changed",
+                Kind::Bool,
+                "1 when the write asks for another number than there was before",
+            ),
+        ],
+        note: HISTORY,
     },
     Table {
         name: "users",

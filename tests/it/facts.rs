@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::both::{Both, cells, recorded, unpacked};
 use crate::support::{Run, Server, local, temp_dir};
 
-const FACTS: &str = "sha256,images,pod_security,role_ref,subjects,owner,credential_id,issued_credential_id,command,deprecated,raw_bytes";
+pub(crate) const FACTS: &str = "sha256,images,pod_security,role_ref,subjects,owner,credential_id,issued_credential_id,command,deprecated,raw_bytes,exposure,replicas,replicas_answered,replicas_observed";
 
 fn list(elements: BTreeSet<String>) -> Value {
     if elements.is_empty() {
@@ -103,8 +103,71 @@ fn owner(object: &Value) -> Option<String> {
     ))
 }
 
+/// What a write of a service or ingress opens: of the whole object if the answer has it.
+fn exposure_of(event: &Value) -> Value {
+    let object = &event["objectRef"];
+    let (request, response) = (&event["requestObject"], &event["responseObject"]);
+    let whole = response.get("spec").is_some();
+    let body = if whole { response } else { request };
+    let mut spec = body.get("spec").cloned().unwrap_or_default();
+    if body.is_array() {
+        let parts = submitted(body).into_iter();
+        let members = parts.filter_map(|part| part["spec"].as_object().cloned());
+        spec = Value::Object(members.flatten().collect());
+    }
+    let some = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
+    match (object["resource"].as_str(), object["apiGroup"].as_str()) {
+        _ if object.get("subresource").is_some() || event["stage"] == "RequestReceived" => {
+            Value::Null
+        }
+        (Some("services"), None) | (Some("ingresses"), Some(_)) if body.is_null() => {
+            json!("unknown")
+        }
+        (Some("services"), None) => match spec["type"].as_str() {
+            Some(kind @ ("NodePort" | "LoadBalancer")) => json!(kind),
+            _ if some(&spec["externalIPs"]) => json!("external IPs"),
+            _ => Value::Null,
+        },
+        (Some("ingresses"), Some(_)) if whole || event["verb"] != "patch" => {
+            match some(&spec["tls"]) {
+                true => Value::Null,
+                false => json!("ingress without TLS"),
+            }
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Replicas asked for, answered and observed.
+fn replicas_of(event: &Value, objects: &[Value]) -> [Value; 3] {
+    let object = &event["objectRef"];
+    let scales = match object["subresource"].as_str() {
+        Some(subresource) => subresource == "scale",
+        None => matches!(
+            object["resource"].as_str(),
+            Some("deployments" | "statefulsets" | "replicasets" | "replicationcontrollers")
+        ),
+    };
+    if !scales {
+        return [const { Value::Null }; 3];
+    }
+    let asked = objects
+        .iter()
+        .rfind(|object| object["spec"]["replicas"].is_i64());
+    let response = &event["responseObject"];
+    let observed = response.get("status").map(|status| match status {
+        Value::Object(status) => status.get("replicas").cloned().unwrap_or(json!(0)),
+        _ => json!(0),
+    });
+    [
+        asked.map_or(Value::Null, |object| object["spec"]["replicas"].clone()),
+        response["spec"]["replicas"].clone(),
+        observed.unwrap_or(Value::Null),
+    ]
+}
+
 /// The facts of a recorded line, as `-o jsonl` shows them.
-fn facts(line: &str) -> Value {
+pub(crate) fn facts(line: &str) -> Value {
     let event: Value = serde_json::from_str(line).unwrap();
     let verb = event["verb"].as_str().unwrap();
     let submits = matches!(verb, "create" | "update" | "patch");
@@ -116,6 +179,11 @@ fn facts(line: &str) -> Value {
         Vec::new()
     };
 
+    let (mut exposure, mut replicas) = (Value::Null, Default::default());
+    if submits {
+        (exposure, replicas) = (exposure_of(&event), replicas_of(&event, &objects));
+    }
+    let [asked, answered, observed]: [Value; 3] = replicas;
     let (mut images, mut security) = (BTreeSet::new(), BTreeSet::new());
     if submits && event["objectRef"]["subresource"] != "status" {
         let all = if readable {
@@ -182,6 +250,10 @@ fn facts(line: &str) -> Value {
         "command": if command.is_empty() { Value::Null } else { json!(command) },
         "deprecated": i32::from(annotation("k8s.io/deprecated") == "true"),
         "raw_bytes": line.len(),
+        "exposure": exposure,
+        "replicas": asked,
+        "replicas_answered": answered,
+        "replicas_observed": observed,
     })
 }
 
@@ -200,19 +272,19 @@ fn percent(text: &str) -> String {
 }
 
 /// Rows of facts by the hash of their event.
-fn by_hash(rows: impl IntoIterator<Item = Value>) -> BTreeMap<String, Value> {
+pub(crate) fn by_hash(rows: impl IntoIterator<Item = Value>) -> BTreeMap<String, Value> {
     rows.into_iter()
         .map(|row| (row["sha256"].as_str().unwrap().to_owned(), row))
         .collect()
 }
 
-fn rows(run: &Run) -> BTreeMap<String, Value> {
+pub(crate) fn rows(run: &Run) -> BTreeMap<String, Value> {
     let parse = |line| serde_json::from_str(line).unwrap();
     by_hash(run.text().lines().map(parse))
 }
 
 #[track_caller]
-fn assert_same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, Value>) {
+pub(crate) fn assert_same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, Value>) {
     assert_eq!(found.len(), expected.len());
     for (hash, row) in expected {
         assert_eq!(&found[hash], row);
@@ -230,7 +302,8 @@ fn facts_of_recorded_events_are_those_of_their_json() {
             .filter(|row| !row[column].is_null())
             .count()
     };
-    for column in FACTS.split(',') {
+    // Nothing was opened to the outside while they were recorded.
+    for column in FACTS.split(',').filter(|column| *column != "exposure") {
         assert!(known(column) > 0, "{column} is always absent");
     }
     let paths = [recorded("recorded.jsonl.zst"), recorded("facts.jsonl")];
@@ -262,20 +335,21 @@ fn facts_of_recorded_events_are_those_of_their_json() {
     assert_eq!(without, expected.len() - known("images"));
 }
 
-/// A store that was written before facts were kept: two sealed segments and an active one.
-fn older_store() -> tempfile::TempDir {
+/// A store that was written before facts were kept, or before all of them were: two sealed segments
+/// and an active one.
+fn older_store(name: &str) -> tempfile::TempDir {
     let dir = temp_dir();
-    for file in fs::read_dir(recorded("older-store")).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        let bytes = unpacked(&format!("older-store/{name}"));
-        fs::write(dir.path().join(name.trim_end_matches(".zst")), bytes).unwrap();
+    for file in fs::read_dir(recorded(name)).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        let bytes = unpacked(&format!("{name}/{file}"));
+        fs::write(dir.path().join(file.trim_end_matches(".zst")), bytes).unwrap();
     }
     dir
 }
 
 /// The answers of questions about facts.
 fn answers(data: &Path) -> Vec<String> {
-    let questions: [(&str, &[&str]); 12] = [
+    let questions: [(&str, &[&str]); 16] = [
         (
             "query",
             &["--columns", FACTS, "--limit", "0", "-o", "jsonl"],
@@ -302,6 +376,24 @@ fn answers(data: &Path) -> Vec<String> {
                 "0",
                 "-o",
                 "jsonl",
+            ],
+        ),
+        ("ask", &["image-changes", "--since", "all", "-o", "csv"]),
+        ("ask", &["who-scaled", "--since", "all", "-o", "csv"]),
+        (
+            "sql",
+            &[
+                "select audit_id, replicas, exposure from events where replicas > 0 or exposure is not null order by time, id",
+                "-o",
+                "csv",
+            ],
+        ),
+        (
+            "sql",
+            &[
+                "select exposure, replicas, replicas_answered, replicas_observed, sum(events) from event_counts group by 1, 2, 3, 4 order by 1, 2, 3, 4",
+                "-o",
+                "csv",
             ],
         ),
         ("top", &["images", "-o", "csv"]),
@@ -380,11 +472,17 @@ fn an_older_store_answers_alike_before_and_after_reseal() {
         nothing.stderr
     );
 
-    let older = older_store();
+    for name in ["older-store", "earlier-store"] {
+        an_older_store_answers(name, &expected);
+    }
+}
+
+fn an_older_store_answers(name: &str, expected: &[String]) {
+    let older = older_store(name);
     assert_eq!(
         answers(older.path()),
         expected,
-        "as the older version left it"
+        "{name} as the older version left it"
     );
     let outdated = || {
         let stats = local(older.path(), "stats", &["-o", "json"]).expect(0);
@@ -398,7 +496,7 @@ fn an_older_store_answers_alike_before_and_after_reseal() {
         "{}",
         done.stderr
     );
-    assert_eq!(answers(older.path()), expected, "resealed");
+    assert_eq!(answers(older.path()), expected, "{name} resealed");
     assert_eq!(outdated(), 0);
     assert!(before.is_disjoint(&sealed_files(older.path())));
     let again = local(older.path(), "reseal", &[]).expect(0);
@@ -409,16 +507,20 @@ fn an_older_store_answers_alike_before_and_after_reseal() {
     );
 
     // Merged without a reseal, and through a server.
-    let older = older_store();
+    let older = older_store(name);
     local(older.path(), "seal", &[]).expect(0);
-    assert_eq!(answers(older.path()), expected, "merged");
-    let older = older_store();
+    assert_eq!(answers(older.path()), expected, "{name} merged");
+    let older = older_store(name);
     let server = Server::start(older.path(), &[]);
     let answer = server.post("/api/v1/reseal", "").expect(200).json();
     assert_eq!(answer, json!({"events": 165, "segments": 2}));
     let far = server.cli("reseal", &[]).expect(0);
     assert!(far.stderr.contains("resealed 0 segments"), "{}", far.stderr);
-    assert_eq!(answers(older.path()), expected, "resealed by a server");
+    assert_eq!(
+        answers(older.path()),
+        expected,
+        "{name} resealed by a server"
+    );
 }
 
 fn sealed_files(data: &Path) -> BTreeSet<String> {

@@ -34,6 +34,7 @@ mod export;
 mod facts;
 mod frameworks;
 mod full_disk;
+mod history;
 mod licences;
 mod man;
 mod output;

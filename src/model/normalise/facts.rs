@@ -1,5 +1,5 @@
 //! What questions need from inside the bodies of writes: images, what a pod may do, role bindings,
-//! owners. Nothing found here, or not found, makes an event refused.
+//! owners, replicas, what opens to the outside. Nothing found here, or not found, makes an event refused.
 
 #[cfg(test)]
 mod tests;
@@ -8,7 +8,7 @@ mod walk;
 use std::borrow::Cow;
 
 use self::walk::{Found, read};
-use super::fields::Fields;
+use super::fields::{Fields, ObjectRef};
 use super::shape::Wanted;
 use crate::limits::{FACT_ELEMENTS_MAX, FACT_LIST_BYTES_MAX, FACT_TEXT_BYTES_MAX};
 use crate::model::event::Text;
@@ -25,11 +25,66 @@ pub(super) struct BodyFacts<'a> {
     pub role_ref: Option<Text<'a>>,
     pub subjects: Option<Text<'a>>,
     pub owner: Option<Text<'a>>,
+    pub exposure: Option<&'static str>,
+    pub replicas: Replicas,
+}
+
+/// Numbers of replicas.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Replicas {
+    pub asked: Option<i64>,
+    pub answered: Option<i64>,
+    pub observed: Option<i64>,
+}
+
+/// What kind of object opens something to the outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exposing {
+    Service,
+    Ingress,
+}
+
+impl Exposing {
+    /// Other groups have resources of the same names.
+    fn of(object: &ObjectRef<'_>) -> Option<Exposing> {
+        match (object.resource.as_deref()?, &object.api_group) {
+            _ if object.subresource.is_some() => None,
+            ("services", None) => Some(Exposing::Service),
+            ("ingresses", Some(_)) => Some(Exposing::Ingress),
+            _ => None,
+        }
+    }
+
+    /// How; `whole` is whether what a body does not say is not there.
+    fn how(self, body: &Found<'_>, whole: bool) -> Option<&'static str> {
+        match (self, body.service_type.as_deref()) {
+            (Exposing::Service, Some("NodePort")) => Some("NodePort"),
+            (Exposing::Service, Some("LoadBalancer")) => Some("LoadBalancer"),
+            (Exposing::Service, _) => body.has_external_ips.then_some("external IPs"),
+            (Exposing::Ingress, _) => (whole && !body.has_tls).then_some("ingress without TLS"),
+        }
+    }
+}
+
+/// Whether an object says how many replicas there should be.
+fn has_replicas(object: &ObjectRef<'_>) -> bool {
+    match object.subresource.as_deref() {
+        Some(subresource) => subresource == "scale",
+        None => matches!(
+            object.resource.as_deref(),
+            Some("deployments" | "statefulsets" | "replicasets" | "replicationcontrollers")
+        ),
+    }
 }
 
 /// Reads the bodies of a write. What is submitted is in the request; where its body was not recorded
 /// or is no JSON object or patch (an apply patch in YAML), the answer shows what it came to.
-pub(super) fn of_bodies<'a>(raw: &'a [u8], verb: &str, fields: &Fields<'a>) -> BodyFacts<'a> {
+pub(super) fn of_bodies<'a>(
+    raw: &'a [u8],
+    verb: &str,
+    stage: &str,
+    fields: &Fields<'a>,
+) -> BodyFacts<'a> {
     let submits = matches!(verb, "create" | "update" | "patch");
     if !submits && verb != "delete" {
         return BodyFacts::default();
@@ -40,14 +95,19 @@ pub(super) fn of_bodies<'a>(raw: &'a [u8], verb: &str, fields: &Fields<'a>) -> B
     );
     // With the status alone nothing else of the object is taken over.
     let is_status = fields.object.subresource.as_deref() == Some("status");
+    let scales = submits && has_replicas(&fields.object);
+    let exposing = Exposing::of(&fields.object).filter(|_| submits && stage != "RequestReceived");
+    let sent = fields.request_body(raw).filter(|_| submits);
     let mut found = Found::default();
     let mut missing = Wanted {
         owner: true,
         pods: submits && !is_status,
         bindings: binds,
+        replicas: scales,
+        status: false,
+        exposure: exposing.is_some(),
     };
-    if submits
-        && let Some(body) = fields.request_body(raw)
+    if let Some(body) = sent
         && matches!(body.first(), Some(b'{' | b'['))
     {
         found = read(body, missing, false);
@@ -55,27 +115,40 @@ pub(super) fn of_bodies<'a>(raw: &'a [u8], verb: &str, fields: &Fields<'a>) -> B
         missing.owner = found.owner.is_none();
         missing.bindings &= found.role_ref.is_none() || found.subjects.is_empty();
     }
-    if (missing.owner || missing.pods || missing.bindings)
+    missing.status = scales;
+    let mut answered = Found::default();
+    if missing.any()
         && let Some(body) = fields.response_body(raw)
         && body.first() == Some(&b'{')
     {
-        let answered = read(body, missing, true);
-        found.owner = found.owner.or(answered.owner);
-        found.role_ref = found.role_ref.or(answered.role_ref);
-        if found.subjects.is_empty() {
-            found.subjects = answered.subjects;
-        }
-        if missing.pods {
-            found.images = answered.images;
-            found.security = answered.security;
-        }
+        answered = read(body, missing, true);
     }
+    let exposure = exposing.and_then(|exposing| match sent {
+        _ if answered.has_spec => exposing.how(&answered, true),
+        Some(_) => exposing.how(&found, verb != "patch"),
+        None => Some("unknown"),
+    });
+    let (images, security) = match missing.pods {
+        true => (answered.images, answered.security),
+        false => (found.images, found.security),
+    };
+    let subjects = match found.subjects.is_empty() {
+        true => answered.subjects,
+        false => found.subjects,
+    };
+    let owner = found.owner.or(answered.owner);
     BodyFacts {
-        images: list(found.images),
-        pod_security: list(found.security),
-        role_ref: found.role_ref.map(bounded),
-        subjects: list(found.subjects),
-        owner: found.owner.map(|(owner, _)| bounded(owner)),
+        images: list(images),
+        pod_security: list(security),
+        role_ref: found.role_ref.or(answered.role_ref).map(bounded),
+        subjects: list(subjects),
+        owner: owner.map(|(owner, _)| bounded(owner)),
+        exposure,
+        replicas: Replicas {
+            asked: found.replicas,
+            answered: answered.replicas,
+            observed: answered.observed,
+        },
     }
 }
 

@@ -41,6 +41,14 @@ pub(super) enum Node {
     HostNetwork,
     HostPid,
     HostIpc,
+    Replicas,
+    Status,
+    StatusReplicas,
+    ServiceType,
+    ExternalIps,
+    ExternalIp,
+    TlsEntries,
+    TlsEntry,
 }
 
 /// What a walk looks for.
@@ -49,15 +57,29 @@ pub(super) struct Wanted {
     pub owner: bool,
     pub pods: bool,
     pub bindings: bool,
+    /// Of what has replicas.
+    pub replicas: bool,
+    /// How many there are, in the answer.
+    pub status: bool,
+    /// Of a service or an ingress.
+    pub exposure: bool,
 }
 
 impl Wanted {
+    /// Whether it looks for anything.
+    pub(super) fn any(self) -> bool {
+        let of_spec = self.pods || self.replicas || self.exposure;
+        of_spec || self.owner || self.bindings || self.status
+    }
+
     /// Whether all members of an object that matter are in a set of nodes. What has a spec has no
     /// template beside it.
     pub(super) fn all_in(self, seen: u64) -> bool {
         let is = |node: Node| seen & node.bit() != 0;
         (!self.owner || is(Node::Metadata))
             && (!self.pods || is(Node::Spec) || is(Node::Template))
+            && (!(self.replicas || self.exposure) || is(Node::Spec))
+            && (!self.status || is(Node::Status))
             && (!self.bindings || (is(Node::RoleRef) && is(Node::Subjects)))
     }
 }
@@ -73,19 +95,26 @@ impl Node {
         match self {
             Node::Object => match key {
                 b"metadata" if wanted.owner => Some(Node::Metadata),
-                b"spec" if wanted.pods => Some(Node::Spec),
+                b"spec" if wanted.pods || wanted.replicas || wanted.exposure => Some(Node::Spec),
+                b"status" if wanted.status => Some(Node::Status),
                 b"template" if wanted.pods => Some(Node::Template),
                 b"roleRef" if wanted.bindings => Some(Node::RoleRef),
                 b"subjects" if wanted.bindings => Some(Node::Subjects),
                 _ => None,
             },
             Node::Metadata => (key == b"ownerReferences").then_some(Node::OwnerReferences),
-            // The spec of a pod or of what makes pods.
+            // The spec of a pod, of what makes pods, or of what opens them to the outside.
             Node::Spec => match key {
+                b"replicas" if wanted.replicas => Some(Node::Replicas),
+                b"type" if wanted.exposure => Some(Node::ServiceType),
+                b"externalIPs" if wanted.exposure => Some(Node::ExternalIps),
+                b"tls" if wanted.exposure => Some(Node::TlsEntries),
+                _ if !wanted.pods => None,
                 b"template" => Some(Node::Template),
                 b"jobTemplate" => Some(Node::JobTemplate),
                 _ => Node::PodSpec.member(key, wanted),
             },
+            Node::Status => (key == b"replicas").then_some(Node::StatusReplicas),
             Node::JobTemplate => (key == b"spec").then_some(Node::JobSpec),
             Node::JobSpec => (key == b"template").then_some(Node::Template),
             Node::Template => (key == b"spec").then_some(Node::PodSpec),
@@ -133,6 +162,8 @@ impl Node {
             Node::AddedCapabilities => Some(Node::AddedCapability),
             Node::Ports => Some(Node::Port),
             Node::Volumes => Some(Node::Volume),
+            Node::ExternalIps => Some(Node::ExternalIp),
+            Node::TlsEntries => Some(Node::TlsEntry),
             _ => None,
         }
     }

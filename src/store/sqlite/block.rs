@@ -4,9 +4,11 @@
 //! segment is sealed, and read again after a restart. Rows stand in order of (time, arrival).
 
 mod builder;
+mod frame;
 mod older;
 
 pub(crate) use builder::BlockBuilder;
+pub(crate) use frame::Frame;
 
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
@@ -106,7 +108,7 @@ impl Block {
     ) -> Result<Block> {
         let mut reader = Reader::new(&data);
         let columns = match reader.take(1)?[0] {
-            FORMAT_VERSION => TEXT_COLUMNS,
+            FORMAT_VERSION => layout::FIRST_TEXT_COLUMNS,
             PLAIN_VERSION => layout::PLAIN_TEXT_COLUMNS,
             _ => return Err(damaged("a block has an unknown format version")),
         };
@@ -117,19 +119,7 @@ impl Block {
         let mut texts = Vec::with_capacity(TEXT_COLUMNS);
         let mut strings = Vec::with_capacity(TEXT_COLUMNS);
         for _ in 0..columns {
-            let count = reader.size()?;
-            let mut ends = Vec::with_capacity(count.min(rows) + 1);
-            let mut total = 0u64;
-            for _ in 0..count {
-                total += reader.varint()?;
-                ends.push(u32::try_from(total).map_err(|_| damaged("a dictionary is too large"))?);
-            }
-            let start = reader.position();
-            reader.take(total as usize)?;
-            let start = u32::try_from(start).map_err(|_| damaged("a block is too large"))?;
-            ends.iter_mut().for_each(|end| *end += start);
-            ends.insert(0, start);
-            strings.push(ends);
+            strings.push(strings_at(&mut reader, rows)?);
             texts.push(chunk_at(&mut reader, rows)?);
         }
         let mut ints = [ChunkAt {
@@ -153,6 +143,11 @@ impl Block {
                 size,
             };
             start += compressed;
+        }
+        // Text columns that came later stand at the end.
+        while reader.position() < data.len() && texts.len() < TEXT_COLUMNS {
+            strings.push(strings_at(&mut reader, rows)?);
+            texts.push(chunk_at(&mut reader, rows)?);
         }
         let mut block = Block {
             first_id,
@@ -320,6 +315,23 @@ impl Block {
     }
 }
 
+/// Where the strings of a dictionary stand: the begin of the first one, then the end of each.
+fn strings_at(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<u32>> {
+    let count = reader.size()?;
+    let mut ends = Vec::with_capacity(count.min(rows) + 1);
+    let mut total = 0u64;
+    for _ in 0..count {
+        total += reader.varint()?;
+        ends.push(u32::try_from(total).map_err(|_| damaged("a dictionary is too large"))?);
+    }
+    let start = reader.position();
+    reader.take(total as usize)?;
+    let start = u32::try_from(start).map_err(|_| damaged("a block is too large"))?;
+    ends.iter_mut().for_each(|end| *end += start);
+    ends.insert(0, start);
+    Ok(ends)
+}
+
 fn chunk_at(reader: &mut Reader<'_>, rows: usize) -> Result<ChunkAt> {
     let base = reader.i64()?;
     let width = reader.take(1)?[0];
@@ -329,70 +341,4 @@ fn chunk_at(reader: &mut Reader<'_>, rows: usize) -> Result<ChunkAt> {
     let start = reader.position();
     reader.take(chunk_bytes(rows, width))?;
     Ok(ChunkAt { base, width, start })
-}
-
-/// The lean bodies of one frame, in order.
-pub(crate) struct Frame {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Frame {
-    /// A frame without bodies.
-    pub(crate) fn empty() -> Frame {
-        Frame {
-            bytes: Vec::new(),
-            ends: vec![0],
-        }
-    }
-
-    /// Decompresses `compressed`, `events` bodies in `size` bytes.
-    pub(crate) fn unpack(compressed: &[u8], events: usize, size: usize) -> Result<Frame> {
-        let bytes = zstd::bulk::decompress(compressed, size)
-            .map_err(|error| damaged(&format!("bodies do not decompress: {error}")))?;
-        let mut reader = Reader::new(&bytes);
-        let mut ends = Vec::with_capacity(events + 1);
-        let mut total = 0usize;
-        for _ in 0..events {
-            total = total
-                .checked_add(reader.size()?)
-                .ok_or_else(|| damaged("a body is too long"))?;
-            ends.push(total);
-        }
-        let start = reader.position();
-        if bytes.len() != size || total != size - start {
-            return Err(damaged("bodies have the wrong size"));
-        }
-        ends.iter_mut().for_each(|end| *end += start);
-        ends.insert(0, start);
-        Ok(Frame { bytes, ends })
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len() - 1
-    }
-
-    /// All lean bodies as one slice.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.ends[0]..]
-    }
-
-    /// The index of the body that holds an offset of [`Frame::bytes`].
-    pub(crate) fn index_at(&self, offset: usize) -> usize {
-        self.ends
-            .partition_point(|&end| end <= offset + self.ends[0])
-            - 1
-    }
-
-    /// The offset in [`Frame::bytes`] behind a body.
-    pub(crate) fn offset_after(&self, index: usize) -> usize {
-        self.ends[index + 1] - self.ends[0]
-    }
-
-    pub(crate) fn body(&self, index: usize) -> Result<&[u8]> {
-        let (Some(&start), Some(&end)) = (self.ends.get(index), self.ends.get(index + 1)) else {
-            return Err(damaged("a body is missing from its block"));
-        };
-        Ok(&self.bytes[start..end])
-    }
 }

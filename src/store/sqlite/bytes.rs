@@ -35,8 +35,13 @@ pub(crate) fn column(column: Column, raw: &[u8]) -> Value {
         Column::ObjectUid => event.object_uid.as_deref().map_or(Value::Null, Value::text),
         Column::Deprecated => Value::Int(i64::from(event.deprecated)),
         _ => match origin(column) {
-            Origin::Text(text) if column.kind() == Kind::Json => json(facts::text(&event, text)),
+            Origin::Text(text) if column.kind() == Kind::Json => {
+                json(facts::text(&event, text).as_deref())
+            }
             Origin::Text(text) => facts::text(&event, text).map_or(Value::Null, Value::text),
+            Origin::Number(text) => facts::text(&event, text)
+                .and_then(|number| number.parse().ok())
+                .map_or(Value::Null, Value::Int),
             _ => Value::Null,
         },
     }

@@ -40,8 +40,9 @@ impl Stored {
         };
         for &column in &query.by {
             let (first, otherwise) = match origin(column) {
-                Origin::Text(text) | Origin::Derived(text, _) => (Key::Text(text), None),
-                Origin::Code => (Key::Text(TextColumn::Code), None),
+                Origin::Text(text) | Origin::Number(text) | Origin::Derived(text, _) => {
+                    (Key::Text(text), None)
+                }
                 Origin::EffectiveUser => (
                     Key::Text(TextColumn::ImpersonatedUser),
                     Some(Key::Text(TextColumn::User)),

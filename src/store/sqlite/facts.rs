@@ -2,13 +2,16 @@
 //! written before there were such columns, or with an older version of them, has them derived from
 //! its events' bytes when they are asked for, and kept in memory in the shape of stored ones.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::chunkcache::CachedChunk;
 use super::codec::{damaged, encode_chunk};
-use super::layout::{self, FACT_COLUMNS, IntColumn, PLAIN_TEXT_COLUMNS, TextColumn};
+use super::layout::{
+    self, FIRST_TEXT_COLUMNS, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
+};
 use super::lean::{self, Fields};
 use super::part::Part;
 use super::sealed::Sealed;
@@ -18,8 +21,9 @@ use crate::model::normalise::normalise;
 use crate::store::{Budget, Result, Work};
 
 /// A fact's text; `None` also for columns that are no facts.
-pub(crate) fn text<'e>(event: &'e Event<'_>, column: TextColumn) -> Option<&'e str> {
-    match column {
+pub(crate) fn text<'e>(event: &'e Event<'_>, column: TextColumn) -> Option<Cow<'e, str>> {
+    let number = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string()));
+    let text = match column {
         TextColumn::Images => event.images.as_deref(),
         TextColumn::PodSecurity => event.pod_security.as_deref(),
         TextColumn::RoleRef => event.role_ref.as_deref(),
@@ -27,8 +31,13 @@ pub(crate) fn text<'e>(event: &'e Event<'_>, column: TextColumn) -> Option<&'e s
         TextColumn::Owner => event.owner.as_deref(),
         TextColumn::CredentialId => event.credential_id.as_deref(),
         TextColumn::IssuedCredentialId => event.issued_credential_id.as_deref(),
+        TextColumn::Exposure => event.exposure,
+        TextColumn::Replicas => return number(event.replicas),
+        TextColumn::ReplicasAnswered => return number(event.replicas_answered),
+        TextColumn::ReplicasObserved => return number(event.replicas_observed),
         _ => None,
-    }
+    };
+    text.map(Cow::Borrowed)
 }
 
 /// An event's flags.
@@ -52,8 +61,10 @@ pub(crate) fn string(strings: &[Box<str>], id: u32) -> Result<&str> {
         .ok_or_else(|| damaged("a dictionary id is out of range"))
 }
 
-/// Facts of all rows of a part.
+/// Facts of all rows of a part that it does not hold itself.
 pub(crate) struct Derived {
+    /// Text columns before this one are held.
+    first: usize,
     columns: Vec<(Vec<Box<str>>, Vec<Arc<CachedChunk>>)>,
     flags: Vec<Arc<CachedChunk>>,
     raw_bytes: Vec<Arc<CachedChunk>>,
@@ -67,7 +78,7 @@ impl Derived {
         } else if column == IntColumn::RawBytes as u8 {
             &self.raw_bytes
         } else {
-            let fact = (column as usize).checked_sub(PLAIN_TEXT_COLUMNS)?;
+            let fact = (column as usize).checked_sub(self.first)?;
             &self.columns.get(fact)?.1
         };
         chunks.get(chunk as usize)
@@ -75,7 +86,8 @@ impl Derived {
 
     /// A column's strings; `None` if it is no fact.
     pub(crate) fn strings(&self, column: TextColumn) -> Option<&[Box<str>]> {
-        column.fact().map(|fact| &*self.columns[fact].0)
+        let fact = (column as usize).checked_sub(self.first)?;
+        self.columns.get(fact).map(|(strings, _)| &**strings)
     }
 
     /// Bytes of memory, about.
@@ -91,17 +103,30 @@ impl Derived {
 }
 
 /// Collects facts event by event, in any order of rows.
-#[derive(Default)]
 pub(crate) struct Deriving {
-    ids: [FxHashMap<Box<str>, u32>; FACT_COLUMNS],
+    columns: &'static [TextColumn],
+    ids: Vec<FxHashMap<Box<str>, u32>>,
     /// Row and string id, of rows that have one.
-    values: [Vec<(u32, u32)>; FACT_COLUMNS],
+    values: Vec<Vec<(u32, u32)>>,
     /// Row, flags, bytes.
     numbers: Vec<(u32, u8, u32)>,
     raw: Vec<u8>,
 }
 
 impl Deriving {
+    /// Facts for a part that holds so many text columns itself: the others and, if it holds none of
+    /// them, those that are numbers.
+    pub(crate) fn new(held: usize) -> Deriving {
+        let columns = &TextColumn::ALL[held..];
+        Deriving {
+            columns,
+            ids: columns.iter().map(|_| FxHashMap::default()).collect(),
+            values: columns.iter().map(|_| Vec::new()).collect(),
+            numbers: Vec::new(),
+            raw: Vec::new(),
+        }
+    }
+
     /// Adds an event by its lean body.
     pub(crate) fn event(&mut self, row: u32, lean: &[u8], fields: &Fields) {
         self.raw.clear();
@@ -113,12 +138,12 @@ impl Deriving {
             return;
         };
         self.numbers.push((row, flags(&event) as u8, length));
-        for (fact, &column) in TextColumn::ALL[PLAIN_TEXT_COLUMNS..].iter().enumerate() {
+        for (fact, &column) in self.columns.iter().enumerate() {
             let Some(text) = text(&event, column) else {
                 continue;
             };
             let ids = &mut self.ids[fact];
-            let id = match ids.get(text) {
+            let id = match ids.get(&*text) {
                 Some(&id) => id,
                 None => {
                     let id = ids.len() as u32 + 1;
@@ -133,12 +158,18 @@ impl Deriving {
     /// The facts of a part of so many rows.
     pub(crate) fn finish(mut self, rows: usize) -> Derived {
         self.numbers.sort_unstable();
-        let numbers = &self.numbers;
-        let flags = numbers
-            .iter()
-            .map(|&(row, flags, _)| (row, u32::from(flags)));
-        let flags = chunks(rows, flags);
-        let raw_bytes = chunks(rows, numbers.iter().map(|&(row, _, bytes)| (row, bytes)));
+        let first = TEXT_COLUMNS - self.columns.len();
+        let (mut flags, mut raw_bytes) = (Vec::new(), Vec::new());
+        if first == PLAIN_TEXT_COLUMNS {
+            let numbers = self.numbers.iter();
+            flags = chunks(
+                rows,
+                numbers
+                    .clone()
+                    .map(|&(row, flags, _)| (row, u32::from(flags))),
+            );
+            raw_bytes = chunks(rows, numbers.map(|&(row, _, bytes)| (row, bytes)));
+        }
         let columns = self
             .ids
             .into_iter()
@@ -151,6 +182,7 @@ impl Deriving {
                 (strings, chunks(rows, values.into_iter()))
             });
         Derived {
+            first,
             columns: columns.collect(),
             flags,
             raw_bytes,
@@ -185,12 +217,27 @@ pub(crate) fn ensure(part: &Part, budget: &Budget, work: &mut Work) -> Result<()
     let Part::Sealed(sealed) = part else {
         return Ok(());
     };
-    if sealed.has_facts() {
+    if sealed.has_all_facts() {
         return Ok(());
     }
     let derived = derive(part, sealed, budget, work)?;
     sealed.keep_facts(derived);
     Ok(())
+}
+
+/// Which rows are of writes: only those have facts in the columns that came later.
+fn writes(part: &Part) -> Result<Vec<bool>> {
+    let mut verbs = Vec::new();
+    for verb in ["create", "update", "patch"] {
+        verbs.extend(part.find(TextColumn::Verb, verb)?);
+    }
+    let mut writes = Vec::with_capacity(part.rows());
+    let mut ids = Vec::new();
+    for chunk in 0..part.chunks() {
+        part.ids(TextColumn::Verb, chunk, &mut ids)?;
+        writes.extend(ids.iter().map(|id| verbs.contains(id)));
+    }
+    Ok(writes)
 }
 
 fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Result<Derived> {
@@ -205,7 +252,9 @@ fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Res
             row += 1;
         }
     }
-    let mut deriving = Deriving::default();
+    let mut deriving = Deriving::new(sealed.stored_texts());
+    let of_writes = sealed.stored_texts() >= FIRST_TEXT_COLUMNS;
+    let writes = of_writes.then(|| writes(part)).transpose()?;
     let mut rank = 0;
     for number in 0..part.frames() {
         budget.check()?;
@@ -214,7 +263,9 @@ fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Res
         for index in 0..frame.len() {
             let row = rows.get(rank).copied().filter(|&row| row != u32::MAX);
             let row = row.ok_or_else(|| damaged("a body belongs to no row"))?;
-            deriving.event(row, frame.body(index)?, &part.fields(row)?);
+            if writes.as_ref().is_none_or(|writes| writes[row as usize]) {
+                deriving.event(row, frame.body(index)?, &part.fields(row)?);
+            }
             rank += 1;
         }
     }

@@ -64,17 +64,22 @@ text_columns! {
     Owner 33 "owner" true,
     CredentialId 34 "credential_id" false,
     IssuedCredentialId 35 "issued_credential_id" true,
+    Exposure 36 "exposure" true,
+    Replicas 37 "replicas" false,
+    ReplicasAnswered 38 "replicas_answered" false,
+    ReplicasObserved 39 "replicas_observed" false,
 }
 
 /// The version of the facts that are read from events' bytes into columns of their own. A segment
-/// of an older version has them derived from its events' bytes.
+/// of an older version has them derived from its events' bytes, and so has one with fewer columns
+/// those that it lacks.
 pub(crate) const FACTS_VERSION: u32 = 1;
 
 /// Text columns of a file without facts; those after them are facts.
 pub(crate) const PLAIN_TEXT_COLUMNS: usize = TextColumn::Images as usize;
 
-/// Text columns that are facts.
-pub(crate) const FACT_COLUMNS: usize = TEXT_COLUMNS - PLAIN_TEXT_COLUMNS;
+/// Text columns of the first files with facts; a file or block may have any number from here on.
+pub(crate) const FIRST_TEXT_COLUMNS: usize = TextColumn::Exposure as usize;
 
 impl TextColumn {
     /// The place among the facts of a column that is one.
@@ -150,8 +155,8 @@ pub(crate) enum Origin {
     StoredTime,
     LatencyUs,
     Flag(i64),
-    /// The status code: kept as text, shown as a number.
-    Code,
+    /// A whole number that is stored as text.
+    Number(TextColumn),
     /// Only in the event's bytes.
     Bytes,
 }
@@ -198,7 +203,7 @@ pub(crate) const fn origin(column: Column) -> Origin {
         Column::Subresource => Origin::Text(T::Subresource),
         Column::Namespace => Origin::Text(T::Namespace),
         Column::Name => Origin::Text(T::Name),
-        Column::Code => Origin::Code,
+        Column::Code => Origin::Number(T::Code),
         Column::Reason => Origin::Text(T::Reason),
         Column::Message => Origin::Text(T::Message),
         Column::Outcome => Origin::Text(T::Outcome),
@@ -214,6 +219,10 @@ pub(crate) const fn origin(column: Column) -> Origin {
         Column::RoleRef => Origin::Text(T::RoleRef),
         Column::Subjects => Origin::Text(T::Subjects),
         Column::Owner => Origin::Text(T::Owner),
+        Column::Exposure => Origin::Text(T::Exposure),
+        Column::Replicas => Origin::Number(T::Replicas),
+        Column::ReplicasAnswered => Origin::Number(T::ReplicasAnswered),
+        Column::ReplicasObserved => Origin::Number(T::ReplicasObserved),
         Column::CredentialId => Origin::Text(T::CredentialId),
         Column::IssuedCredentialId => Origin::Text(T::IssuedCredentialId),
         Column::Command => Origin::Command,
@@ -232,7 +241,7 @@ pub(crate) const fn origin(column: Column) -> Origin {
 /// Whether a column is a fact, which older segments do not hold.
 pub(crate) const fn is_fact(column: Column) -> bool {
     match origin(column) {
-        Origin::Text(text) => text.fact().is_some(),
+        Origin::Text(text) | Origin::Number(text) => text.fact().is_some(),
         Origin::Flag(flag) => flag == FLAG_DEPRECATED,
         Origin::RawBytes => true,
         _ => false,

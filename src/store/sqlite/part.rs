@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::active::BodyReader;
 use super::block::{BODY_CLASSES, Block, Frame};
-use super::layout::{IntColumn, TextColumn};
+use super::layout::{self, IntColumn, TextColumn};
 use super::lean::{self, Fields};
 use super::sealed::{STRINGS_PER_PIECE, Sealed, split};
 use crate::limits;
@@ -44,6 +44,22 @@ impl Part {
         !term.negate && any.iter().any(|&(low, high)| low <= first && last <= high)
     }
 
+    /// Whether a term asks for events whose bodies were cut off where there are none.
+    pub(crate) fn has_none(&self, term: &Term) -> bool {
+        let Test::Number {
+            column: Column::Truncated,
+            any,
+        } = &term.test
+        else {
+            return false;
+        };
+        let truncated = match self {
+            Part::Block(block, _) => block.truncated,
+            Part::Sealed(sealed) => sealed.header.truncated,
+        };
+        truncated == 0 && any.iter().any(|&(low, high)| low <= 0 && 0 <= high) == term.negate
+    }
+
     pub(crate) fn rows(&self) -> usize {
         match self {
             Part::Block(block, _) => block.rows,
@@ -74,11 +90,11 @@ impl Part {
         }
     }
 
-    /// Whether facts can be read from columns.
-    pub(crate) fn has_facts(&self) -> bool {
+    /// Whether a column is a fact that can only be read from the events' bytes.
+    pub(crate) fn lacks(&self, column: Column) -> bool {
         match self {
-            Part::Block(..) => true,
-            Part::Sealed(sealed) => sealed.has_facts(),
+            Part::Block(..) => false,
+            Part::Sealed(sealed) => layout::is_fact(column) && sealed.lacks(column),
         }
     }
 

@@ -4,7 +4,7 @@ use super::candidates::Candidates;
 use super::contains::{self, Needles};
 use super::facts;
 use super::idset::IdSet;
-use super::layout::{self, IntColumn, TextColumn};
+use super::layout::{IntColumn, TextColumn};
 use super::part::Part;
 use super::predicate::{self, Compiled, Deriver, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
@@ -23,18 +23,9 @@ pub(crate) enum Direction {
 const LOOKED_UP_ROWS: usize = 64;
 
 /// Rows whose facts are read from their bytes one by one, where columns do not hold them; for more
-/// rows those of the whole part are derived at once.
+/// rows than this and than a small share of the part those of the whole part are derived at once.
 const READ_ROWS_MAX: usize = 2048;
-
-/// Whether a term is about a fact.
-fn of_fact(term: &Term) -> bool {
-    match &term.test {
-        Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
-            layout::is_fact(*column)
-        }
-        _ => false,
-    }
-}
+const READ_SHARE: usize = 64;
 
 /// A scan of one part.
 pub(crate) struct PartScan {
@@ -77,9 +68,10 @@ impl PartScan {
         };
         let mut chosen = Candidates::new(&part, predicates, (low, high))?;
         let rows = chosen.rows.as_ref().map_or((high - low) as usize, Vec::len);
-        let needs_facts =
-            |term: &Predicate| matches!(term, Predicate::Bytes(term) if of_fact(term));
-        if rows > READ_ROWS_MAX && !part.has_facts() && chosen.predicates.iter().any(needs_facts) {
+        let lacked = |term: &Predicate| matches!(term, Predicate::Bytes(term) if predicate::lacks(&part, term));
+        if rows > READ_ROWS_MAX.max(part.rows() / READ_SHARE)
+            && chosen.predicates.iter().any(lacked)
+        {
             facts::ensure(&part, budget, work)?;
             let Compiled::All(predicates) = predicate::compile(filter, &part, deriver)? else {
                 return Ok(None);

@@ -150,6 +150,9 @@ pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result
         if part.has_only(term) {
             continue;
         }
+        if part.has_none(term) {
+            return Ok(Compiled::Nothing);
+        }
         let predicate = compile_term(term, part, deriver)?;
         match &predicate {
             Predicate::Ids(_, set) if set.is_full() => continue,
@@ -161,15 +164,19 @@ pub(crate) fn compile(filter: &Filter, part: &Part, deriver: &Deriver) -> Result
     Ok(Compiled::All(predicates))
 }
 
-fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate> {
-    let negate = term.negate;
-    let of_fact = match &term.test {
+/// Whether a term is about a fact that no column of the part holds.
+pub(crate) fn lacks(part: &Part, term: &Term) -> bool {
+    match &term.test {
         Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
-            layout::is_fact(*column)
+            part.lacks(*column)
         }
         _ => false,
-    };
-    if of_fact && !part.has_facts() {
+    }
+}
+
+fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate> {
+    let negate = term.negate;
+    if lacks(part, term) {
         return Ok(Predicate::Bytes(term.clone()));
     }
     Ok(match &term.test {
@@ -236,12 +243,12 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 Predicate::Ids(text, set)
             }
-            Origin::Code => {
-                let mut set = id_set(part, TextColumn::Code, any, None, deriver)?;
+            Origin::Number(text) => {
+                let mut set = id_set(part, text, any, None, deriver)?;
                 if negate {
                     set.invert();
                 }
-                Predicate::Ids(TextColumn::Code, set)
+                Predicate::Ids(text, set)
             }
             Origin::Derived(text, derivation) => {
                 let mut set = id_set(part, text, any, Some(derivation), deriver)?;
@@ -295,12 +302,12 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
             _ => Predicate::Bytes(term.clone()),
         },
         Test::Number { column, any } => match origin(*column) {
-            Origin::Code => {
-                let mut set = code_set(part, any)?;
+            Origin::Number(text) => {
+                let mut set = number_set(part, text, any)?;
                 if negate {
                     set.invert();
                 }
-                Predicate::Ids(TextColumn::Code, set)
+                Predicate::Ids(text, set)
             }
             Origin::Bytes => Predicate::Bytes(term.clone()),
             _ => Predicate::Number {
@@ -320,21 +327,13 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 Predicate::Ids(text, set)
             }
-            Origin::Text(text) => {
+            Origin::Text(text) | Origin::Number(text) => {
                 let mut set = IdSet::none(part.strings(text));
                 set.insert(0);
                 if negate {
                     set.invert();
                 }
                 Predicate::Ids(text, set)
-            }
-            Origin::Code => {
-                let mut set = IdSet::none(part.strings(TextColumn::Code));
-                set.insert(0);
-                if negate {
-                    set.invert();
-                }
-                Predicate::Ids(TextColumn::Code, set)
             }
             Origin::EffectiveUser => {
                 let mut impersonated = IdSet::none(part.strings(TextColumn::ImpersonatedUser));
@@ -411,10 +410,11 @@ fn list_set(part: &Part, text: TextColumn, column: Column, any: &[Pattern]) -> R
     Ok(set)
 }
 
-fn code_set(part: &Part, any: &[(i64, i64)]) -> Result<IdSet> {
-    let mut set = IdSet::none(part.strings(TextColumn::Code));
-    part.each_string(TextColumn::Code, &mut |id, text| {
-        if text.parse::<i64>().is_ok_and(|code| in_any(code, any)) {
+/// The ids of numbers that lie in any of the ranges.
+fn number_set(part: &Part, column: TextColumn, any: &[(i64, i64)]) -> Result<IdSet> {
+    let mut set = IdSet::none(part.strings(column));
+    part.each_string(column, &mut |id, text| {
+        if text.parse::<i64>().is_ok_and(|number| in_any(number, any)) {
             set.insert(id);
         }
         std::ops::ControlFlow::Continue(())

@@ -63,7 +63,7 @@ impl RowReader {
     /// Whether a column can be read without the events' bytes. Facts of an older segment cannot,
     /// until somebody needed those of all its rows.
     pub(crate) fn holds(&self, column: Column) -> bool {
-        origin(column) != Origin::Bytes && (!layout::is_fact(column) || self.part.has_facts())
+        origin(column) != Origin::Bytes && !self.part.lacks(column)
     }
 
     /// A cell of a column that it holds.
@@ -81,9 +81,9 @@ impl RowReader {
                 let id = self.id(TextColumn::User, row)?;
                 self.string(TextColumn::User, id)
             }
-            Origin::Code => {
-                let id = self.id(TextColumn::Code, row)?;
-                Ok(match self.string(TextColumn::Code, id)? {
+            Origin::Number(text) => {
+                let id = self.id(text, row)?;
+                Ok(match self.string(text, id)? {
                     Cell::Text(text) => text.parse().map_or(Cell::Null, Cell::Int),
                     _ => Cell::Null,
                 })

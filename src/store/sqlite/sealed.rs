@@ -209,8 +209,9 @@ impl Sealed {
 
     /// A chunk for looking up few of its rows; `keep` is for the next query.
     pub(crate) fn chunk_for(&self, column: u8, chunk: u32, keep: bool) -> Result<Arc<CachedChunk>> {
-        let derived = !self.stores_facts();
-        if derived && let Some(made) = self.made_chunk(column, chunk)? {
+        if self.may_derive(column)
+            && let Some(made) = self.made_chunk(column, chunk)?
+        {
             return Ok(made);
         }
         let key = self

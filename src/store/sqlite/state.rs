@@ -10,7 +10,7 @@ use super::active::BodyReader;
 use super::block::Block;
 use super::catalog::{Catalog, SegmentMeta};
 use super::chunkcache::ChunkCache;
-use super::layout::{PLAIN_TEXT_COLUMNS, TEXT_COLUMNS};
+use super::layout::{FIRST_TEXT_COLUMNS, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS};
 use super::ledger::{Ledger, PrunedTotal};
 use super::predicate::Deriver;
 use super::sealed::Sealed;
@@ -317,15 +317,16 @@ impl Shared {
             )));
         }
         let sealed = Sealed::open(&path, Some(meta.header_checksum))?;
-        let columns = match sealed.header.facts {
-            0 => PLAIN_TEXT_COLUMNS,
-            _ => TEXT_COLUMNS,
+        let known = match sealed.header.facts {
+            0 => PLAIN_TEXT_COLUMNS..=PLAIN_TEXT_COLUMNS,
+            _ => FIRST_TEXT_COLUMNS..=TEXT_COLUMNS,
         };
-        if sealed.header.strings.len() != columns {
+        let columns = sealed.header.strings.len();
+        if !known.contains(&columns) {
             return Err(StoreError::Damaged(format!(
-                "{}: has {} text columns instead of {columns}; was it written by a newer version of auditql?",
+                "{}: has {columns} text columns instead of {}; was it written by a newer version of auditql?",
                 path.display(),
-                sealed.header.strings.len(),
+                known.end(),
             )));
         }
         Ok(sealed)

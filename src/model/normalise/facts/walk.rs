@@ -19,6 +19,13 @@ pub(super) struct Found<'a> {
     pub subjects: Vec<Text<'a>>,
     /// And whether it is the controlling one.
     pub owner: Option<(Text<'a>, bool)>,
+    pub has_spec: bool,
+    pub replicas: Option<i64>,
+    /// How many there are, by a status; one that leaves the number out says 0.
+    pub observed: Option<i64>,
+    pub service_type: Option<Text<'a>>,
+    pub has_external_ips: bool,
+    pub has_tls: bool,
 }
 
 /// Why a walk ends early.
@@ -110,6 +117,13 @@ impl<'a> Walk<'a> {
 
     /// Reads the value here, which stands at `node`.
     fn value(&mut self, scanner: &mut Scanner<'a>, node: Node) -> Result<(), Stop> {
+        match node {
+            Node::Spec => self.found.has_spec = true,
+            Node::Status => self.found.observed = Some(0),
+            Node::ExternalIp => self.found.has_external_ips = true,
+            Node::TlsEntry => self.found.has_tls = true,
+            _ => {}
+        }
         match (node, scanner.peek()) {
             (Node::OwnerReference, Some(b'{')) => {
                 let [kind, name, controller] =
@@ -273,6 +287,18 @@ impl<'a> Walk<'a> {
             Node::HostPort => number(literal)
                 .filter(|&port| port >= 1.0 && port.fract() == 0.0)
                 .map(|port| Cow::Owned(format!("hostPort:{port}"))),
+            Node::Replicas => {
+                self.found.replicas = whole(literal);
+                None
+            }
+            Node::StatusReplicas => {
+                self.found.observed = whole(literal).or(self.found.observed);
+                None
+            }
+            Node::ServiceType => {
+                self.found.service_type = text;
+                None
+            }
             _ => None,
         };
         if let Some(marker) = marker {
@@ -312,6 +338,10 @@ fn push<'a>(texts: &mut Vec<Text<'a>>, text: Text<'a>) {
     if texts.len() < FACT_ELEMENTS_MAX {
         texts.push(text);
     }
+}
+
+fn whole(literal: &[u8]) -> Option<i64> {
+    std::str::from_utf8(literal).ok()?.parse().ok()
 }
 
 fn number(literal: &[u8]) -> Option<f64> {

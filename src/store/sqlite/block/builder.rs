@@ -8,7 +8,7 @@ use crate::model::event::{Event, TimeQuality};
 use crate::store::Result;
 use crate::store::sqlite::codec::{damaged, encode_chunk, put_varint};
 use crate::store::sqlite::facts;
-use crate::store::sqlite::layout::{self, TEXT_COLUMNS, TextColumn};
+use crate::store::sqlite::layout::{self, FIRST_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn};
 use crate::store::sqlite::{lean, uri};
 
 /// Strings of one column, numbered from 1 in order of first appearance.
@@ -141,6 +141,7 @@ impl BlockBuilder {
             uri::shorten(uri, &object, &mut stored_uri);
         }
         for &column in TextColumn::ALL {
+            let fact;
             let text = match column {
                 TextColumn::Cluster => Some(cluster),
                 TextColumn::Source => Some(source),
@@ -171,7 +172,10 @@ impl BlockBuilder {
                 TextColumn::TimeQuality => quality,
                 TextColumn::BodyQuality => event.body_quality,
                 TextColumn::OddAuditId => odd_id.then_some(&*event.audit_id),
-                fact => facts::text(event, fact),
+                _ => {
+                    fact = facts::text(event, column);
+                    fact.as_deref()
+                }
             };
             self.texts[column as usize].push(text);
         }
@@ -209,14 +213,9 @@ impl BlockBuilder {
         let mut data = vec![FORMAT_VERSION];
         put_varint(&mut data, rows as u64);
         let mut values = Vec::with_capacity(rows);
-        for interner in &self.texts {
-            put_varint(&mut data, interner.ends.len() as u64);
-            let mut start = 0;
-            for &end in &interner.ends {
-                put_varint(&mut data, u64::from(end - start));
-                start = end;
-            }
-            data.extend_from_slice(&interner.bytes);
+        let (first, later) = self.texts.split_at(FIRST_TEXT_COLUMNS);
+        for interner in first {
+            put_strings(&mut data, interner);
             put_chunk(&mut data, &order, &mut values, |arrival| {
                 interner.ids[arrival]
             });
@@ -277,6 +276,12 @@ impl BlockBuilder {
             put_varint(&mut data, compressed.len() as u64);
             bodies.extend_from_slice(&compressed);
         }
+        for interner in later {
+            put_strings(&mut data, interner);
+            put_chunk(&mut data, &order, &mut values, |arrival| {
+                interner.ids[arrival]
+            });
+        }
         let keys = order
             .iter()
             .map(|&arrival| self.content_keys[arrival as usize])
@@ -293,6 +298,16 @@ impl BlockBuilder {
             bodies,
         })
     }
+}
+
+fn put_strings(data: &mut Vec<u8>, interner: &Interner) {
+    put_varint(data, interner.ends.len() as u64);
+    let mut start = 0;
+    for &end in &interner.ends {
+        put_varint(data, u64::from(end - start));
+        start = end;
+    }
+    data.extend_from_slice(&interner.bytes);
 }
 
 fn put_chunk(

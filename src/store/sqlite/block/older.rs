@@ -1,4 +1,5 @@
-//! Blocks that were written before facts had columns: theirs are derived when they are loaded.
+//! Blocks that were written before facts, or some of them, had columns: what they lack is derived when
+//! they are loaded.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use crate::store::sqlite::layout::{IntColumn, TEXT_COLUMNS};
 use crate::store::sqlite::lean;
 
 impl Block {
-    /// Derives the facts of a block that was written without them from its compressed bodies.
+    /// Derives the facts that a block was written without from its compressed bodies.
     pub(crate) fn derive_facts(&mut self, bodies: &[u8]) -> Result<()> {
         if self.texts.len() == TEXT_COLUMNS {
             return Ok(());
@@ -21,7 +22,7 @@ impl Block {
         for (row, &place) in places.iter().enumerate() {
             row_of.insert(place, row as u32);
         }
-        let mut deriving = Deriving::default();
+        let mut deriving = Deriving::new(self.texts.len());
         for (class, at) in self
             .frames
             .iter()

@@ -76,6 +76,27 @@ impl Cursor {
         self.made(column)
     }
 
+    /// Adds numbers that stand for the current row's texts in some columns: those of two rows are
+    /// equal only if the texts are. False if a column is not stored as text.
+    pub fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<bool> {
+        let Some(current) = self.current else {
+            return Ok(false);
+        };
+        let stream = &mut self.streams[current];
+        let row = stream.row();
+        out.push(stream.serial);
+        for &column in columns {
+            let Origin::Text(text) = origin(column) else {
+                return Ok(false);
+            };
+            if !stream.reader.holds(column) {
+                return Ok(false);
+            }
+            out.push(stream.reader.id(text, row)?);
+        }
+        Ok(true)
+    }
+
     fn made(&mut self, column: Column) -> Result<Value> {
         Ok(self.cell(column)?.of(column).to_value())
     }
@@ -84,8 +105,7 @@ impl Cursor {
 /// The dictionary whose strings alone decide a column's value, or as a rule do.
 fn shared_text(column: Column) -> Option<TextColumn> {
     match origin(column) {
-        Origin::Text(text) | Origin::Derived(text, _) => Some(text),
-        Origin::Code => Some(TextColumn::Code),
+        Origin::Text(text) | Origin::Number(text) | Origin::Derived(text, _) => Some(text),
         Origin::EffectiveUser => Some(TextColumn::User),
         _ => None,
     }

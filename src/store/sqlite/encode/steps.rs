@@ -39,8 +39,9 @@ pub(super) fn plan(columns: &[Column]) -> Vec<Step> {
 /// The stored numbers that alone decide a cell; none for one that few rows share.
 fn sources(column: Column) -> Vec<Stored> {
     match origin(column) {
-        Origin::Text(text) | Origin::Derived(text, _) => vec![Stored::Text(text)],
-        Origin::Code => vec![Stored::Text(TextColumn::Code)],
+        Origin::Text(text) | Origin::Number(text) | Origin::Derived(text, _) => {
+            vec![Stored::Text(text)]
+        }
         Origin::EffectiveUser => {
             let users = [TextColumn::ImpersonatedUser, TextColumn::User];
             users.map(Stored::Text).to_vec()
@@ -82,6 +83,7 @@ fn family(column: Column) -> Option<u8> {
         | Column::RoleRef
         | Column::Subjects
         | Column::Owner
+        | Column::Exposure
         | Column::CredentialId
         | Column::IssuedCredentialId => 9,
         Column::BodyQuality | Column::Truncated => 10,

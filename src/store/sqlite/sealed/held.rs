@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use super::{Piece, Sealed, wrong};
 use crate::limits;
+use crate::model::column::Column;
 use crate::store::sqlite::chunkcache::CachedChunk;
 use crate::store::sqlite::codec;
 use crate::store::sqlite::facts::Derived;
 use crate::store::sqlite::layout::{
-    FACTS_VERSION, IntColumn, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn,
+    FACTS_VERSION, IntColumn, Origin, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn, origin,
 };
 use crate::store::sqlite::rollup::ROLLUPS;
 use crate::store::sqlite::segfile::SegmentFile;
@@ -20,24 +21,51 @@ use crate::store::{Result, StoreError};
 const LENGTHS_PER_PIECE: usize = 65_536;
 
 impl Sealed {
-    /// Whether facts can be read from columns: the file's own, or derived ones.
-    pub(crate) fn has_facts(&self) -> bool {
-        self.stores_facts() || self.derived.get().is_some()
+    /// Whether a fact can be read from no column, neither of the file's own nor a derived one.
+    pub(crate) fn lacks(&self, fact: Column) -> bool {
+        let stored = match origin(fact) {
+            Origin::Text(text) | Origin::Number(text) => self.stores(text),
+            _ => self.stores_facts(),
+        };
+        !stored && !self.has_all_facts()
     }
 
-    /// Whether the file itself holds facts of the present version.
+    /// Whether all facts can be read from columns.
+    pub(crate) fn has_all_facts(&self) -> bool {
+        self.has_all_columns() || self.derived.get().is_some()
+    }
+
+    /// Whether the file itself holds facts of the present version; perhaps not all of them.
     pub(crate) fn stores_facts(&self) -> bool {
         self.header.facts >= FACTS_VERSION
     }
 
+    /// Whether the file itself holds all columns of the present version.
+    pub(crate) fn has_all_columns(&self) -> bool {
+        self.stored_texts() == TEXT_COLUMNS
+    }
+
+    /// Whether a column's chunks may be derived ones.
+    pub(super) fn may_derive(&self, column: u8) -> bool {
+        !self.has_all_columns() && (column != IntColumn::RawBytes as u8 || !self.stores_facts())
+    }
+
+    /// How many of the text columns the file itself holds as they are now.
+    pub(crate) fn stored_texts(&self) -> usize {
+        match self.stores_facts() {
+            true => self.header.strings.len().min(TEXT_COLUMNS),
+            false => PLAIN_TEXT_COLUMNS,
+        }
+    }
+
     /// Whether the file holds all that one written now would.
     pub(crate) fn is_current(&self) -> bool {
-        self.stores_facts() && self.header.rollups_known >= ROLLUPS.len()
+        self.has_all_columns() && self.header.rollups_known >= ROLLUPS.len()
     }
 
     /// Whether the file holds a column, with its strings and row lists.
     pub(crate) fn stores(&self, column: TextColumn) -> bool {
-        column.fact().is_none() || self.stores_facts()
+        (column as usize) < self.stored_texts()
     }
 
     /// Keeps derived facts as long as the file stays open.
@@ -50,12 +78,8 @@ impl Sealed {
 
     /// A chunk that is not in the file as such: of a fact of an older file, or of lengths.
     pub(super) fn made_chunk(&self, column: u8, chunk: u32) -> Result<Option<Arc<CachedChunk>>> {
-        if self.stores_facts() {
-            return if column == IntColumn::RawBytes as u8 {
-                self.chunk_of_lengths(chunk).map(Some)
-            } else {
-                Ok(None)
-            };
+        if column == IntColumn::RawBytes as u8 && self.stores_facts() {
+            return self.chunk_of_lengths(chunk).map(Some);
         }
         let made = self
             .derived
@@ -63,12 +87,9 @@ impl Sealed {
             .and_then(|facts| facts.chunk(column, chunk));
         match made {
             Some(made) => Ok(Some(Arc::clone(made))),
-            None if column as usize >= PLAIN_TEXT_COLUMNS && (column as usize) < TEXT_COLUMNS => {
-                Err(wrong(
-                    &self.path,
-                    "a column is not held and was not derived",
-                ))
-            }
+            None if (self.stored_texts()..TEXT_COLUMNS).contains(&usize::from(column)) => Err(
+                wrong(&self.path, "a column is not held and was not derived"),
+            ),
             None => Ok(None),
         }
     }

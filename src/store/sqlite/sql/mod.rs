@@ -9,6 +9,7 @@ mod counts;
 mod errors;
 mod events;
 mod functions;
+mod history;
 mod instant;
 mod length;
 mod like;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::counts::{self, EventCounts};
 use super::events::Events;
+use super::history::{self, History};
 use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
@@ -108,6 +109,17 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
         session,
         EventCounts { session: shared() },
     )?;
+    for (name, what) in history::ALL {
+        vtab::register(
+            &connection,
+            name,
+            session,
+            History {
+                session: shared(),
+                what,
+            },
+        )?;
+    }
     for (name, source) in tables::ALL {
         vtab::register(
             &connection,
@@ -327,6 +339,7 @@ fn refusal(action: &AuthAction<'_>) -> Option<String> {
 fn may_read(table: &str, column: &str) -> bool {
     let is = |known: &str| known.eq_ignore_ascii_case(table);
     let ours = ["events", "requests", counts::NAME].into_iter().any(is)
+        || history::ALL.iter().any(|(name, _)| is(name))
         || tables::ALL.iter().any(|(name, _)| is(name));
     let useful = ["json_each", "json_tree", "sqlite_schema", "sqlite_master"];
     let pragma = table

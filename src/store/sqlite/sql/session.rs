@@ -47,6 +47,11 @@ pub(super) trait Backing: Send + Sync {
 pub(super) trait Rows {
     fn advance(&mut self) -> Result<bool>;
     fn cell(&mut self, column: Column) -> Result<Cell<'_>>;
+    /// Adds numbers that stand for the row's texts in some columns: those of two rows of the scan are
+    /// equal only if the texts are. False where there are no such numbers.
+    fn numbers(&mut self, _columns: &[Column], _out: &mut Vec<u32>) -> Result<bool> {
+        Ok(false)
+    }
     fn work(&self) -> Work;
     /// Damaged segments that were left out.
     fn damaged(&self) -> &[String] {
@@ -105,6 +110,10 @@ impl Rows for Cursor {
     #[inline]
     fn cell(&mut self, column: Column) -> Result<Cell<'_>> {
         self.cell(column)
+    }
+
+    fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<bool> {
+        self.numbers(columns, out)
     }
 
     fn work(&self) -> Work {
@@ -206,6 +215,7 @@ impl Session {
         Ok(Scan {
             rows: Some(rows),
             session: Arc::clone(self),
+            serial: 0,
         })
     }
 
@@ -259,6 +269,8 @@ impl Session {
 pub(super) struct Scan {
     rows: Option<Box<dyn Rows>>,
     session: Arc<Session>,
+    /// For telling it from other scans.
+    pub(super) serial: u32,
 }
 
 impl Scan {
@@ -276,6 +288,20 @@ impl Scan {
             Some(rows) => quota::exempt(|| rows.cell(column)),
             None => Ok(Cell::Null),
         }
+    }
+
+    /// See [`Rows::numbers`].
+    pub(super) fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<bool> {
+        match &mut self.rows {
+            Some(rows) => quota::exempt(|| rows.numbers(columns, out)),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether events' bodies were read so far.
+    pub(super) fn has_read_bodies(&self) -> bool {
+        let work = self.rows.as_ref().map(|rows| rows.work());
+        work.is_some_and(|work| work.blocks_read > 0)
     }
 }
 

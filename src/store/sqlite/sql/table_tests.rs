@@ -250,7 +250,7 @@ fn counting_by_a_column_of_event_counts_reads_columns_only() {
             origin(*column),
             Origin::Text(_)
                 | Origin::Derived(..)
-                | Origin::Code
+                | Origin::Number(_)
                 | Origin::EffectiveUser
                 | Origin::Flag(_)
         );
