@@ -32,7 +32,9 @@ impl Sealed {
 
     /// Whether the file holds all that one written now would.
     pub(crate) fn is_current(&self) -> bool {
-        self.stores_facts() && self.header.rollups_known >= ROLLUPS.len()
+        self.stores_facts()
+            && self.header.rollups_known >= ROLLUPS.len()
+            && self.header.ngrams.is_some()
     }
 
     /// Whether the file holds a column, with its strings and row lists.
