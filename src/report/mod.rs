@@ -11,7 +11,7 @@ pub mod digest;
 mod figures;
 pub mod made;
 pub mod make;
-mod priority;
+mod manners;
 pub mod publish;
 pub mod render;
 pub mod schedule;

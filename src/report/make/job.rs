@@ -11,7 +11,7 @@ use crate::model::value::Value;
 use crate::query::library::{Library, Question};
 use crate::report::definition::Definition;
 use crate::report::made::Verdict;
-use crate::report::priority::give_way;
+use crate::report::manners::{give_back, give_way};
 use crate::store::{Result, SqlColumn, SqlQuery, SqlSink, StoreError};
 
 /// A statement to run, and what it is for.
@@ -126,6 +126,7 @@ pub(super) fn run(
                     None => break,
                 },
             };
+            give_back();
             if !good {
                 failed.store(true, Ordering::Relaxed);
             }

@@ -217,6 +217,21 @@ pub(crate) fn blocks_with(sealed: &Sealed, texts: &[Vec<u32>]) -> Result<Vec<usi
     Ok(blocks)
 }
 
+/// Reads everything: each piece is checked, and each row is there.
+pub(crate) fn verify(sealed: &Sealed) -> Result<()> {
+    for (group, &(_, blocks)) in (0..).zip(sealed.header.ngrams.iter().flatten()) {
+        for piece in 0..PIECES {
+            row_of(
+                sealed,
+                group,
+                piece * PIECE_ROWS as u32 + PIECE_ROWS as u32 - 1,
+                blocks,
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// A row of a group: a bit per block.
 fn row_of(sealed: &Sealed, group: u32, row: u32, blocks: u32) -> Result<u128> {
     let width = blocks.div_ceil(8) as usize;
