@@ -45,4 +45,5 @@ mod reports;
 mod shell;
 mod sql;
 mod syscalls;
+mod textsearch;
 mod tidy;

@@ -51,7 +51,7 @@ pub(crate) fn put_bodies(
         });
         if bucket.rows.len() == division.bucket_rows {
             let first_rank = (division.taken_rows + new_ranks.len()) as u32;
-            let held = order.bytes() + new_ranks.capacity() * 4 + blocks.bytes();
+            let held = order.bytes() + new_ranks.capacity() * 4 + blocks.event_lengths.bytes();
             file.holds(held + bucket.rows.len() * 48);
             let ranks = bucket.put(file, parts, (order.len(), user_classes), &mut blocks, pause)?;
             new_ranks.extend(ranks.into_iter().map(|rank| first_rank + rank));
@@ -146,11 +146,6 @@ impl BodyBlocks {
             event_lengths: Lengths::default(),
             ngrams: Ngrams::new(level)?,
         })
-    }
-
-    /// Bytes of memory that it takes besides the open block.
-    fn bytes(&self) -> usize {
-        self.event_lengths.bytes() + self.ngrams.bytes()
     }
 
     /// Adds a body; true when a block was full and written before.

@@ -178,11 +178,6 @@ impl Ngrams {
         self.end_group(file, blocks)?;
         Ok(self.groups)
     }
-
-    /// Bytes of memory that it takes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.rows.len() * 16 + self.block.len()
-    }
 }
 
 fn put(file: &mut SegmentFile, group: u32, piece: u32, packed: &[u8]) -> Result<()> {
