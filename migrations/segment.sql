@@ -26,6 +26,13 @@ create table piece (
     checksum integer not null
 ) strict;
 
+-- Which blocks of bodies hold which n-grams; apart, so that bodies and this are each written in order.
+create table ngrams (
+    id integer primary key,
+    data blob not null,
+    checksum integer not null
+) strict;
+
 -- Bodies in clustered order, zstd frames of about 2 MiB of events.
 create table body (
     id integer primary key,

@@ -43,8 +43,12 @@ with nameless as materialized (
     e.verb, e.resource, e.subresource, e.namespace,
     iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
     e.cluster,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
+    -- The stages of a long call share all of these; a client may choose the first, but not the
+    -- second. Of any other call one stage is left.
+    iif(e.verb = 'watch'
+      or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
+        || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
   from events as e
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and e.user match :user
@@ -61,8 +65,12 @@ with nameless as materialized (
     e.verb, e.resource, e.subresource, e.namespace,
     iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
     e.cluster,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
+    -- The stages of a long call share all of these; a client may choose the first, but not the
+    -- second. Of any other call one stage is left.
+    iif(e.verb = 'watch'
+      or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
+        || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
   from events as e
   where :user is not null
     and e.impersonated_user match :user
@@ -85,8 +93,12 @@ with nameless as materialized (
       e.verb, e.resource, e.subresource, e.namespace,
       iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
       e.cluster,
-      -- The stages of a call share both; a client may choose the one, but not the other.
-      e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
+      -- The stages of a long call share all of these; a client may choose the first, but not the
+      -- second. Of any other call one stage is left.
+      iif(e.verb = 'watch'
+        or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+        e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
+          || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
     from events as e
     where :name is not null and :resource is not null and :name not glob '*!*'
       and e.name is null and e.subresource is null
@@ -108,8 +120,12 @@ with nameless as materialized (
       e.verb, e.resource, e.subresource, e.namespace,
       iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
       e.cluster,
-      -- The stages of a call share both; a client may choose the one, but not the other.
-      e.audit_id || ifnull(e.received_time, e.id) || e.request_uri as call
+      -- The stages of a long call share all of these; a client may choose the first, but not the
+      -- second. Of any other call one stage is left.
+      iif(e.verb = 'watch'
+        or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+        e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
+          || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
     from events as e
     where :resource is not null and :namespace is not null
       and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'

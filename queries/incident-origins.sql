@@ -24,8 +24,12 @@ cluster = "where"
 with came as (
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, time, outcome,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    audit_id || ifnull(received_time, id) || request_uri as call
+    -- The stages of a long call share all of these; a client may choose the first, but not the
+    -- second. Of any other call one stage is left.
+    iif(verb = 'watch'
+      or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      audit_id || ifnull(received_time, id) || ifnull(resource, path)
+        || ifnull(namespace, '') || '/' || ifnull(name, ''), id) as call
   from events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
@@ -40,8 +44,12 @@ with came as (
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, time, outcome,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    audit_id || ifnull(received_time, id) || request_uri as call
+    -- The stages of a long call share all of these; a client may choose the first, but not the
+    -- second. Of any other call one stage is left.
+    iif(verb = 'watch'
+      or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      audit_id || ifnull(received_time, id) || ifnull(resource, path)
+        || ifnull(namespace, '') || '/' || ifnull(name, ''), id) as call
   from events
   where :user is not null
     and impersonated_user match :user

@@ -96,7 +96,11 @@ with submitting as (
 ), acted as materialized (
   select
     account_cluster, account_name,
-    count(distinct audit_id || ifnull(received_time, id) || request_uri) as calls,
+    -- The stages of a long call share these; a client may choose the first, but not the second. Of
+    -- any other call one stage is left.
+    count(distinct iif(
+      verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as calls,
     min(time) as first, max(time) as last
   from events cross join accounts
     on account_name = user and account_cluster = cluster and time >= accounts.since

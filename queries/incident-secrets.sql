@@ -75,7 +75,7 @@ with arming as (
   group by cluster, identity
 ), asked as materialized (
   select
-    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
     level, truncated, 0 as armed
   from events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
@@ -93,7 +93,7 @@ with arming as (
     and time >= :since and time < :until
   union
   select
-    id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+    id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
     level, truncated, 0 as armed
   from events
   where :user is not null
@@ -113,7 +113,7 @@ with arming as (
   -- A list or watch without a name may have shown the one that was asked for.
   select * from (
     select
-      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
       level, truncated, 0 as armed
     from events
     where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
@@ -133,7 +133,7 @@ with arming as (
   union
   select * from (
     select
-      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
       level, truncated, 0 as armed
     from events
     where :user is not null
@@ -153,7 +153,7 @@ with arming as (
   union
   select * from (
     select
-      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
       level, truncated, 0 as armed
     from events
     where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
@@ -172,7 +172,7 @@ with arming as (
   union
   select * from (
     select
-      id, time, user, cluster, audit_id, received_time, request_uri, verb, resource, namespace, name,
+      id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
       level, truncated, 0 as armed
     from events
     where :user is not null
@@ -190,7 +190,7 @@ with arming as (
     order by time desc limit 2000)
   union
   select
-    e.id, e.time, e.user, e.cluster, e.audit_id, e.received_time, e.request_uri, e.verb, e.resource,
+    e.id, e.time, e.user, e.cluster, e.audit_id, e.received_time, e.verb, e.resource,
     e.namespace, e.name, e.level, e.truncated, 1
   from events as e cross join armed
     on armed.identity = e.user and armed.cluster = e.cluster and e.time >= armed.time
@@ -203,7 +203,7 @@ with arming as (
     and e.time >= :since and e.time < :until
 ), mounting as (
   select
-    id as row, time, user, cluster, audit_id, received_time, request_uri, namespace as at,
+    id as row, time, user, cluster, audit_id, received_time, namespace as at,
     request_object as submitted
   from events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
@@ -222,9 +222,9 @@ with arming as (
   order by time limit 2000
 ), named as materialized (
   select
-    cluster, namespace, name, min(time) as first, max(time) as last,
-    max(case when verb = 'delete' then time end) as deleted, max(verb = 'create') as created
-  from events
+    cluster, namespace, name, min(first_time) as first, max(last_time) as last,
+    max(case when verb = 'delete' then last_time end) as deleted, max(verb = 'create') as created
+  from event_counts
   where resource = 'secrets' and api_group is null and subresource is null
     and name is not null
     and verb in ('get', 'create', 'update', 'patch', 'delete')
@@ -311,7 +311,7 @@ with arming as (
     and not asked.armed and coalesce(:namespace, :name) is not null
   union all
   select
-    row, time, user, cluster, audit_id, received_time, request_uri, null, null, at, null, null, null,
+    row, time, user, cluster, audit_id, received_time, null, null, at, null, null, null,
     0, at, part.atom, 'request', 'mounted'
   from mounting cross join json_tree(submitted) as part
   where part.type = 'text'
@@ -322,8 +322,10 @@ with arming as (
 select
   in_namespace as namespace, secret as name, json_group_array(distinct way) as ways,
   json_group_array(distinct known_from) filter (where known_from is not null) as known_from,
-  -- The stages of a call share both; a client may choose the one, but not the other.
-  count(distinct audit_id || ifnull(received_time, id) || request_uri) as requests,
+  -- The stages of a watch share these; a client may choose the first, but not the second. Of any
+  -- other call one stage is left.
+  count(distinct iif(verb = 'watch', audit_id || ifnull(received_time, id) || ifnull(namespace, ''), id))
+    as requests,
   min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users,
   json_group_array(distinct user) filter (where armed) as armed_users,
   substr(min(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster

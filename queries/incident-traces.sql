@@ -30,8 +30,8 @@ audit_id = "for auditql show; that of several requests when it was reused"
 */
 with own as materialized (
   select
-    id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome,
-    dry_run, request_uri, received_time, source_ip, client_ip, user_agent, cluster, audit_id
+    id, time, user, verb, resource, subresource, namespace, outcome, dry_run, cluster, audit_id,
+    iif(verb in ('create', 'delete'), name, null) as name
   from events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
@@ -45,8 +45,8 @@ with own as materialized (
     and time >= :since and time < :until
   union all
   select
-    id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome,
-    dry_run, request_uri, received_time, source_ip, client_ip, user_agent, cluster, audit_id
+    id, time, user, verb, resource, subresource, namespace, outcome, dry_run, cluster, audit_id,
+    iif(verb in ('create', 'delete'), name, null) as name
   from events
   where :user is not null
     and impersonated_user match :user
@@ -68,32 +68,40 @@ with own as materialized (
   where verb = 'create' and subresource is null and name is not null
     and outcome = 'success' and dry_run = 0
   group by cluster, user, resource, namespace, name
+), repeated as materialized (
+  select cluster, audit_id from own group by cluster, audit_id having count(*) > 1
 ), reused as materialized (
-  select cluster, audit_id
+  select own.cluster, own.audit_id
+  from own cross join events as e on e.audit_id = own.audit_id and e.id = own.id
+  where (own.cluster, own.audit_id) in (select cluster, audit_id from repeated)
+  group by own.cluster, own.audit_id
+  having count(distinct e.request_uri || ' ' || ifnull(e.received_time, e.id)) > 1
+), track as materialized (
+  select
+    own.id, own.audit_id, created.time as created_time,
+    case
+      when created.time is not null
+        then iif(own.outcome = 'success', 'deleted', 'tried to delete') || ' what it had created'
+      when own.verb in ('delete', 'deletecollection') and own.resource = 'events'
+        and own.dry_run = 0
+        then iif(own.outcome = 'success', 'deleted', 'tried to delete') || ' records'
+      else 'reused an audit ID'
+    end as why
   from own
-  group by cluster, audit_id
-  having count(distinct request_uri || ' ' || ifnull(received_time, id)) > 1
+  left join created
+    on own.verb = 'delete' and own.subresource is null and own.dry_run = 0
+      and created.cluster = own.cluster and created.user = own.user
+      and created.resource = own.resource and created.namespace is own.namespace
+      and created.name = own.name and created.time <= own.time
+  left join reused on reused.cluster = own.cluster and reused.audit_id = own.audit_id
+  where created.time is not null
+    or own.verb in ('delete', 'deletecollection') and own.resource = 'events' and own.dry_run = 0
+    or reused.audit_id is not null
 )
+-- What is long is read of these only.
 select
-  own.time,
-  case
-    when created.time is not null
-      then iif(outcome = 'success', 'deleted', 'tried to delete') || ' what it had created'
-    when own.verb in ('delete', 'deletecollection') and own.resource = 'events' and own.dry_run = 0
-      then iif(outcome = 'success', 'deleted', 'tried to delete') || ' records'
-    else 'reused an audit ID'
-  end as why,
-  own.user, impersonated_user as as_user, verb, own.resource, own.namespace, own.name,
-  created.time as created_time, outcome, dry_run, request_uri, source_ip, client_ip, user_agent,
-  own.cluster, own.audit_id
-from own
-left join created
-  on own.verb = 'delete' and own.subresource is null and own.dry_run = 0
-    and created.cluster = own.cluster and created.user = own.user
-    and created.resource = own.resource and created.namespace is own.namespace
-    and created.name = own.name and created.time <= own.time
-left join reused on reused.cluster = own.cluster and reused.audit_id = own.audit_id
-where created.time is not null
-  or own.verb in ('delete', 'deletecollection') and own.resource = 'events' and own.dry_run = 0
-  or reused.audit_id is not null
-order by own.time, own.id
+  e.time, track.why, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name,
+  track.created_time, e.outcome, e.dry_run, e.request_uri, e.source_ip, e.client_ip, e.user_agent,
+  e.cluster, e.audit_id
+from track cross join events as e on e.audit_id = track.audit_id and e.id = track.id
+order by e.time, e.id

@@ -37,7 +37,8 @@ with recursive cut(rest, word) as (
 ), found as (
   select
     iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
-    impersonated_user as related, cluster, time, audit_id, received_time, request_uri, id
+    impersonated_user as related, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -46,7 +47,7 @@ with recursive cut(rest, word) as (
   union all
   select
     'impersonated user', impersonated_user, user, cluster, time, audit_id, received_time,
-    request_uri, id
+    verb, subresource, resource, id
   from events
   where impersonated_user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -54,7 +55,8 @@ with recursive cut(rest, word) as (
     and time >= :since and time < :until
   union all
   select
-    'UID', user_uid, user, cluster, time, audit_id, received_time, request_uri, id
+    'UID', user_uid, user, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where user_uid match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -62,7 +64,8 @@ with recursive cut(rest, word) as (
     and time >= :since and time < :until
   union all
   select
-    'group', 'one of ' || user_groups, user, cluster, time, audit_id, received_time, request_uri, id
+    'group', 'one of ' || user_groups, user, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where user_groups match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -70,7 +73,8 @@ with recursive cut(rest, word) as (
     and time >= :since and time < :until
   union all
   select
-    'address', client_ip, user, cluster, time, audit_id, received_time, request_uri, id
+    'address', client_ip, user, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where source_ips match (select words from addresses)
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -79,7 +83,7 @@ with recursive cut(rest, word) as (
   union all
   select
     'binding subject', 'one of ' || subjects, role_ref, cluster, time, audit_id, received_time,
-    request_uri, id
+    verb, subresource, resource, id
   from events
   where subjects match (
       select group_concat('User:' || word || iif(word glob 'system:serviceaccount:*:*',
@@ -91,7 +95,8 @@ with recursive cut(rest, word) as (
     and time >= :since and time < :until
   union all
   select
-    'namespace', namespace, resource, cluster, time, audit_id, received_time, request_uri, id
+    'namespace', namespace, resource, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where namespace match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -99,7 +104,8 @@ with recursive cut(rest, word) as (
     and time >= :since and time < :until
   union all
   select
-    'object name', name, resource, cluster, time, audit_id, received_time, request_uri, id
+    'object name', name, resource, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where name match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -107,7 +113,8 @@ with recursive cut(rest, word) as (
     and time >= :since and time < :until
   union all
   select
-    'owner', owner, resource, cluster, time, audit_id, received_time, request_uri, id
+    'owner', owner, resource, cluster, time, audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where owner match (
       select group_concat('*/' || replace(word, ',', '\,'), ',') from cut where word is not null)
@@ -117,8 +124,10 @@ with recursive cut(rest, word) as (
 )
 select
   found_as, value, related,
-  -- The stages of a call share all three; a client may choose the first, but not the time.
-  count(distinct audit_id || ifnull(received_time, id) || request_uri) as requests,
+  -- The stages of a long call share these; a client may choose the first, but not the second. Of any
+  -- other call one stage is left.
+  count(distinct iif(verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+    audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as requests,
   min(time) as first_time, max(time) as last_time,
   substr(max(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
 from found

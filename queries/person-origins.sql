@@ -25,7 +25,8 @@ cluster = "where"
 with used as (
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time, request_uri, id
+    audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -34,7 +35,8 @@ with used as (
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time, request_uri, id
+    audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where impersonated_user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -43,7 +45,8 @@ with used as (
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time, request_uri, id
+    audit_id, received_time,
+    verb, subresource, resource, id
   from events
   where user_uid match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -52,8 +55,10 @@ with used as (
 )
 select
   user, impersonated_user as as_user, client_ip, source_ip, user_agent, credential_id,
-  -- The stages of a call share all three; a client may choose the first, but not the time.
-  count(distinct audit_id || ifnull(received_time, id) || request_uri) as requests,
+  -- The stages of a long call share these; a client may choose the first, but not the second. Of any
+  -- other call one stage is left.
+  count(distinct iif(verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+    audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as requests,
   min(time) as first_time, max(time) as last_time, cluster
 from used
 group by cluster, user, impersonated_user, client_ip, source_ip, user_agent, credential_id

@@ -10,6 +10,7 @@ mod load;
 mod process;
 mod questions;
 mod report;
+mod reports;
 mod serving;
 mod targets;
 mod truth;
@@ -111,6 +112,8 @@ enum Part {
     Pages,
     /// How soon a hundred listeners see an event that was acknowledged
     Live,
+    /// Each report over all of an imported store, and the webhook's rate beside reports
+    Reports,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -155,6 +158,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Part::Export) => bench.export()?,
         Some(Part::Pages) => bench.pages()?,
         Some(Part::Live) => bench.live()?,
+        Some(Part::Reports) => bench.reports()?,
         _ => bench.all()?,
     }
     let json = matches!(bench.args.format, Format::Json);

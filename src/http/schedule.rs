@@ -10,9 +10,6 @@ use crate::limits::REPORT_SCHEDULE_ROUND;
 use crate::model::time;
 use crate::report::schedule::Keeper;
 
-/// How much a thread gives way to those that take in events (0 to 19).
-const NICENESS: i32 = 10;
-
 /// The thread that keeps the schedule.
 pub(super) struct Running {
     stop: Sender<()>,
@@ -37,7 +34,6 @@ pub(super) fn start(app: &App) -> Option<Running> {
     };
     let (stop, stopped) = channel();
     let work = move || {
-        give_way();
         loop {
             if let Err(error) = keeper.round(time::now()) {
                 tracing::error!("reports could not be recorded: {error}");
@@ -71,12 +67,4 @@ impl Running {
         let _ = self.stop.send(());
         let _ = self.thread.join();
     }
-}
-
-/// Lets other threads go first. Where that cannot be asked for, the thread is like any other.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    #[expect(unsafe_code, reason = "the standard library does not set priorities")]
-    // SAFETY: it takes numbers only, and on Linux 0 is the calling thread.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }

@@ -11,6 +11,7 @@ pub mod digest;
 mod figures;
 pub mod made;
 pub mod make;
+mod manners;
 pub mod publish;
 pub mod render;
 pub mod schedule;

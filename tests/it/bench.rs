@@ -54,6 +54,9 @@ fn exports_pages_and_listeners_are_measured_on_a_kept_store() {
             "live",
             "seen by 100 listeners after it was acknowledged, 99 %",
         ),
+        ("reports", "incident"),
+        ("reports", "webhook alone"),
+        ("reports", "against alone"),
     ] {
         let output = Command::new(AUDITQL)
             .args(["bench", "--events", "3000", "--data", data])

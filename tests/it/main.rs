@@ -47,4 +47,5 @@ mod reports;
 mod shell;
 mod sql;
 mod syscalls;
+mod textsearch;
 mod tidy;

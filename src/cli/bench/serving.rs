@@ -206,7 +206,7 @@ impl Bench {
     }
 
     /// A server on the imported store, which is made if it is not there.
-    fn serve_kept(&mut self) -> anyhow::Result<Server> {
+    pub(super) fn serve_kept(&mut self) -> anyhow::Result<Server> {
         let data = self.directory.join("import");
         if !data.exists() {
             if self.args.file.is_none() {
@@ -222,13 +222,13 @@ impl Bench {
         Ok(server)
     }
 
-    fn stats_of(&self, server: SocketAddr) -> anyhow::Result<Stats> {
+    pub(super) fn stats_of(&self, server: SocketAddr) -> anyhow::Result<Stats> {
         let stats = Client::connect(server)?.get("/api/v1/stats")?;
         serde_json::from_slice(&stats).context("reading the server's stats")
     }
 
     /// Events that the store does not hold: their seed is of its size, which they change.
-    fn others(&self) -> Options {
+    pub(super) fn others(&self) -> Options {
         Options {
             seed: self.args.seed + self.report.events,
             ..self.options()

@@ -11,6 +11,7 @@ use crate::model::value::Value;
 use crate::query::library::{Library, Question};
 use crate::report::definition::Definition;
 use crate::report::made::Verdict;
+use crate::report::manners::{give_back, give_way};
 use crate::store::{Result, SqlColumn, SqlQuery, SqlSink, StoreError};
 
 /// A statement to run, and what it is for.
@@ -116,6 +117,7 @@ pub(super) fn run(
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || {
+        give_way();
         while !failed.load(Ordering::Relaxed) {
             let good = match next.fetch_add(1, Ordering::Relaxed) {
                 0 => keep(&looked, coverage::look(making, overview)),
@@ -124,16 +126,17 @@ pub(super) fn run(
                     None => break,
                 },
             };
+            give_back();
             if !good {
                 failed.store(true, Ordering::Relaxed);
             }
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..making.request.threads.min(jobs.len() + 1) {
+        // Never the caller's own thread: it has other things to do afterwards, as fast as before.
+        for _ in 0..making.request.threads.clamp(1, jobs.len() + 1) {
             scope.spawn(work);
         }
-        work();
     });
     let taken = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
     // What was not begun comes after what failed.

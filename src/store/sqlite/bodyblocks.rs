@@ -5,6 +5,7 @@ use super::bodies::{self, BodyAt, Division};
 use super::codec::put_varint;
 use super::layout::IntColumn;
 use super::lean;
+use super::ngrams::{Groups, Ngrams};
 use super::order::{Columns, Order};
 use super::part::Part;
 use super::sealed::{Lengths, Piece, Sealed};
@@ -12,8 +13,9 @@ use super::segfile::{NumberChunks, SegmentFile};
 use crate::limits;
 use crate::store::{Result, StoreError};
 
-/// Writes all bodies and where each row's body stands; how many blocks there are, and how long the
-/// events are, which is for the caller to write. The text columns are in the file already.
+/// Writes all bodies and where each row's body stands; how many blocks there are, which of them have
+/// an index of n-grams, and how long the events are, which is for the caller to write. The text
+/// columns are in the file already.
 pub(crate) fn put_bodies(
     file: &mut SegmentFile,
     parts: &[Part],
@@ -21,7 +23,7 @@ pub(crate) fn put_bodies(
     user_classes: &[u8],
     level: i32,
     pause: &dyn Fn() -> Result<()>,
-) -> Result<(u32, Lengths)> {
+) -> Result<(u32, Option<Groups>, Lengths)> {
     let division = Division::new(parts, order, level);
     let mut blocks = BodyBlocks::new(level)?;
     let mut taken: Vec<(u32, usize)> = (0..parts.len())
@@ -70,7 +72,8 @@ pub(crate) fn put_bodies(
         chunks.push(file, rank)?;
     }
     chunks.finish(file)?;
-    Ok((blocks.count, blocks.event_lengths))
+    let groups = blocks.ngrams.finish(file, blocks.count)?;
+    Ok((blocks.count, Some(groups), blocks.event_lengths))
 }
 
 /// Rows that are clustered among themselves.
@@ -122,7 +125,10 @@ struct BodyBlocks {
     events: u32,
     lengths: Vec<u8>,
     bodies: Vec<u8>,
+    /// Where the last body of `bodies` begins.
+    last: usize,
     event_lengths: Lengths,
+    ngrams: Ngrams,
 }
 
 impl BodyBlocks {
@@ -136,7 +142,9 @@ impl BodyBlocks {
             events: 0,
             lengths: Vec::new(),
             bodies: Vec::new(),
+            last: 0,
             event_lengths: Lengths::default(),
+            ngrams: Ngrams::new(level)?,
         })
     }
 
@@ -148,7 +156,9 @@ impl BodyBlocks {
         }
         self.event_lengths
             .push(lean::restored_length(body) as u32)?;
+        self.ngrams.add(body, &self.bodies[self.last..]);
         put_varint(&mut self.lengths, body.len() as u64);
+        self.last = self.bodies.len();
         self.bodies.extend_from_slice(body);
         self.events += 1;
         Ok(full)
@@ -165,9 +175,11 @@ impl BodyBlocks {
             .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
         let (events, size) = (self.events, self.lengths.len() as u32);
         self.put(file, events, size, &compressed)?;
+        self.ngrams.end_block(file, self.count - 1)?;
         self.events = 0;
         self.lengths.clear();
         self.bodies.clear();
+        self.last = 0;
         Ok(())
     }
 
@@ -178,19 +190,36 @@ impl BodyBlocks {
         sealed: &Sealed,
         pause: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
+        let first = self.count;
+        let (indexed, measured) = (sealed.header.ngrams.as_ref(), sealed.stores_facts());
         for (number, at) in sealed.body_index()?.iter().enumerate() {
             pause()?;
             let compressed = sealed.compressed_frame(number)?;
             self.put(file, at.events, at.size, &compressed)?;
-            if !sealed.stores_facts() {
-                let frame = Frame::unpack(&compressed, at.events as usize, at.size as usize)?;
-                for index in 0..frame.len() {
-                    let length = lean::restored_length(frame.body(index)?);
-                    self.event_lengths.push(length as u32)?;
+            if indexed.is_some() && measured {
+                continue;
+            }
+            let frame = Frame::unpack(&compressed, at.events as usize, at.size as usize)?;
+            let mut before: &[u8] = &[];
+            for index in 0..frame.len() {
+                let body = frame.body(index)?;
+                if !measured {
+                    self.event_lengths
+                        .push(lean::restored_length(body) as u32)?;
                 }
+                if indexed.is_none() {
+                    self.ngrams.add(body, before);
+                }
+                before = body;
+            }
+            if indexed.is_none() {
+                self.ngrams.end_block(file, self.count - 1)?;
             }
         }
-        if sealed.stores_facts() {
+        if let Some(groups) = indexed {
+            self.ngrams.take_over(file, sealed, groups, first)?;
+        }
+        if measured {
             sealed.each_lengths(&mut |lengths| {
                 lengths
                     .iter()

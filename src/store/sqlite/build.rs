@@ -143,7 +143,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     rollupwriter::put_rollups(&mut file, &mut header, plan.pause)?;
     keys::put_keys(&mut file, parts, plan.keys, order.len())?;
     let lengths;
-    (header.bodies, lengths) = bodyblocks::put_bodies(
+    (header.bodies, header.ngrams, lengths) = bodyblocks::put_bodies(
         &mut file,
         parts,
         order,

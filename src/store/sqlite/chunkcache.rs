@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::codec::ChunkRef;
 
 /// Bytes of chunks that are kept.
-const CACHE_BYTES_MAX: usize = 48 << 20;
+const CACHE_BYTES_MAX: usize = 32 << 20;
 
 /// A chunk whose checksum was found right.
 pub(crate) struct CachedChunk {

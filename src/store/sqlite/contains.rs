@@ -9,21 +9,28 @@ use memchr::memmem::Finder;
 use super::block::Frame;
 use super::layout::IntColumn;
 use super::lean;
+use super::ngrams;
 use super::part::Part;
 use crate::store::{Budget, Result, Work};
 
 /// Byte strings to search for.
 pub(crate) struct Needles<'n> {
     finders: Vec<Finder<'n>>,
+    /// Per needle the rows of its n-grams, if all of them can be looked up.
+    ngrams: Option<Vec<Vec<u32>>>,
     /// A match may reach into what lean bodies leave out, so they must be restored first.
     restore: bool,
 }
 
 impl<'n> Needles<'n> {
     pub(crate) fn new(any: &'n [Arc<[u8]>]) -> Needles<'n> {
+        let restore = any.iter().any(|needle| lean::may_touch_restored(needle));
+        let rows = || any.iter().map(|needle| ngrams::rows_of(needle)).collect();
         Needles {
             finders: any.iter().map(|needle| Finder::new(&**needle)).collect(),
-            restore: any.iter().any(|needle| lean::may_touch_restored(needle)),
+            // What is put back is not in the bodies whose n-grams were noted.
+            ngrams: (!restore).then(rows).flatten(),
+            restore,
         }
     }
 
@@ -42,7 +49,10 @@ pub(crate) fn search(
     budget: &Budget,
     work: &mut Work,
 ) -> Result<Vec<u32>> {
-    let frames = part.frames();
+    let frames = match &needles.ngrams {
+        Some(texts) => part.frames_with(texts)?,
+        None => (0..part.frames()).collect(),
+    };
     let mut rows_by_rank = None;
     if needles.restore {
         rows_by_rank = Some(rows_of_ranks(part)?);
@@ -52,10 +62,9 @@ pub(crate) fn search(
     let failure = Mutex::new(None);
     let worker = || {
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= frames {
+            let Some(&number) = frames.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 return;
-            }
+            };
             let result = budget
                 .check()
                 .and_then(|()| part.frame(number))
@@ -78,14 +87,14 @@ pub(crate) fn search(
                     *failure
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-                    next.store(frames, Ordering::Relaxed);
+                    next.store(frames.len(), Ordering::Relaxed);
                 }
             }
         }
     };
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
-        .min(frames.div_ceil(4))
+        .min(frames.len().div_ceil(4))
         .max(1);
     if threads == 1 {
         worker();
@@ -98,7 +107,7 @@ pub(crate) fn search(
     {
         return Err(error);
     }
-    work.blocks_read += frames as u64;
+    work.blocks_read += frames.len() as u64;
     let hits: Vec<i64> = hits
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -39,6 +39,7 @@ mod listing;
 mod loaded;
 mod maintenance;
 mod merge;
+mod ngrams;
 mod open;
 mod order;
 mod part;

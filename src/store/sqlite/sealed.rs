@@ -25,6 +25,7 @@ use super::database::{self, Access, FileKind, failed};
 use super::facts::{self, Derived};
 use super::frontcode;
 use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
+use super::ngrams::Groups;
 use super::postings::{Posting, read_posting};
 use super::rollup;
 use crate::limits;
@@ -45,6 +46,7 @@ pub(crate) enum Piece {
     AuditIndex = 10,
     Lengths = 11,
     Rollup = 12,
+    Ngrams = 13,
 }
 
 /// The table that holds a kind of piece.
@@ -53,6 +55,7 @@ pub(crate) fn table(piece: Piece) -> &'static str {
         Piece::Chunk => "chunk",
         Piece::Strings => "strings",
         Piece::Body => "body",
+        Piece::Ngrams => "ngrams",
         _ => "piece",
     }
 }
@@ -99,6 +102,10 @@ pub(crate) struct Header {
     /// The version of the facts that stand in columns; 0 is without.
     #[serde(default)]
     pub(crate) facts: u32,
+    /// Which blocks of bodies have an index of n-grams, by groups; `None` in a file of before there was
+    /// one.
+    #[serde(default)]
+    pub(crate) ngrams: Option<Groups>,
     /// Bytes per component.
     pub(crate) components: Vec<(String, u64)>,
 }
@@ -487,6 +494,11 @@ impl Sealed {
         self.piece(Piece::Body, 0, number as u32)
     }
 
+    /// A piece of the index of n-grams as it stands in the file.
+    pub(crate) fn packed_ngrams(&self, number: u32) -> Result<Vec<u8>> {
+        self.piece(Piece::Ngrams, 0, number)
+    }
+
     /// Decompresses a block of bodies.
     pub(crate) fn frame(&self, number: usize) -> Result<Frame> {
         let at = *self
@@ -541,6 +553,7 @@ fn read(
     let sql = match table(piece) {
         "strings" => "select data, checksum from strings where id = ?1",
         "body" => "select data, checksum from body where id = ?1",
+        "ngrams" => "select data, checksum from ngrams where id = ?1",
         _ => "select data, checksum from piece where id = ?1",
     };
     let mut select = connection.prepare_cached(sql).map_err(fails)?;

@@ -166,6 +166,7 @@ impl SegmentFile {
                 "insert into strings (id, data, checksum) values (?1, cast(?2 as text), ?3)"
             }
             "body" => "insert into body (id, data, checksum) values (?1, ?2, ?3)",
+            "ngrams" => "insert into ngrams (id, data, checksum) values (?1, ?2, ?3)",
             _ => "insert into piece (id, data, checksum) values (?1, ?2, ?3)",
         };
         self.connection

@@ -130,7 +130,13 @@ impl OpenSegments {
         while self.segments.len() > 1
             && (self.segments.len() > OPEN_SEGMENTS_MAX || bytes > OPEN_SEGMENTS_BYTES_MAX)
         {
-            let oldest = self.segments.iter().min_by_key(|(_, (_, used))| *used);
+            // Letting go of one that a query reads would free nothing, and the next query would open it
+            // a second time.
+            let idle = self
+                .segments
+                .iter()
+                .filter(|(_, (sealed, _))| Arc::strong_count(sealed) == 1);
+            let oldest = idle.min_by_key(|(_, (_, used))| *used);
             let Some(name) = oldest.map(|(name, _)| name.clone()) else {
                 return;
             };

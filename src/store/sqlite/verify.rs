@@ -1,6 +1,7 @@
 //! Checking a sealed segment whole.
 
 use super::layout::{IntColumn, TEXT_COLUMNS, TextColumn};
+use super::ngrams;
 use super::rollup;
 use super::sealed::{Sealed, wrong};
 use crate::store::Result;
@@ -51,6 +52,7 @@ impl Sealed {
                 ));
             }
         }
+        ngrams::verify(self)?;
         (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
     }

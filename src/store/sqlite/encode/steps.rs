@@ -83,10 +83,13 @@ fn family(column: Column) -> Option<u8> {
         | Column::RoleRef
         | Column::Subjects
         | Column::Owner
-        | Column::Exposure
         | Column::CredentialId
         | Column::IssuedCredentialId => 9,
         Column::BodyQuality | Column::Truncated => 10,
+        Column::Exposure
+        | Column::Replicas
+        | Column::ReplicasAnswered
+        | Column::ReplicasObserved => 11,
         _ => return None,
     })
 }

@@ -8,6 +8,7 @@ use crate::store::OpenOptions;
 use crate::store::sqlite::bodies::Division;
 use crate::store::sqlite::build::Built;
 use crate::store::sqlite::layout::TEXT_COLUMNS;
+use crate::store::sqlite::ngrams;
 use crate::store::sqlite::open_write;
 use crate::store::sqlite::sealed::Sealed;
 
@@ -42,12 +43,16 @@ fn line(n: u64) -> String {
 
 /// The sealed segments of a store that took [`EVENTS`] events in pieces of 500.
 fn segments(directory: &Path) -> Vec<Part> {
+    segments_of(directory, EVENTS, 500)
+}
+
+fn segments_of(directory: &Path, events: u64, segment_events: usize) -> Vec<Part> {
     let options = OpenOptions {
-        segment_events: 500,
+        segment_events,
         ..OpenOptions::default()
     };
     let store = open_write(directory, &options).unwrap();
-    let lines: Vec<String> = (0..EVENTS).map(line).collect();
+    let lines: Vec<String> = (0..events).map(line).collect();
     for lines in lines.chunks(250) {
         let mut batch = store.batch("default", "test");
         for line in lines {
@@ -142,4 +147,53 @@ fn small_segments_and_badly_compressed_ones_are_clustered_anew() {
     assert_eq!(division.taken_rows, 0);
     assert!(division.taken.iter().all(Option::is_none));
     assert_eq!(division.bucket_rows, EVENTS as usize);
+}
+
+#[test]
+fn n_grams_lead_to_the_blocks_with_a_text_also_when_blocks_are_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| Sealed::open(&directory.path().join(name), None).unwrap();
+    let merge = |parts: &[Part], name: &str| {
+        merged(parts, directory.path(), name, &|| Ok(())).unwrap();
+        at(name)
+    };
+    let parts = segments_of(directory.path(), 34_000, 40_000);
+    let first = merge(&parts, "first.db");
+    let blocks = first.header.bodies;
+    assert!(blocks > 8, "{blocks} blocks");
+    assert_eq!(first.header.ngrams, Some(vec![(0, blocks)]));
+
+    let taken = merge(&[Part::Sealed(Arc::new(at("first.db")))], "taken.db");
+    let mut older = at("first.db");
+    older.header.ngrams = None;
+    let older = merge(&[Part::Sealed(Arc::new(older))], "older.db");
+    taken.verify().unwrap();
+    let frames: Vec<_> = (0..blocks as usize)
+        .map(|number| first.frame(number).unwrap())
+        .collect();
+    let texts: Vec<String> = (0..34_000).step_by(5_000).map(line).collect();
+    let mut looked_into = 0;
+    for text in &texts {
+        let text = &text.as_bytes()[text.find("c-").unwrap()..][..40];
+        let rows = ngrams::rows_of(text).unwrap();
+        let candidates = ngrams::blocks_with(&first, std::slice::from_ref(&rows)).unwrap();
+        for (block, frame) in frames.iter().enumerate() {
+            if memchr::memmem::find(frame.bytes(), text).is_some() {
+                assert!(candidates.contains(&block), "block {block}");
+            }
+        }
+        looked_into += candidates.len();
+        for sealed in [&taken, &older] {
+            assert_eq!(sealed.header.ngrams, first.header.ngrams);
+            let again = ngrams::blocks_with(sealed, std::slice::from_ref(&rows)).unwrap();
+            assert_eq!(again, candidates);
+        }
+    }
+    let all = texts.len() * blocks as usize;
+    assert!(
+        (texts.len()..all / 2).contains(&looked_into),
+        "{looked_into} of {all}"
+    );
+    let absent = ngrams::rows_of(b"nowhere-to-be-found").unwrap();
+    assert!(ngrams::blocks_with(&first, &[absent]).unwrap().len() < 3);
 }

@@ -114,8 +114,9 @@ impl RowReader {
             Some(held) if held.number == chunk => held.reads += reads,
             _ => {
                 // Who read so much of one reads the next ones as well, and all of them would only
-                // drive out those that others look into.
-                let keep = held.as_ref().is_none_or(|held| held.reads < READS_OF_SCAN);
+                // drive out those that others look into. Audit ids are four times as long as others.
+                let few = held.as_ref().is_none_or(|held| held.reads < READS_OF_SCAN);
+                let keep = few && column != layout::AUDIT_COLUMN;
                 let found = sealed.chunk_for(column, chunk, keep)?;
                 *held = Some(Held {
                     number: chunk,

@@ -60,7 +60,9 @@ impl Sealed {
 
     /// Whether the file holds all that one written now would.
     pub(crate) fn is_current(&self) -> bool {
-        self.has_all_columns() && self.header.rollups_known >= ROLLUPS.len()
+        self.has_all_columns()
+            && self.header.rollups_known >= ROLLUPS.len()
+            && self.header.ngrams.is_some()
     }
 
     /// Whether the file holds a column, with its strings and row lists.

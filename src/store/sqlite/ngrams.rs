@@ -1,0 +1,307 @@
+//! Which blocks of bodies may hold a text: an index of n-grams, so that searching for a rare text
+//! decompresses few blocks.
+//!
+//! Of every three neighbouring grams of six bytes the one with the smallest hash is noted (winnowing:
+//! Schleimer, Wilkerson, Aiken, 2003). So any eight bytes note the same gram wherever they stand, and
+//! a text of eight bytes or more is only in blocks that note all of its grams. Blocks come in groups
+//! of up to 128; a group has a row of bits per hash, one bit per block, so that a text costs a few
+//! short pieces of each group instead of a filter of every block.
+
+use super::codec::damaged;
+use super::sealed::{Piece, Sealed};
+use super::segfile::SegmentFile;
+use crate::store::{Result, StoreError};
+
+/// Bytes of a gram.
+const GRAM: usize = 6;
+
+/// Bytes of neighbouring grams of which one is noted; shorter texts cannot be looked up.
+const WINDOW: usize = GRAM + 2;
+
+/// Rows of a group, as bits of a hash.
+const ROW_BITS: u32 = 17;
+
+/// Blocks of a group, and the fewest for which one is worth its bytes.
+const GROUP_BLOCKS: usize = 128;
+const GROUP_BLOCKS_MIN: usize = 4;
+
+/// Rows per piece.
+const PIECE_ROWS: usize = 128;
+const PIECES: u32 = (1 << ROW_BITS) / PIECE_ROWS as u32;
+
+/// Rows looked at per text: enough to leave out what a long one's common parts do not.
+const LOOKED_AT_MAX: usize = 24;
+
+/// Neighbouring bodies are compared in stretches of this many bytes.
+const STRETCH: usize = 40;
+
+/// Groups of a file: the first block of each and how many.
+pub(crate) type Groups = Vec<(u32, u32)>;
+
+fn hash(gram: u64) -> u32 {
+    ((gram & 0xffff_ffff_ffff).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Gives the row of each window's gram.
+fn rows_in(bytes: &[u8], mut note: impl FnMut(u32)) {
+    let Some(first) = bytes.first_chunk::<WINDOW>() else {
+        return;
+    };
+    let first = u64::from_le_bytes(*first);
+    let (mut oldest, mut older) = (hash(first), hash(first >> 8));
+    for window in bytes.windows(WINDOW) {
+        let window = window.first_chunk().expect("a window has its length");
+        let newest = hash(u64::from_le_bytes(*window) >> 16);
+        let least = oldest.min(older).min(newest);
+        note(least.wrapping_mul(0xc2b2_ae35) >> (32 - ROW_BITS));
+        (oldest, older) = (older, newest);
+    }
+}
+
+/// The rows that a block with `text` in it notes; `None` for a text that is too short.
+pub(crate) fn rows_of(text: &[u8]) -> Option<Vec<u32>> {
+    let mut rows = Vec::new();
+    rows_in(text, |row| rows.push(row));
+    rows.sort_unstable();
+    rows.dedup();
+    // Evenly, as they are hashes in order.
+    let step = rows.len().div_ceil(LOOKED_AT_MAX).max(1);
+    let rows: Vec<u32> = rows.into_iter().step_by(step).collect();
+    (!rows.is_empty()).then_some(rows)
+}
+
+/// The index of a file that is being written.
+pub(crate) struct Ngrams {
+    /// Per row, whether the open block notes it: bytes, as setting bits would wait for each other.
+    block: Vec<u8>,
+    /// Per row, the blocks of the open group.
+    rows: Vec<u128>,
+    /// Blocks of the open group.
+    blocks: usize,
+    groups: Groups,
+    compressor: zstd::bulk::Compressor<'static>,
+}
+
+impl Ngrams {
+    pub(crate) fn new(level: i32) -> Result<Ngrams> {
+        let compressor = zstd::bulk::Compressor::new(level)
+            .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
+        Ok(Ngrams {
+            block: vec![0; 1 << ROW_BITS],
+            rows: vec![0; 1 << ROW_BITS],
+            blocks: 0,
+            groups: Groups::new(),
+            compressor,
+        })
+    }
+
+    /// Notes a body of the open block; `before` is its neighbour there, or empty.
+    pub(crate) fn add(&mut self, body: &[u8], before: &[u8]) {
+        let shift = before.len().wrapping_sub(body.len());
+        let mut start = 0;
+        loop {
+            let end = (start + STRETCH).min(body.len());
+            let stretch = &body[start..end];
+            // Neighbours are much alike: what stands at the same place from the front or from the
+            // back is noted already.
+            let from_back = start.wrapping_add(shift)..end.wrapping_add(shift);
+            let known =
+                before.get(start..end) == Some(stretch) || before.get(from_back) == Some(stretch);
+            if !known {
+                rows_in(stretch, |row| self.block[row as usize] = 1);
+            }
+            if end == body.len() {
+                return;
+            }
+            // Windows across the border belong to the next stretch.
+            start = end + 1 - WINDOW;
+        }
+    }
+
+    /// Ends a block, the file's `number`th.
+    pub(crate) fn end_block(&mut self, file: &mut SegmentFile, number: u32) -> Result<()> {
+        for (row, noted) in self.rows.iter_mut().zip(&mut self.block) {
+            *row |= u128::from(std::mem::take(noted)) << self.blocks;
+        }
+        self.blocks += 1;
+        if self.blocks == GROUP_BLOCKS {
+            self.end_group(file, number + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the open group, whose blocks are those before `end`.
+    fn end_group(&mut self, file: &mut SegmentFile, end: u32) -> Result<()> {
+        if self.blocks >= GROUP_BLOCKS_MIN {
+            let group = self.groups.len() as u32;
+            let width = self.blocks.div_ceil(8);
+            let mut bytes = Vec::with_capacity(PIECE_ROWS * width);
+            for (piece, rows) in (0..).zip(self.rows.chunks(PIECE_ROWS)) {
+                bytes.clear();
+                for row in rows {
+                    bytes.extend_from_slice(&row.to_le_bytes()[..width]);
+                }
+                let packed = self.compressor.compress(&bytes);
+                let packed = packed.map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
+                put(file, group, piece, &packed)?;
+            }
+            self.groups
+                .push((end - self.blocks as u32, self.blocks as u32));
+        }
+        self.rows.fill(0);
+        self.blocks = 0;
+        Ok(())
+    }
+
+    /// Takes over the index of a file whose blocks are taken over, from `first` on.
+    pub(crate) fn take_over(
+        &mut self,
+        file: &mut SegmentFile,
+        sealed: &Sealed,
+        groups: &Groups,
+        first: u32,
+    ) -> Result<()> {
+        self.end_group(file, first)?;
+        for (number, &(begin, blocks)) in (0..).zip(groups) {
+            let group = self.groups.len() as u32;
+            for piece in 0..PIECES {
+                let packed = sealed.packed_ngrams(number * PIECES + piece)?;
+                put(file, group, piece, &packed)?;
+            }
+            self.groups.push((first + begin, blocks));
+        }
+        Ok(())
+    }
+
+    /// Writes what is left of `blocks` blocks of the file.
+    pub(crate) fn finish(mut self, file: &mut SegmentFile, blocks: u32) -> Result<Groups> {
+        self.end_group(file, blocks)?;
+        Ok(self.groups)
+    }
+}
+
+fn put(file: &mut SegmentFile, group: u32, piece: u32, packed: &[u8]) -> Result<()> {
+    let number = group * PIECES + piece;
+    file.piece("n-grams of bodies", Piece::Ngrams, 0, number, packed)?;
+    Ok(())
+}
+
+/// The blocks of a file, ascending, that may hold one of several texts, each given as its rows.
+/// Blocks without an index may hold anything.
+pub(crate) fn blocks_with(sealed: &Sealed, texts: &[Vec<u32>]) -> Result<Vec<usize>> {
+    let mut blocks = Vec::new();
+    let mut next = 0;
+    for (group, &(first, count)) in (0..).zip(sealed.header.ngrams.iter().flatten()) {
+        blocks.extend(next..first as usize);
+        let mut found = 0u128;
+        for rows in texts {
+            let mut with = u128::MAX;
+            for &row in rows {
+                with &= row_of(sealed, group, row, count)?;
+                if with == 0 {
+                    break;
+                }
+            }
+            found |= with;
+        }
+        let of_group = (0..count).filter(|block| found >> block & 1 == 1);
+        blocks.extend(of_group.map(|block| (first + block) as usize));
+        next = (first + count) as usize;
+    }
+    blocks.extend(next..sealed.header.bodies as usize);
+    Ok(blocks)
+}
+
+/// Reads everything: each piece is checked, and each row is there.
+pub(crate) fn verify(sealed: &Sealed) -> Result<()> {
+    for (group, &(_, blocks)) in (0..).zip(sealed.header.ngrams.iter().flatten()) {
+        for piece in 0..PIECES {
+            row_of(
+                sealed,
+                group,
+                piece * PIECE_ROWS as u32 + PIECE_ROWS as u32 - 1,
+                blocks,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// A row of a group: a bit per block.
+fn row_of(sealed: &Sealed, group: u32, row: u32, blocks: u32) -> Result<u128> {
+    let width = blocks.div_ceil(8) as usize;
+    let (piece, at) = (row / PIECE_ROWS as u32, row as usize % PIECE_ROWS);
+    let packed = sealed.packed_ngrams(group * PIECES + piece)?;
+    let bytes = zstd::bulk::decompress(&packed, PIECE_ROWS * width)
+        .map_err(|error| damaged(&format!("n-grams do not decompress: {error}")))?;
+    let bytes = bytes.get(at * width..(at + 1) * width);
+    let bytes = bytes.ok_or_else(|| damaged("n-grams have the wrong size"))?;
+    let mut row = [0; 16];
+    let place = row.get_mut(..width);
+    place
+        .ok_or_else(|| damaged("a group of n-grams has too many blocks"))?
+        .copy_from_slice(bytes);
+    Ok(u128::from_le_bytes(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The rows that a block of these bodies notes.
+    fn noted(bodies: &[Vec<u8>]) -> Vec<u8> {
+        let mut ngrams = Ngrams::new(1).unwrap();
+        let mut before: &[u8] = &[];
+        for body in bodies {
+            ngrams.add(body, before);
+            before = body;
+        }
+        ngrams.block
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_notes_every_text_in_it(
+            bodies in proptest::collection::vec("[ab]{0,30}[a-f0-9]{0,60}[ab]{0,90}", 1..6),
+            pick in any::<prop::sample::Index>(),
+            from in any::<prop::sample::Index>(),
+            length in WINDOW..40,
+        ) {
+            let bodies: Vec<Vec<u8>> = bodies.into_iter().map(String::into_bytes).collect();
+            let body = &bodies[pick.index(bodies.len())];
+            let from = from.index(body.len() + 1);
+            let text = &body[from..(from + length).min(body.len())];
+            let block = noted(&bodies);
+            for row in rows_of(text).unwrap_or_default() {
+                prop_assert_eq!(block[row as usize], 1);
+            }
+        }
+    }
+
+    #[test]
+    fn likeness_to_a_neighbour_changes_nothing() {
+        let bodies = [
+            "uid 0123456789 of a pod",
+            "uid 9876543210 of a job",
+            "uid 98 of a job",
+        ]
+        .map(|body| body.repeat(9).into_bytes());
+        let mut apart = Ngrams::new(1).unwrap();
+        bodies.iter().for_each(|body| apart.add(body, &[]));
+        assert_eq!(noted(&bodies), apart.block);
+    }
+
+    #[test]
+    fn short_texts_cannot_be_looked_up() {
+        assert_eq!(rows_of(b"1234567"), None);
+        assert_eq!(rows_of(b"12345678").map(|rows| rows.len()), Some(1));
+        let long = rows_of(
+            &[b'a'..=b'z', b'0'..=b'9', b'A'..=b'Z']
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>(),
+        );
+        assert!(long.is_some_and(|rows| (9..=LOOKED_AT_MAX).contains(&rows.len())));
+    }
+}
