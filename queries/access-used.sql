@@ -38,11 +38,12 @@ with used as (
 ), spread as materialized (
   select
     cluster, effective_user as user, nullif(decision_reason, '') as reason,
-    min(hour) as first_hour, max(hour) as last_hour
+    substr(min(first_time), 1, 13) || ':00:00.000000Z' as first_hour,
+    substr(max(last_time), 1, 13) || ':00:00.000000Z' as last_hour
   from event_counts
   where :times
     and decision = 'allow'
-    -- Not in the words of the counts above: equal plans would read the hours there, too.
+    -- Not in the words of the counts above: equal plans would read the times there, too.
     and stage match 'ResponseComplete,Panic'
     and decision_reason match '*of ' || replace(replace(:role, ',', '\,'), '/', ' "') || '" to *'
     and cluster match :cluster

@@ -55,7 +55,7 @@ lacking (cluster, place, stage, events) as materialized (
   where verb is null and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 3, null, count(*) from events
+  select cluster, 3, null, sum(events) from event_counts
   where time_quality is not null and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
@@ -64,16 +64,16 @@ lacking (cluster, place, stage, events) as materialized (
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 5, null, count(*) from events
+  select cluster, 5, null, sum(events) from event_counts
   where source_ip is null and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 6, null, count(*) from events
+  select cluster, 6, null, sum(events) from event_counts
   where resource is null and request_uri is null
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 7, null, count(*) from events
+  select cluster, 7, null, sum(events) from event_counts
   where name is null and resource is not null
     and verb in ('get', 'update', 'patch', 'delete')
     and outcome = 'success'

@@ -24,13 +24,14 @@ created_time = "when the service account was created, in the time range"
 cluster = "where"
 */
 with seen as materialized (
-  select cluster, user, min(hour) as first_hour, max(hour) as last_hour
+  select
+    cluster, user, substr(first_time, 1, 13) || ':00:00.000000Z' as first_hour,
+    substr(last_time, 1, 13) || ':00:00.000000Z' as last_hour
   from event_counts
   where user is not null
     and cluster match :cluster
     and user match :user
     and time < :until
-  group by cluster, user
 ), counted as materialized (
   select
     cluster, user, sum(events) as calls,

@@ -187,6 +187,20 @@ pub(crate) fn expand_sparse(width: i64, data: &[u8], rows: usize) -> Result<Opti
     }))
 }
 
+/// Decompresses a zstd frame of at most so many bytes. What zstd needs for it is kept by the thread.
+pub(crate) fn decompress(packed: &[u8], most: usize) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static CONTEXT: std::cell::RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+            const { std::cell::RefCell::new(None) };
+    }
+    CONTEXT.with_borrow_mut(|context| match context {
+        Some(context) => context.decompress(packed, most),
+        None => context
+            .insert(zstd::bulk::Decompressor::new()?)
+            .decompress(packed, most),
+    })
+}
+
 /// A chunk's bytes where they stand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkRef<'a> {

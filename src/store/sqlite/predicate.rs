@@ -43,6 +43,14 @@ pub(crate) enum Predicate {
 }
 
 impl Predicate {
+    /// How many of a thousand rows it likely leaves, if every string were as frequent.
+    pub(crate) fn likely(&self) -> u64 {
+        match self {
+            Predicate::Ids(_, set) => u64::from(set.count()) * 1000 / u64::from(set.size()),
+            _ => 500,
+        }
+    }
+
     /// The column and its ids, if that is all it tests.
     pub(crate) fn id_set(&self) -> Option<(TextColumn, &IdSet)> {
         match self {
@@ -353,12 +361,25 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 negate,
             },
             Origin::Bytes => Predicate::Bytes(term.clone()),
-            _ => Predicate::Number {
+            Origin::ReceivedTime | Origin::LatencyUs => Predicate::Number {
                 column: *column,
                 any: Vec::new(),
                 absent: true,
                 negate,
             },
+            // What every event has.
+            Origin::AuditId
+            | Origin::Id
+            | Origin::Time
+            | Origin::StoredTime
+            | Origin::RawBytes
+            | Origin::Flag(_) => {
+                let mut set = IdSet::none(part.strings(TextColumn::Cluster));
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(TextColumn::Cluster, set)
+            }
         },
     })
 }

@@ -14,6 +14,7 @@ use crate::store::sqlite::layout::{
 };
 use crate::store::sqlite::rollup::ROLLUPS;
 use crate::store::sqlite::segfile::SegmentFile;
+use crate::store::sqlite::summary;
 use crate::store::{Result, StoreError};
 
 /// Lengths per piece.
@@ -32,7 +33,9 @@ impl Sealed {
 
     /// Whether the file holds all that one written now would.
     pub(crate) fn is_current(&self) -> bool {
-        self.stores_facts() && self.header.rollups_known >= ROLLUPS.len()
+        self.stores_facts()
+            && self.header.rollups_known >= ROLLUPS.len()
+            && self.header.summary_version >= summary::VERSION
     }
 
     /// Whether the file holds a column, with its strings and row lists.
