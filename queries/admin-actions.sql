@@ -25,7 +25,7 @@ with used as (
   from event_counts
   where user_groups match 'system:masters'
     and impersonated_user is null
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select cluster, user, impersonated_user, 'system:masters', verb, resource, subresource, outcome,
@@ -33,14 +33,14 @@ with used as (
   from event_counts
   where impersonated_groups match 'system:masters'
     and impersonated_user is not null
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select cluster, user, impersonated_user, 'cluster-admin', verb, resource, subresource, outcome,
     first_time, last_time, events
   from event_counts
   where decision_reason match '*ClusterRole "cluster-admin" to *'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
 )
 select

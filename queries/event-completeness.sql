@@ -41,7 +41,7 @@ named as materialized (
   select cluster, sum(events) as events
   from event_counts
   where resource is not null
-    and verb in ('get', 'update', 'patch', 'delete')
+    and verb match 'get,update,patch,delete'
     and outcome = 'success'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
@@ -60,7 +60,7 @@ lacking (cluster, place, stage, events) as materialized (
   group by cluster
   union all
   select cluster, 4, null, sum(events) from event_counts
-  where code is null and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  where code is null and stage match 'ResponseStarted,ResponseComplete,Panic'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
@@ -75,7 +75,7 @@ lacking (cluster, place, stage, events) as materialized (
   union all
   select cluster, 7, null, sum(events) from event_counts
   where name is null and resource is not null
-    and verb in ('get', 'update', 'patch', 'delete')
+    and verb match 'get,update,patch,delete'
     and outcome = 'success'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster

@@ -110,7 +110,7 @@ seen (cluster, key, events) as materialized (
     end as holder, sum(events)
   from event_counts
   where resource = 'leases'
-    and verb in ('get', 'update')
+    and verb match 'get,update'
     and user match 'system:kube-scheduler,system:kube-controller-manager,system:node:*'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster, holder
