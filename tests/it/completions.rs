@@ -41,8 +41,12 @@ fn path_with(dir: &Path) -> String {
     format!("{}:{}", dir.display(), std::env::var("PATH").unwrap())
 }
 
-fn has_bash() -> bool {
-    Command::new("bash").arg("--version").output().is_ok()
+/// Whether a shell is there; `AUDITQL_TEST_SHELLS=required` says that each must be.
+fn has(shell: &str) -> bool {
+    let found = Command::new(shell).arg("--version").output().is_ok();
+    let required = std::env::var_os("AUDITQL_TEST_SHELLS").is_some_and(|value| value == "required");
+    assert!(found || !required, "{shell} is not installed");
+    found
 }
 
 /// What bash proposes at the end of a line.
@@ -75,7 +79,7 @@ fn bash(line: &str, data: &Path, config: &Path) -> Vec<String> {
 
 #[test]
 fn bash_completes_commands_flags_and_values() {
-    if !has_bash() {
+    if !has("bash") {
         return;
     }
     let both = store();
@@ -149,7 +153,7 @@ fn bash_completes_commands_flags_and_values() {
 
 #[test]
 fn tab_in_bash_puts_a_whole_value_into_the_line() {
-    if !has_bash() {
+    if !has("bash") {
         return;
     }
     let both = store();
@@ -173,6 +177,69 @@ fn tab_in_bash_puts_a_whole_value_into_the_line() {
     terminal.expect("prompt> ");
     terminal.type_in("exit\r");
     terminal.end();
+}
+
+#[test]
+fn tab_in_zsh_puts_a_whole_value_into_the_line() {
+    if !has("zsh") {
+        return;
+    }
+    let both = store();
+    let dir = temp_dir();
+    let mut zsh = Command::new("zsh");
+    // Without the files of the system and of the account, which may set another PATH.
+    zsh.args(["-f", "-d", "-i"])
+        .env("PATH", path_with(dir.path()))
+        .env("HOME", dir.path())
+        .env("AUDITQL_CONFIG", "/dev/null")
+        .env("AUDITQL_DATA", both.data());
+    let mut terminal = Terminal::start(&mut zsh, 200);
+    let path = path_with(dir.path());
+    terminal.type_in(&format!(
+        "export PATH='{path}'; autoload -U compinit; compinit -u -D; \
+         source <(auditql completions zsh); PS1='prompt''> '\r"
+    ));
+    terminal.expect("prompt> ");
+    terminal.type_in("auditql query --user system:\t--limit 1 -o csv --columns user\r");
+    terminal.expect("\nuser\r");
+    terminal.expect(ACCOUNT);
+    terminal.expect("prompt> ");
+    terminal.type_in("exit\r");
+    terminal.end();
+}
+
+#[test]
+fn fish_completes_commands_flags_and_values() {
+    if !has("fish") {
+        return;
+    }
+    let both = store();
+    let dir = temp_dir();
+    for (line, expected) in [
+        ("auditql que", "query\tList events, newest first\n"),
+        ("auditql query --resou", "--resource\t"),
+        ("auditql query -n ns1", "ns1\n"),
+        (
+            "auditql query --verb get,del",
+            "get,delete\nget,deletecollection\n",
+        ),
+        ("auditql query --user system:s", &format!("{ACCOUNT}\n")),
+        ("auditql ask who-del", "who-deleted\t"),
+        ("auditql query --data /nonexistent --user u", ""),
+    ] {
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c"])
+            .arg("auditql completions fish | source; complete -C $argv[1]")
+            .arg(line)
+            .env("PATH", path_with(dir.path()))
+            .env("HOME", dir.path())
+            .env("AUDITQL_CONFIG", "/dev/null")
+            .env("AUDITQL_DATA", both.data());
+        let run = finish(&mut fish, b"").expect(0);
+        assert!(run.text().starts_with(expected), "{line}: {}", run.text());
+        let lines = |text: &str| text.lines().count();
+        assert_eq!(lines(run.text()), lines(expected), "{line}: {}", run.text());
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::catalog::SegmentMeta;
 use super::merge;
 use super::part::Part;
 use super::seal;
-use super::state::{Shared, State};
+use super::state::{Progress, Shared, State};
 use super::writer::Message;
 use crate::model::time;
 use crate::store::{Pruned, Resealed, Result, Sealed, StoreError};
@@ -24,11 +24,11 @@ const SEGMENTS_BEFORE_BUSY_MERGE: usize = 256;
 /// Works until the store stops.
 pub(crate) fn run(shared: &Shared) {
     loop {
-        let (stopping, merge_now) = {
+        let (stopping, merge_to) = {
             let progress = shared.progress();
-            (progress.stopping, progress.merge_now)
+            (progress.stopping, progress.merge_to)
         };
-        let worked = round(shared, merge_now, stopping);
+        let worked = round(shared, merge_to, stopping);
         let mut progress = shared.progress();
         progress.rounds += 1;
         match worked {
@@ -39,7 +39,8 @@ pub(crate) fn run(shared: &Shared) {
             }
             Ok(false) => {
                 progress.failure = None;
-                progress.merge_now &= !merge_now;
+                // Unless somebody asked for more meanwhile.
+                progress.merge_to = progress.merge_to.filter(|_| progress.merge_to != merge_to);
             }
             Err(error) if progress.stopping && !stopping => {
                 // A merge that was given up; what is left to seal is sealed in the next round.
@@ -49,7 +50,7 @@ pub(crate) fn run(shared: &Shared) {
             Err(error) => {
                 tracing::error!(%error, "background work failed; it is tried again");
                 progress.failure = Some(error.to_string());
-                progress.merge_now = false;
+                progress.merge_to = None;
             }
         }
         shared.changed.notify_all();
@@ -64,32 +65,31 @@ pub(crate) fn run(shared: &Shared) {
     }
 }
 
-/// One piece of work; false when there was none.
-fn round(shared: &Shared, merge_now: bool, stopping: bool) -> Result<bool> {
+/// A piece of work; false when there was none. Sealing goes first, because ingest waits for it, and
+/// a merge that somebody waits for second: it is not put off by ingest that never rests.
+fn round(shared: &Shared, merge_to: Option<i64>, stopping: bool) -> Result<bool> {
     let _turn = shared.turn();
     shared.sweep()?;
-    if seal::seal_oldest(shared)? {
-        return Ok(true);
-    }
-    if stopping {
-        return Ok(false);
+    let sealed = seal::seal_oldest(shared)?;
+    if stopping || (sealed && merge_to.is_none()) {
+        return Ok(sealed);
     }
     let idle = shared
         .progress()
         .last_commit
         .is_none_or(|last| last.elapsed() > IDLE);
-    if (merge_now || idle || shared.state().sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
-        && let Some(inputs) = merge::worth_merging(shared, merge_now)
+    if (merge_to.is_some() || idle || shared.state().sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
+        && let Some(inputs) = merge::worth_merging(shared, merge_to)
     {
         merge::merge(shared, &inputs)?;
         tracing::info!(segments = inputs.len(), "merged");
         return Ok(true);
     }
-    Ok(false)
+    Ok(sealed)
 }
 
-/// Begins a new active segment and waits until the old one is sealed; `merge` also waits for all
-/// merges.
+/// Begins a new active segment and waits until the older ones are sealed; `merge` also waits for all
+/// merges of what is sealed then. What arrives meanwhile is not waited for: it need never end.
 pub(crate) fn seal_now(
     shared: &Shared,
     writer: &SyncSender<Message>,
@@ -101,23 +101,30 @@ pub(crate) fn seal_now(
     let events = before.actives.iter().map(|active| active.events).sum();
     drop(before);
     rotate(writer)?;
-    let mut progress = shared.progress();
-    progress.merge_now |= merge;
-    progress.failure = None;
-    shared.changed.notify_all();
-    while shared.state().actives.len() > 1 || progress.merge_now {
-        if let Some(failure) = progress.failure.take() {
-            return Err(StoreError::Io(failure));
-        }
-        if progress.stopped {
-            return Err(StoreError::Unavailable("the store is stopping".into()));
-        }
-        progress = shared
-            .changed
-            .wait(progress)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let state = shared.state();
+    let names = state.actives.iter().map(|active| active.name.clone());
+    // The last one is the new one.
+    let full: HashSet<String> = names.rev().skip(1).collect();
+    drop(state);
+    shared.progress().failure = None;
+    wait(shared, |_| {
+        let state = shared.state();
+        state
+            .actives
+            .iter()
+            .any(|active| full.contains(&active.name))
+    })?;
+    if merge {
+        let state = shared.state();
+        let last = state.sealed.iter().map(|meta| meta.last_id).max();
+        drop(state);
+        let mut progress = shared.progress();
+        progress.merge_to = progress.merge_to.max(last);
+        drop(progress);
+        wait(shared, |progress| {
+            progress.merge_to >= last && last.is_some()
+        })?;
     }
-    drop(progress);
     let turn = shared.turn();
     shared.sweep()?;
     drop(turn);
@@ -131,6 +138,25 @@ pub(crate) fn seal_now(
             .filter(|meta| is_new(&meta.name))
             .count() as u64,
     })
+}
+
+/// Wakes the maintenance thread and waits while there is `more` for it to do.
+fn wait(shared: &Shared, more: impl Fn(&Progress) -> bool) -> Result<()> {
+    shared.changed.notify_all();
+    let mut progress = shared.progress();
+    while more(&progress) {
+        if let Some(failure) = progress.failure.take() {
+            return Err(StoreError::Io(failure));
+        }
+        if progress.stopped {
+            return Err(StoreError::Unavailable("the store is stopping".into()));
+        }
+        progress = shared
+            .changed
+            .wait(progress)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+    Ok(())
 }
 
 /// Rewrites the sealed segments that lack facts or rollups of the present version, one by one.

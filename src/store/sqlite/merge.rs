@@ -19,9 +19,12 @@ use crate::store::{Budget, Result, StoreError, Work};
 /// Segments that one merge takes at most.
 const MERGED_SEGMENTS_MAX: usize = 32;
 
-/// Neighbouring segments of one month that should become one, if any should. `thorough` also merges
-/// what is few.
-pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<SegmentMeta>>> {
+/// Neighbouring segments of one month that should become one, if any should; with `thorough_to`, of
+/// those that hold no later id than this, and also when they are few.
+pub(crate) fn worth_merging(
+    shared: &Shared,
+    thorough_to: Option<i64>,
+) -> Option<Vec<Arc<SegmentMeta>>> {
     let max = limits::MERGE_EVENTS_MAX.max(shared.options.segment_events) as u64;
     let mut months: BTreeMap<Option<i64>, Vec<Arc<SegmentMeta>>> = BTreeMap::new();
     let unmergeable = shared
@@ -29,7 +32,9 @@ pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<S
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = shared.state();
-    let fit = |meta: &&Arc<SegmentMeta>| !unmergeable.contains(&meta.name);
+    let last_id = thorough_to.unwrap_or(i64::MAX);
+    let fit =
+        |meta: &&Arc<SegmentMeta>| meta.last_id <= last_id && !unmergeable.contains(&meta.name);
     for meta in state.sealed.iter().filter(fit) {
         months
             .entry(month_of(meta.newest))
@@ -38,7 +43,7 @@ pub(crate) fn worth_merging(shared: &Shared, thorough: bool) -> Option<Vec<Arc<S
     }
     months.values_mut().find_map(|segments| {
         segments.sort_by_key(|meta| (meta.oldest, meta.newest));
-        (0..segments.len()).find_map(|start| run(&segments[start..], max, thorough))
+        (0..segments.len()).find_map(|start| run(&segments[start..], max, thorough_to.is_some()))
     })
 }
 

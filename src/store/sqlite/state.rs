@@ -56,8 +56,8 @@ impl State {
 /// Where the background work stands.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Somebody asked for a merge of all that is worth it.
-    pub(crate) merge_now: bool,
+    /// Somebody waits for the merges of all sealed segments that hold no later id than this.
+    pub(crate) merge_to: Option<i64>,
     pub(crate) stopping: bool,
     /// The maintenance thread has ended.
     pub(crate) stopped: bool,
