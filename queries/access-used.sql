@@ -35,7 +35,7 @@ with used as materialized (
 ), asked as materialized (
   select
     cluster, effective_user as user, decision_reason as reason,
-    json_group_array(distinct user) as askers
+    json_group_array(distinct user order by user) as askers
   from event_counts
   where decision = 'allow'
     and stage match 'ResponseComplete,Panic'

@@ -1,9 +1,9 @@
 //! Adding a part's groups to the totals, by what their strings say.
 
 use super::countkeys::{Source, Stored};
+use super::deriver::Deriver;
 use super::layout::{Origin, origin};
 use super::part::Part;
-use super::predicate::Deriver;
 use super::tally::Groups;
 use super::totals::Totals;
 use crate::model::json;

@@ -77,17 +77,17 @@ impl PartCount<'_> {
         let totals = rollup.map_or(0, |number| sealed.totals_entries(number));
         let summary_first = span.whole && totals > sealed.header.summary_rows as usize;
         Ok(
-            (summary_first && self.from_summary(part, sealed, work, buckets)?)
-                || self.from_rollup(part, sealed, span, work, buckets)?
+            (summary_first && self.by_summary(part, sealed, work, buckets)?)
+                || self.by_rollup(part, sealed, span, work, buckets)?
                 || (span.whole
                     && !summary_first
-                    && self.from_summary(part, sealed, work, buckets)?),
+                    && self.by_summary(part, sealed, work, buckets)?),
         )
     }
 
     /// Counts from a rollup, and what the ends of the range cut off by a scan; false if no rollup
     /// answers.
-    fn from_rollup(
+    fn by_rollup(
         &self,
         part: &Part,
         sealed: &Sealed,
@@ -145,7 +145,7 @@ impl PartCount<'_> {
     }
 
     /// Counts all of a part from its summary; false if that does not say it.
-    fn from_summary(
+    fn by_summary(
         &self,
         part: &Part,
         sealed: &Sealed,

@@ -57,7 +57,11 @@ mod tests {
     fn results_come_in_order_and_an_error_ends_it() {
         for threads in [false, true] {
             let mut taken = Vec::new();
-            in_order(100, threads, |at| at * 2, |done| Ok(taken.push(done))).unwrap();
+            let take = |done| {
+                taken.push(done);
+                Ok(())
+            };
+            in_order(100, threads, |at| at * 2, take).unwrap();
             assert_eq!(taken, (0..100).map(|at| at * 2).collect::<Vec<_>>());
 
             let mut taken = Vec::new();

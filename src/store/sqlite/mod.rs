@@ -24,6 +24,7 @@ mod countpart;
 mod cursor;
 mod database;
 mod dedup;
+mod deriver;
 mod dictionary;
 mod engine;
 mod facts;
