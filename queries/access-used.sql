@@ -22,28 +22,39 @@ last_hour = "hour of the last, with --times"
 impersonated_by = { json = "who asked for some of them as this user, a JSON array" }
 cluster = "where"
 */
-with used as (
-  select
-    cluster, effective_user as user, nullif(decision_reason, '') as reason, sum(events) as calls,
-    json_group_array(distinct user) filter (where impersonated_user is not null) as askers
+with used as materialized (
+  select cluster, effective_user as user, decision_reason as reason, events as calls
   from event_counts
   where decision = 'allow'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     -- Narrows the counts only: names are told from quoted words below.
     and decision_reason match '*of ' || replace(replace(:role, ',', '\,'), '/', ' "') || '" to *'
     and cluster match :cluster
     and effective_user match :user
     and time >= :since and time < :until
+), asked as materialized (
+  select
+    cluster, effective_user as user, decision_reason as reason,
+    json_group_array(distinct user order by user) as askers
+  from event_counts
+  where decision = 'allow'
+    and stage match 'ResponseComplete,Panic'
+    and decision_reason match '*of ' || replace(replace(:role, ',', '\,'), '/', ' "') || '" to *'
+    and cluster match :cluster
+    and effective_user match :user
+    and time >= :since and time < :until
+    and impersonated_user is not null
   group by cluster, effective_user, decision_reason
 ), spread as materialized (
   select
-    cluster, effective_user as user, nullif(decision_reason, '') as reason,
-    min(hour) as first_hour, max(hour) as last_hour
+    cluster, effective_user as user, decision_reason as reason,
+    substr(min(first_time), 1, 13) || ':00:00.000000Z' as first_hour,
+    substr(max(last_time), 1, 13) || ':00:00.000000Z' as last_hour
   from event_counts
   where :times
     and decision = 'allow'
-    -- Not in the words of the counts above: equal plans would read the hours there, too.
-    and stage match 'ResponseComplete,Panic'
+    -- Not in the words of the counts above: equal plans would read the times there, too.
+    and stage in ('ResponseComplete', 'Panic')
     and decision_reason match '*of ' || replace(replace(:role, ',', '\,'), '/', ' "') || '" to *'
     and cluster match :cluster
     and effective_user match :user
@@ -52,42 +63,48 @@ with used as (
 ), quoted as materialized (
   -- Names are quoted as Go's %q does: quotes in them must not end them.
   select
-    *,
+    reason,
     iif(reason glob 'RBAC: allowed by *Binding "*" of *Role "*" to * "*"',
       replace(replace(substr(reason, 18), '\\', char(2)), '\"', char(1)), null) as words
-  from used
+  from (select distinct reason from used)
 ), cut as materialized (
   select
-    *, substr(words, 1, instr(words, '" of ') - 1) as bound,
+    reason, words, substr(words, 1, instr(words, '" of ') - 1) as bound,
     substr(words, instr(words, '" of ') + 5) as rest
   from quoted
-), named as materialized (
+), told as materialized (
   select
-    *, replace(substr(rest, 1, instr(rest, '" to ') - 1), ' "', '/') as role_name,
+    reason, words, bound, replace(substr(rest, 1, instr(rest, '" to ') - 1), ' "', '/') as role,
     replace(rtrim(substr(rest, instr(rest, '" to ') + 5), '"'), ' "', ':') as whom
   from cut
+), named as materialized (
+  select
+    reason, words is null as unnamed,
+    replace(replace(
+      case
+        -- The authorizer writes NAME/NAMESPACE, and no name holds a slash.
+        when bound glob 'RoleBinding "*/*' then
+          'RoleBinding/' || substr(bound, instr(bound, '/') + 1) || '/'
+          || substr(bound, 14, instr(bound, '/') - 14)
+        else replace(bound, ' "', '/')
+      end, char(1), '"'), char(2), '\') as binding,
+    replace(replace(role, char(1), '"'), char(2), '\') as role,
+    replace(replace(
+      iif(whom glob 'ServiceAccount:*/*',
+        'ServiceAccount:' || substr(whom, instr(whom, '/') + 1) || '/'
+          || substr(whom, 16, instr(whom, '/') - 16),
+        whom),
+      char(1), '"'), char(2), '\') as subject
+  from told
 )
 select
-  named.user,
-  replace(replace(
-    case
-      -- The authorizer writes NAME/NAMESPACE, and no name holds a slash.
-      when bound glob 'RoleBinding "*/*' then
-        'RoleBinding/' || substr(bound, instr(bound, '/') + 1) || '/'
-        || substr(bound, 14, instr(bound, '/') - 14)
-      else replace(bound, ' "', '/')
-    end, char(1), '"'), char(2), '\') as binding,
-  replace(replace(role_name, char(1), '"'), char(2), '\') as role,
-  replace(replace(
-    iif(whom glob 'ServiceAccount:*/*',
-      'ServiceAccount:' || substr(whom, instr(whom, '/') + 1) || '/'
-        || substr(whom, 16, instr(whom, '/') - 16),
-      whom),
-    char(1), '"'), char(2), '\') as subject,
-  iif(words is null, named.reason, null) as reason, calls, first_hour, last_hour,
-  iif(askers = '[]', null, askers) as impersonated_by, named.cluster
-from named left join spread
-  on spread.cluster = named.cluster and spread.user = named.user
-    and spread.reason is named.reason
-where :role is null or replace(replace(role_name, char(1), '"'), char(2), '\') glob :role
-order by calls desc, named.user, binding
+  used.user, binding, role, subject, iif(unnamed, nullif(used.reason, ''), null) as reason, calls,
+  first_hour, last_hour, askers as impersonated_by, used.cluster
+from used
+  cross join named on named.reason is used.reason
+  left join asked
+    on asked.cluster = used.cluster and asked.user is used.user and asked.reason is used.reason
+  left join spread
+    on spread.cluster = used.cluster and spread.user = used.user and spread.reason is used.reason
+where :role is null or role glob :role
+order by calls desc, used.user, binding

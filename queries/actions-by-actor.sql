@@ -24,7 +24,7 @@ with ended as (
   select
     cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, events
   from event_counts
-  where stage in ('ResponseComplete', 'Panic')
+  where stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and impersonated_user match :as_user

@@ -15,29 +15,38 @@ first_hour = "hour of the first event"
 last_hour = "hour of the last one"
 cluster = "where"
 */
-with counted as materialized (
-  select
-    cluster, user, sum(events) as events,
-    sum(iif(stage in ('ResponseComplete', 'Panic'), events, 0)) as answered,
-    sum(iif(stage in ('ResponseComplete', 'Panic') and outcome glob 'denied_*', events, 0))
-      as refused
+with active as (
+  select cluster, user, events, first_time, last_time
   from event_counts
   where user is not null
     and cluster match :cluster
     and user match :user
     and time >= :since and time < :until
-  group by cluster, user
 ),
-spread as materialized (
-  select cluster, user, min(hour) as first_hour, max(hour) as last_hour
+answered as materialized (
+  select cluster, user, events
   from event_counts
-  -- Not in the words of the counts above: equal plans would read the hours there, too.
-  where user match '*'
+  where user is not null
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and time >= :since and time < :until
-  group by cluster, user
+),
+refused as materialized (
+  select cluster, user, events
+  from event_counts
+  where user is not null
+    and stage match 'ResponseComplete,Panic'
+    and outcome match 'denied_*'
+    and cluster match :cluster
+    and user match :user
+    and time >= :since and time < :until
 )
-select user, events, answered, refused, first_hour, last_hour, cluster
-from counted join spread using (cluster, user)
-order by last_hour desc, events desc, user, cluster
+select
+  user, active.events, ifnull(answered.events, 0) as answered,
+  ifnull(refused.events, 0) as refused, substr(first_time, 1, 13) || ':00:00.000000Z' as first_hour,
+  substr(last_time, 1, 13) || ':00:00.000000Z' as last_hour, cluster
+from active
+  left join answered using (cluster, user)
+  left join refused using (cluster, user)
+order by last_hour desc, active.events desc, user, cluster

@@ -21,26 +21,26 @@ cluster = "where"
 */
 with used as (
   select cluster, user, impersonated_user, 'system:masters' as admin_by, verb, resource,
-    subresource, outcome, hour, events
+    subresource, outcome, first_time, last_time, events
   from event_counts
   where user_groups match 'system:masters'
     and impersonated_user is null
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select cluster, user, impersonated_user, 'system:masters', verb, resource, subresource, outcome,
-    hour, events
+    first_time, last_time, events
   from event_counts
   where impersonated_groups match 'system:masters'
     and impersonated_user is not null
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select cluster, user, impersonated_user, 'cluster-admin', verb, resource, subresource, outcome,
-    hour, events
+    first_time, last_time, events
   from event_counts
   where decision_reason match '*ClusterRole "cluster-admin" to *'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
 )
 select
@@ -51,7 +51,8 @@ select
   sum(iif(resource = 'secrets' and verb in ('get', 'list', 'watch'), events, 0)) as secrets,
   sum(iif(subresource in ('exec', 'attach', 'portforward', 'proxy'), events, 0)) as sessions,
   sum(iif(outcome glob 'denied_*', events, 0)) as refused,
-  min(hour) as first_hour, max(hour) as last_hour, cluster
+  substr(min(first_time), 1, 13) || ':00:00.000000Z' as first_hour,
+  substr(max(last_time), 1, 13) || ':00:00.000000Z' as last_hour, cluster
 from used
 group by cluster, user, impersonated_user, admin_by
 order by user is 'system:apiserver', requests desc, user, as_user, admin_by, cluster

@@ -26,15 +26,15 @@ with reached as (
   from event_counts
   where resource is null
     and path match '/logs,/logs/*'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select cluster, user, impersonated_user, verb, outcome, events, 'log files of a node'
   from event_counts
   where resource = 'nodes'
-    and subresource in ('proxy', 'log')
+    and subresource match 'proxy,log'
     and path match '*/proxy/logs,*/proxy/logs/*,*/nodes/*/log,*/nodes/*/log/*'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select
@@ -44,7 +44,7 @@ with reached as (
   where resource in ('pods', 'services')
     and subresource in ('log', 'exec', 'attach', 'portforward', 'proxy', 'ephemeralcontainers')
     and name match :trail
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
   union all
   select
@@ -52,7 +52,7 @@ with reached as (
   from event_counts
   where resource in ('configmaps', 'secrets')
     and name match :trail
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster and user match :user and time >= :since and time < :until
 )
 select

@@ -17,13 +17,29 @@ failed = "changes that ended otherwise: not found, conflict, error, ..."
 cluster = "where"
 */
 with ended as (
-  select
-    cluster, user, verb, iif(outcome = 'success', events, 0) as done,
-    iif(outcome glob 'denied_*', events, 0) as refused,
-    iif(outcome <> 'success' and outcome not glob 'denied_*', events, 0) as failed
+  select cluster, user, verb, events as done, 0 as refused, 0 as failed
   from event_counts
   where verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
-    and stage in ('ResponseComplete', 'Panic')
+    and outcome = 'success'
+    and stage match 'ResponseComplete,Panic'
+    and cluster match :cluster
+    and user match :user
+    and time >= :since and time < :until
+  union all
+  select cluster, user, null, 0, events, 0
+  from event_counts
+  where verb match 'create,update,patch,delete,deletecollection'
+    and outcome match 'denied_*'
+    and stage match 'ResponseComplete,Panic'
+    and cluster match :cluster
+    and user match :user
+    and time >= :since and time < :until
+  union all
+  select cluster, user, null, 0, 0, events
+  from event_counts
+  where verb match 'create,update,patch,delete,deletecollection'
+    and outcome is not null and outcome match '!success,!denied_*'
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and time >= :since and time < :until

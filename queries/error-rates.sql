@@ -24,7 +24,7 @@ last_error = "when the last error was"
 with ended as (
   select user, verb, resource, code, events, last_time
   from event_counts
-  where stage in ('ResponseComplete', 'Panic')
+  where stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and verb match :verb

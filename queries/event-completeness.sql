@@ -41,7 +41,7 @@ named as materialized (
   select cluster, sum(events) as events
   from event_counts
   where resource is not null
-    and verb in ('get', 'update', 'patch', 'delete')
+    and verb match 'get,update,patch,delete'
     and outcome = 'success'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
@@ -55,27 +55,27 @@ lacking (cluster, place, stage, events) as materialized (
   where verb is null and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 3, null, count(*) from events
+  select cluster, 3, null, sum(events) from event_counts
   where time_quality is not null and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
   select cluster, 4, null, sum(events) from event_counts
-  where code is null and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  where code is null and stage match 'ResponseStarted,ResponseComplete,Panic'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 5, null, count(*) from events
+  select cluster, 5, null, sum(events) from event_counts
   where source_ip is null and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 6, null, count(*) from events
+  select cluster, 6, null, sum(events) from event_counts
   where resource is null and request_uri is null
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
   union all
-  select cluster, 7, null, count(*) from events
+  select cluster, 7, null, sum(events) from event_counts
   where name is null and resource is not null
-    and verb in ('get', 'update', 'patch', 'delete')
+    and verb match 'get,update,patch,delete'
     and outcome = 'success'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster

@@ -24,24 +24,31 @@ created_time = "when the service account was created, in the time range"
 cluster = "where"
 */
 with seen as materialized (
-  select cluster, user, min(hour) as first_hour, max(hour) as last_hour
+  select
+    cluster, user, substr(first_time, 1, 13) || ':00:00.000000Z' as first_hour,
+    substr(last_time, 1, 13) || ':00:00.000000Z' as last_hour
   from event_counts
   where user is not null
     and cluster match :cluster
     and user match :user
     and time < :until
-  group by cluster, user
 ), counted as materialized (
-  select
-    cluster, user, sum(events) as calls,
-    sum(events) filter (where outcome glob 'denied*') as refused
+  select cluster, user, events as calls
   from event_counts
   where user is not null
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and time >= :since and time < :until
-  group by cluster, user
+), refusals as materialized (
+  select cluster, user, events as refused
+  from event_counts
+  where user is not null
+    and stage match 'ResponseComplete,Panic'
+    and outcome match 'denied*'
+    and cluster match :cluster
+    and user match :user
+    and time >= :since and time < :until
 ), made as (
   select
     cluster, cast('system:serviceaccount:' || namespace || ':' || name as text) as user,
@@ -59,6 +66,7 @@ with seen as materialized (
     ifnull(refused, 0) as refused, made.time as created
   from seen
   left join counted on counted.user = seen.user and counted.cluster = seen.cluster
+  left join refusals on refusals.user = seen.user and refusals.cluster = seen.cluster
   left join made on made.user = seen.user and made.cluster = seen.cluster
   union all
   select made.cluster, made.user, null, null, 0, 0, made.time

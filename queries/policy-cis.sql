@@ -91,7 +91,7 @@ bodies as materialized (
         || iif(verb in ('get', 'list', 'watch'), ' read', ' write') as what
     from event_counts
     where resource in ('secrets', 'configmaps', 'tokenreviews', 'serviceaccounts')
-      and level in ('Request', 'RequestResponse')
+      and level match 'Request,RequestResponse'
       and cluster match :cluster
       and time >= :since and time < :until
   )

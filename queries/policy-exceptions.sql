@@ -19,7 +19,8 @@ cluster = "where"
 */
 with
 mixed as materialized (
-  select cluster, api_group, resource, subresource, verb
+  select
+    row_number() over () as kind, cluster, api_group, resource, subresource, verb
   from event_counts
   where resource is not null
     and cluster match :cluster
@@ -29,66 +30,34 @@ mixed as materialized (
   group by cluster, api_group, resource, subresource, verb
   having count(distinct level) > 1
 ),
-counted as materialized (
-  select cluster, api_group, resource, subresource, verb, level, user, sum(events) as events
-  from event_counts
-  where resource in (select resource from mixed)
-    and verb in (select verb from mixed)
-    and cluster match :cluster
-    and time >= :since and time < :until
-  group by cluster, api_group, resource, subresource, verb, level, user
-),
 users as (
-  select counted.*
-  from counted
-  join mixed on counted.cluster = mixed.cluster and counted.resource = mixed.resource
-    and counted.verb = mixed.verb and counted.api_group is mixed.api_group
-    and counted.subresource is mixed.subresource
-),
-spread as materialized (
-  select
-    cluster, api_group, resource, subresource, verb, level, min(hour) as first_hour,
-    max(hour) as last_hour
-  from event_counts
-  -- Not in the words of the counts above: equal plans would read the hours there, too.
-  where resource match '*'
-    and cluster match :cluster
-    and resource match :resource
-    and verb match :verb
-    and time >= :since and time < :until
-  group by cluster, api_group, resource, subresource, verb, level
+  select kind, level, user, events, first_time, last_time
+  from event_counts as counted cross join mixed
+    on counted.resource = mixed.resource and counted.verb = mixed.verb
+      and counted.cluster = mixed.cluster and counted.api_group is mixed.api_group
+      and counted.subresource is mixed.subresource
+  where counted.resource in (select resource from mixed)
+    and counted.verb in (select verb from mixed)
+    and counted.cluster match :cluster
+    and counted.time >= :since and counted.time < :until
 ),
 ranked as (
-  select *, row_number() over (
-    partition by cluster, api_group, resource, subresource, verb, level
-    order by events desc, user
-  ) as place
+  select *, row_number() over (partition by kind, level order by events desc, user) as place
   from users
 ),
 grouped as (
   select
-    cluster, api_group, resource, subresource, verb, level, sum(events) as events,
-    count(distinct user) as users,
+    kind, level, sum(events) as events, count(user) as users, min(first_time) as first_time,
+    max(last_time) as last_time,
     json_group_array(user order by place) filter (where place <= 5 and user is not null)
       as top_users
   from ranked
-  group by cluster, api_group, resource, subresource, verb, level
+  group by kind, level
 )
 select
   resource || coalesce('.' || api_group, '') || coalesce('/' || subresource, '') as object,
   verb, level, events, users, top_users,
-  (
-    select first_hour from spread
-    where spread.cluster = grouped.cluster and spread.resource = grouped.resource
-      and spread.verb = grouped.verb and spread.level = grouped.level
-      and spread.api_group is grouped.api_group and spread.subresource is grouped.subresource
-  ) as first_hour,
-  (
-    select last_hour from spread
-    where spread.cluster = grouped.cluster and spread.resource = grouped.resource
-      and spread.verb = grouped.verb and spread.level = grouped.level
-      and spread.api_group is grouped.api_group and spread.subresource is grouped.subresource
-  ) as last_hour,
-  cluster
-from grouped
+  substr(first_time, 1, 13) || ':00:00.000000Z' as first_hour,
+  substr(last_time, 1, 13) || ':00:00.000000Z' as last_hour, cluster
+from grouped join mixed using (kind)
 order by cluster, object, verb, events desc, level

@@ -110,24 +110,34 @@ seen (cluster, key, events) as materialized (
     end as holder, sum(events)
   from event_counts
   where resource = 'leases'
-    and verb in ('get', 'update')
+    and verb match 'get,update'
     and user match 'system:kube-scheduler,system:kube-controller-manager,system:node:*'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster, holder
   union all
-  select cluster,
-    case
-      when path glob '/openapi*' or path glob '/swagger*' then 'path openapi'
-      when path glob '/logs*' then 'path logs'
-      when path glob '/healthz*' or path glob '/livez*' or path glob '/readyz*' then 'path health'
-      else 'path discovery'
-    end as paths, count(*)
-  from events
-  where resource is null
-    and path match
-      '/openapi*,/swagger*,/logs,/logs/*,/healthz*,/livez*,/readyz*,/api,/api/,/apis,/apis/*,/version*'
+  select cluster, 'path openapi', sum(events)
+  from event_counts
+  where resource is null and path match '/openapi*,/swagger*'
     and cluster match :cluster and time >= :since and time < :until
-  group by cluster, paths
+  group by cluster
+  union all
+  select cluster, 'path logs', sum(events)
+  from event_counts
+  where resource is null and path match '/logs,/logs/*'
+    and cluster match :cluster and time >= :since and time < :until
+  group by cluster
+  union all
+  select cluster, 'path health', sum(events)
+  from event_counts
+  where resource is null and path match '/healthz*,/livez*,/readyz*'
+    and cluster match :cluster and time >= :since and time < :until
+  group by cluster
+  union all
+  select cluster, 'path discovery', sum(events)
+  from event_counts
+  where resource is null and path match '/api,/api/,/apis,/apis/*,/version*'
+    and cluster match :cluster and time >= :since and time < :until
+  group by cluster
 ),
 running as materialized (
   select cluster, user, sum(events) as events

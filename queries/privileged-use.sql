@@ -20,111 +20,73 @@ failed = "how many failed otherwise"
 dry_runs = "how many of those that went through changed nothing because of dryRun=All"
 cluster = "where"
 */
-with counted as (
+with calls as not materialized (
   select
-    1 as rank, 'system:masters' as privilege, cluster, user, impersonated_user, stage, outcome,
-    dry_run,
+    cluster, user, impersonated_user, stage, outcome, dry_run, events,
     verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log')
       as long,
-    sum(events) as events
+    verb, api_group, resource, subresource, user_groups, decision, decision_reason, message
   from event_counts
+  where stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and user match :user
+    and namespace match :namespace
+    and time >= :since and time < :until
+), counted as (
+  select
+    1 as rank, 'system:masters' as privilege, cluster, user, impersonated_user, stage, outcome,
+    dry_run, long, events
+  from calls
   where (:privilege is null or 'system:masters' glob :privilege)
     and user_groups match 'system:masters'
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, long
   union all
   select
-    2, 'cluster-admin', cluster, user, impersonated_user, stage, outcome, dry_run,
-    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-    sum(events)
-  from event_counts
+    2, 'cluster-admin', cluster, user, impersonated_user, stage, outcome, dry_run, long, events
+  from calls
   where (:privilege is null or 'cluster-admin' glob :privilege)
     and decision_reason glob 'RBAC: allowed by *Binding "*" of ClusterRole "' || :role || '" to *'
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, 9
   union all
   select
-    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run,
-    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-    sum(events)
-  from event_counts
+    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, long, events
+  from calls
   where (:privilege is null or 'impersonation' glob :privilege)
     and impersonated_user is not null
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, 9
   union all
-  select
-    3, 'impersonation', cluster, user, null, stage, outcome, dry_run,
-    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-    sum(events)
-  from event_counts
+  -- Refused: as whom is only in the message.
+  select 3, 'impersonation', cluster, user, null, stage, outcome, dry_run, long, events
+  from calls
   where (:privilege is null or 'impersonation' glob :privilege)
     and outcome = 'denied_authz' and decision is null
     and message glob '*" cannot impersonate*'
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, stage, outcome, dry_run, 9
   union all
   select
     iif(outcome = 'denied_escalation', 5, 4),
     iif(outcome = 'denied_escalation', 'rbac escalation refused', 'rbac change'),
-    cluster, user, impersonated_user, stage, outcome, dry_run, 0, sum(events)
-  from event_counts
+    cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+  from calls
   where (:privilege is null or 'rbac change' glob :privilege
       or 'rbac escalation refused' glob :privilege)
-    and resource in ('roles', 'clusterroles', 'rolebindings', 'clusterrolebindings')
+    and resource match 'roles,clusterroles,rolebindings,clusterrolebindings'
     and api_group = 'rbac.authorization.k8s.io'
-    and verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
-    and stage in ('ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run
+    and verb match 'create,update,patch,delete,deletecollection'
+    and stage <> 'ResponseStarted'
   union all
   select
-    6, 'token request', cluster, user, impersonated_user, stage, outcome, dry_run, 0,
-    sum(events)
-  from event_counts
+    6, 'token request', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+  from calls
   where (:privilege is null or 'token request' glob :privilege)
     and resource = 'serviceaccounts' and api_group is null and subresource = 'token'
     and verb = 'create'
-    and stage in ('ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run
+    and stage <> 'ResponseStarted'
   union all
   select
-    7, 'certificate approval', cluster, user, impersonated_user, stage, outcome, dry_run, 0,
-    sum(events)
-  from event_counts
+    7, 'certificate approval', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+  from calls
   where (:privilege is null or 'certificate approval' glob :privilege)
     and resource = 'certificatesigningrequests' and api_group = 'certificates.k8s.io'
     and subresource = 'approval'
-    and verb in ('update', 'patch')
-    and stage in ('ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run
+    and verb match 'update,patch'
+    and stage <> 'ResponseStarted'
   union all
   select
     8,
@@ -156,24 +118,15 @@ with counted as (
   group by cluster, user, impersonated_user, subresource, outcome, dry_run
   union all
   select
-    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run,
-    verb = 'watch',
-    sum(events)
-  from event_counts
+    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, long, events
+  from calls
   where (:privilege is null or 'secret read' glob :privilege)
     and resource = 'secrets' and api_group is null and subresource is null
     and verb in ('get', 'list', 'watch')
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run, 9
   union all
   select
-    10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, 0,
-    sum(events)
-  from event_counts
+    10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+  from calls
   where (:privilege is null or 'admission change' glob :privilege)
     and resource in (
       'validatingwebhookconfigurations', 'mutatingwebhookconfigurations',
@@ -182,13 +135,8 @@ with counted as (
     )
     and api_group = 'admissionregistration.k8s.io'
     and subresource match '!status'
-    and verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
-    and stage in ('ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and user match :user
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by cluster, user, impersonated_user, stage, outcome, dry_run
+    and verb match 'create,update,patch,delete,deletecollection'
+    and stage <> 'ResponseStarted'
 ), summed as (
   select
     rank, privilege, cluster, user, impersonated_user,

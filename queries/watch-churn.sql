@@ -38,7 +38,7 @@ with churned as (
   select user, resource, cluster, 0, 0, 0, events, null, last_time
   from event_counts
   where verb = 'list'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and user_agent match :user_agent

@@ -79,6 +79,11 @@ pub const CHUNK_ROWS: usize = 4000;
 /// gets no rollups, and counts scan it.
 pub const ROLLUP_CELLS_MAX: usize = 65_536;
 
+/// A segment has a summary (how many events agree in their columns with few values) if it has at most
+/// one row for so many events, or not more rows than this.
+pub const SUMMARY_SHARE: usize = 4;
+pub const SUMMARY_ROWS_SMALL: usize = 4096;
+
 /// Bytes of bodies after which an appended block is closed, so that a large batch is never whole in
 /// memory uncompressed.
 pub const BLOCK_BYTES: usize = 4 << 20;

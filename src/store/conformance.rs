@@ -200,6 +200,7 @@ macro_rules! conformance {
             questions: filters_like_a_plain_loop,
             counting: counts_like_a_plain_loop,
             counting: counts_from_rollups_like_from_rows,
+            counting: counts_from_summaries_like_from_rows,
             counting: counts_without_visiting_rows,
             grouping: counts_in_sql_like_events,
             grouping: counts_in_sql_read_rollups,

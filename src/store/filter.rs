@@ -85,6 +85,16 @@ impl Pattern {
         }
     }
 
+    /// Something that every matching text holds, if there is such a thing.
+    pub fn literal(&self) -> Option<&str> {
+        let literal = match self {
+            Pattern::Is(text) | Pattern::Prefix(text) => text,
+            Pattern::Wildcard(pattern) => pattern.split('*').max_by_key(|run| run.len())?,
+            Pattern::Range(..) | Pattern::Cidr(..) => return None,
+        };
+        (!literal.is_empty()).then_some(literal)
+    }
+
     /// The network that `text` such as `10.0.0.0/8` stands for; host bits are dropped.
     pub fn parse_cidr(text: &str) -> Option<Pattern> {
         let (address, length) = text.split_once('/')?;

@@ -194,7 +194,7 @@ pub struct Work {
     pub rows_visited: u64,
     /// Blocks of bodies decompressed.
     pub blocks_read: u64,
-    /// Entries of rollups that were added up instead of visiting rows.
+    /// Entries of rollups, or rows of summaries, that were added up instead of visiting rows.
     pub rollup_entries: u64,
 }
 

@@ -250,6 +250,99 @@ pub(super) fn counts_from_rollups_like_from_rows(open: Open) {
     });
 }
 
+/// Columns that summaries tell apart.
+const SUMMARISED: [Column; 17] = [
+    Column::User,
+    Column::EffectiveUser,
+    Column::ImpersonatedUser,
+    Column::Cluster,
+    Column::Resource,
+    Column::ApiGroup,
+    Column::Subresource,
+    Column::Verb,
+    Column::Level,
+    Column::Stage,
+    Column::Code,
+    Column::Outcome,
+    Column::Decision,
+    Column::DecisionReason,
+    Column::DryRun,
+    Column::Truncated,
+    Column::UserGroups,
+];
+
+/// A condition that a summary decides.
+fn summarised(rng: &mut Rng, rows: &[Row]) -> Vec<Term> {
+    let column = *rng.choice(&SUMMARISED).unwrap();
+    let row = rng.choice(rows).unwrap();
+    let test = match (rng.u8(..8), row.text(column), row.number(column)) {
+        (0, ..) => Test::Absent {
+            column: *rng
+                .choice(&[Column::Name, Column::RequestUri, Column::AuditId])
+                .unwrap(),
+        },
+        (1, ..) => {
+            let uri = row.text(Column::RequestUri).unwrap_or("/");
+            let column = *rng.choice(&[Column::RequestUri, Column::Path]).unwrap();
+            let cut = (1..=uri.len()).find(|&cut| uri.is_char_boundary(cut));
+            let any = vec![Pattern::Prefix(uri[..cut.unwrap_or(0)].to_owned())];
+            let test = Test::Text { column, any };
+            let negate = rng.bool();
+            let about_none = Test::Absent {
+                column: Column::Resource,
+            };
+            return vec![
+                Term { test, negate },
+                Term {
+                    test: about_none,
+                    negate: false,
+                },
+            ];
+        }
+        (2, ..) => Test::Absent { column },
+        (_, _, Some(number)) => Test::Number {
+            column,
+            any: vec![(number, number)],
+        },
+        (_, Some(text), _) => Test::Text {
+            column,
+            any: vec![match rng.bool() {
+                true => Pattern::Is(text.to_owned()),
+                false => Pattern::Wildcard(format!("*{}", text.trim_start_matches('s'))),
+            }],
+        },
+        _ => Test::Absent { column },
+    };
+    let negate = rng.bool();
+    vec![Term { test, negate }]
+}
+
+/// Counts of whole segments by many columns.
+pub(super) fn counts_from_summaries_like_from_rows(open: Open) {
+    let (bench, rows) = super::questions::filled(open);
+    at_every_age(bench, &|bench, age| {
+        let mut rng = Rng::with_seed(13);
+        for round in 0..300 {
+            let mut asked = CountQuery::default();
+            for _ in 0..rng.usize(..5) {
+                let column = *rng.choice(&SUMMARISED).unwrap();
+                if !column.is_list() || !asked.by.iter().any(|known: &Column| known.is_list()) {
+                    asked.by.push(column);
+                }
+            }
+            for _ in 0..rng.usize(..4) {
+                asked.filter.terms.extend(summarised(&mut rng, &rows));
+            }
+            let matching = rows.iter().filter(|row| naive::matches(&asked.filter, row));
+            let wanted = expected(&asked, matching);
+            let (groups, work) = found(bench, &asked);
+            assert_eq!(groups, wanted, "{age}, round {round}: {asked:?}");
+            let visited = work.rows_visited;
+            assert!(age == "new" || visited == 0, "{age}, {visited}: {asked:?}");
+        }
+    });
+}
+
 /// A histogram reads no rows, and neither does a count over all events.
 pub(super) fn counts_without_visiting_rows(open: Open) {
     let bench = Bench::new(open);

@@ -19,6 +19,7 @@ use super::rollupwriter;
 use super::rowlists::RowLists;
 use super::sealed::{AUDIT_ROWS_PER_PIECE, Header, Piece, audit_prefix};
 use super::segfile::{NumberChunks, SegmentFile, StringPieces};
+use super::summarywriter;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -141,6 +142,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     (plan.pause)()?;
     put_numbers(&mut file, parts, order, &mut header)?;
     rollupwriter::put_rollups(&mut file, &mut header, plan.pause)?;
+    summarywriter::put_summary(&mut file, &mut header, plan.pause)?;
     keys::put_keys(&mut file, parts, plan.keys, order.len())?;
     let lengths;
     (header.bodies, header.ngrams, lengths) = bodyblocks::put_bodies(

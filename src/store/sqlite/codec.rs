@@ -187,6 +187,20 @@ pub(crate) fn expand_sparse(width: i64, data: &[u8], rows: usize) -> Result<Opti
     }))
 }
 
+/// Decompresses a zstd frame of at most so many bytes. What zstd needs for it is kept by the thread.
+pub(crate) fn decompress(packed: &[u8], most: usize) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static CONTEXT: std::cell::RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+            const { std::cell::RefCell::new(None) };
+    }
+    CONTEXT.with_borrow_mut(|context| match context {
+        Some(context) => context.decompress(packed, most),
+        None => context
+            .insert(zstd::bulk::Decompressor::new()?)
+            .decompress(packed, most),
+    })
+}
+
 /// A chunk's bytes where they stand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkRef<'a> {
@@ -208,53 +222,65 @@ impl ChunkRef<'_> {
         self.each(rows, out, |difference| base.wrapping_add(difference as u32))
     }
 
-    fn each<T: Copy>(&self, rows: usize, out: &mut Vec<T>, value: impl Fn(u64) -> T) -> Result<()> {
+    /// Every width that columns have often is a loop of its own without calls: scans spend most of
+    /// their time here.
+    fn each<T: Copy + Default>(
+        &self,
+        rows: usize,
+        out: &mut Vec<T>,
+        value: impl Fn(u64) -> T,
+    ) -> Result<()> {
         out.clear();
         if self.width > 16 || self.data.len() != chunk_bytes(rows, self.width) {
             return Err(damaged("a column chunk has the wrong size"));
         }
+        out.resize(rows, T::default());
         match self.width {
-            0 => out.resize(rows, value(0)),
-            1 => out.extend(
-                self.data
-                    .iter()
-                    .flat_map(|&byte| [value(u64::from(byte >> 4)), value(u64::from(byte & 15))]),
-            ),
-            2 => out.extend(self.data.iter().map(|&byte| value(u64::from(byte)))),
-            3 => {
-                let (triples, rest) = self.data.as_chunks::<3>();
-                out.extend(triples.iter().flat_map(|&[a, b, c]| {
-                    let [a, b, c] = [a, b, c].map(u64::from);
-                    [value(a << 4 | b >> 4), value((b & 15) << 8 | c)]
-                }));
-                if let &[a, b] = rest {
-                    out.push(value(u64::from(a) << 4 | u64::from(b >> 4)));
+            0 => out.fill(value(0)),
+            1 => self.pairs::<1, T>(out, value),
+            2 => self.whole::<1, T>(out, value),
+            3 => self.pairs::<3, T>(out, value),
+            4 => self.whole::<2, T>(out, value),
+            5 => self.pairs::<5, T>(out, value),
+            6 => self.whole::<3, T>(out, value),
+            7 => self.pairs::<7, T>(out, value),
+            8 => self.whole::<4, T>(out, value),
+            10 => self.whole::<5, T>(out, value),
+            _ => {
+                for (row, out) in out.iter_mut().enumerate() {
+                    *out = value(self.difference(row).unwrap_or_default());
                 }
             }
-            4 => out.extend(
-                self.data
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|&bytes| value(u64::from(u16::from_be_bytes(bytes)))),
-            ),
-            8 => out.extend(
-                self.data
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|&bytes| value(u64::from(u32::from_be_bytes(bytes)))),
-            ),
-            width if width.is_multiple_of(2) => out.extend(
-                self.data
-                    .chunks_exact(width as usize / 2)
-                    .map(|bytes| value(big_endian(bytes) as u64)),
-            ),
-            _ => out.extend((0..rows).map(|row| value(self.difference(row).unwrap_or_default()))),
         }
-        // The half byte that fills up the last one is no value.
-        out.truncate(rows);
         Ok(())
+    }
+
+    /// Numbers of so many whole bytes.
+    #[inline]
+    fn whole<const BYTES: usize, T>(&self, out: &mut [T], value: impl Fn(u64) -> T) {
+        for (out, bytes) in out.iter_mut().zip(self.data.as_chunks::<BYTES>().0) {
+            *out = value(number(bytes));
+        }
+    }
+
+    /// Numbers of an odd number of digits, two of which are so many bytes.
+    #[inline]
+    fn pairs<const BYTES: usize, T>(&self, out: &mut [T], value: impl Fn(u64) -> T) {
+        let bits = 4 * BYTES;
+        let mask = (1 << bits) - 1;
+        let (pairs, last) = out.as_chunks_mut::<2>();
+        let rest = &self.data[pairs.len() * BYTES..];
+        let packed = self.data.as_chunks::<BYTES>().0;
+        for ([first, second], bytes) in pairs.iter_mut().zip(packed) {
+            let both = number(bytes);
+            *first = value(both >> bits);
+            *second = value(both & mask);
+        }
+        if let [last] = last {
+            // The half byte that fills up the last one is no value.
+            let bytes = rest.iter().fold(0, |all, &byte| all << 8 | u64::from(byte));
+            *last = value(bytes >> 4);
+        }
     }
 
     /// The number of one row.
@@ -282,6 +308,16 @@ impl ChunkRef<'_> {
         };
         Some((whole & ((1u128 << (4 * width)) - 1)) as u64)
     }
+}
+
+/// A number of at most eight bytes, big-endian.
+#[inline]
+fn number<const BYTES: usize>(bytes: &[u8; BYTES]) -> u64 {
+    let mut number = 0;
+    for &byte in bytes {
+        number = number << 8 | u64::from(byte);
+    }
+    number
 }
 
 fn big_endian(bytes: &[u8]) -> u128 {

@@ -28,6 +28,20 @@ struct Fold {
     keys: Vec<u64>,
 }
 
+impl Fold {
+    #[inline]
+    fn number(&mut self, key: u64) -> u32 {
+        let next = self.keys.len() as u32;
+        match self.numbers.entry(key) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                self.keys.push(key);
+                *new.insert(next)
+            }
+        }
+    }
+}
+
 impl Combinations {
     /// For columns whose ids take so many bits, at most 32.
     pub(crate) fn new(bits: impl Iterator<Item = u32>) -> Combinations {
@@ -62,16 +76,58 @@ impl Combinations {
                 .fold(u64::from(number), |key, (&id, &bits)| {
                     key << bits | u64::from(id)
                 });
-            let next = fold.keys.len() as u32;
-            number = match fold.numbers.entry(key) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(new) => {
-                    fold.keys.push(key);
-                    *new.insert(next)
-                }
-            };
+            number = fold.number(key);
         }
         number as usize
+    }
+
+    /// The numbers of the combinations in these rows of columns, one column after the other: what
+    /// is done to one column at a time costs a few instructions per row.
+    pub(crate) fn numbers(&mut self, columns: &[&[u32]], rows: &[u32], numbers: &mut Vec<u32>) {
+        let mut columns = columns.iter();
+        let mut keys = Vec::with_capacity(rows.len());
+        numbers.clear();
+        numbers.resize(rows.len(), 0);
+        for fold in &mut self.folds {
+            keys.clear();
+            keys.extend(numbers.iter().map(|&number| u64::from(number)));
+            for (&bits, ids) in fold.bits.iter().zip(columns.by_ref()) {
+                for (key, &row) in keys.iter_mut().zip(rows) {
+                    *key = *key << bits | u64::from(ids[row as usize]);
+                }
+            }
+            let mut last = None;
+            for (number, &key) in numbers.iter_mut().zip(&keys) {
+                *number = match last {
+                    Some((same, known)) if same == key => known,
+                    _ => fold.number(key),
+                };
+                last = Some((key, *number));
+            }
+        }
+    }
+
+    /// The ids of all combinations, column by column, each in order of their numbers.
+    pub(crate) fn columns(&self) -> Vec<Vec<u32>> {
+        let mut columns = Vec::new();
+        let mut numbers: Option<Vec<u32>> = None;
+        for fold in self.folds.iter().rev() {
+            let mut keys: Vec<u64> = match &numbers {
+                None => fold.keys.clone(),
+                Some(numbers) => {
+                    let key = |&number: &u32| fold.keys[number as usize];
+                    numbers.iter().map(key).collect()
+                }
+            };
+            for &bits in fold.bits.iter().rev() {
+                let mask = (1 << bits) - 1;
+                columns.push(keys.iter().map(|key| (key & mask) as u32).collect());
+                keys.iter_mut().for_each(|key| *key >>= bits);
+            }
+            numbers = Some(keys.iter().map(|&key| key as u32).collect());
+        }
+        columns.reverse();
+        columns
     }
 
     /// The combination with a number.
@@ -87,6 +143,12 @@ impl Combinations {
             number = key as usize;
         }
         ids.reverse();
+    }
+
+    /// Bytes of memory that they take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let fold = |fold: &Fold| fold.keys.capacity() * 8 + fold.numbers.capacity() * 18;
+        self.folds.iter().map(fold).sum()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -124,6 +186,25 @@ mod tests {
                 prop_assert_eq!(read, ids);
             }
             prop_assert_eq!(combinations.len(), known.len());
+
+            let masked = |at: usize| -> Vec<u32> {
+                let mask = (1u64 << bits[at]) - 1;
+                rows.iter().map(|row| (u64::from(row[at]) & mask) as u32).collect()
+            };
+            let columns: Vec<Vec<u32>> = (0..bits.len()).map(masked).collect();
+            let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
+            let every: Vec<u32> = (0..rows.len() as u32).collect();
+            let mut together = Combinations::new(bits.iter().copied());
+            let mut numbers = Vec::new();
+            together.numbers(&columns, &every, &mut numbers);
+            prop_assert_eq!(together.len(), combinations.len());
+            let read = together.columns();
+            prop_assert_eq!(read.len(), bits.len());
+            for (&row, &number) in every.iter().zip(&numbers) {
+                for (column, read) in columns.iter().zip(&read) {
+                    prop_assert_eq!(column[row as usize], read[number as usize]);
+                }
+            }
         }
     }
 }

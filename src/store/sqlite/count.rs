@@ -1,25 +1,18 @@
-//! Counting events by columns and time: from rollups, from row lists or by a scan, whichever reads
-//! least. All three give the same numbers; a part that lacks a rollup is scanned.
+//! Counting events by columns and time, part by part.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::countkeys::{Key, Stored, refuse_nonsense};
-use super::facts;
-use super::groups::counts;
-use super::layout::{IntColumn, Origin, TextColumn, origin};
+use super::countkeys::{Stored, refuse_nonsense};
+use super::countmerge;
+use super::countpart::PartCount;
+use super::frequent;
+use super::inorder::in_order;
 use super::listing::LastStages;
 use super::part::Part;
-use super::partscan::{Direction, PartScan};
-use super::predicate::{self, Compiled, Predicate};
-use super::rollup;
-use super::rollupplan::{Asked, Plan, Span};
-use super::scan::{Cell, ScanOrder, Snapshot, advised};
-use super::sealed::Sealed;
-use super::tally::{Buckets, Groups, Measured, Measures, Tally, Values, begin, each_combination};
+use super::scan::{Cell, PartAt, PartSource, ScanOrder, Snapshot, advised};
+use super::tally::{Groups, Measures, Values, begin, each_combination};
 use super::totals::Totals;
 use crate::model::column::Column;
-use crate::store::filter::Filter;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
 
 /// Counts events.
@@ -30,14 +23,16 @@ pub(crate) fn count(
     sink: RowSink<'_>,
 ) -> Result<Answer> {
     refuse_nonsense(query)?;
-    let mut counted = groups(snapshot, query, Measures::default(), budget)?;
     let mut answer = Answer {
         coverage: snapshot.coverage(query.filter.since, query.filter.until),
         ..Answer::default()
     };
-    answer.coverage.damaged.append(&mut counted.damaged);
-    answer.stats = counted.work;
-    counted.totals.give(query, &mut answer, sink);
+    if !frequent::give(snapshot, query, budget, &mut answer, sink)? {
+        let mut counted = groups(snapshot, query, Measures::default(), budget)?;
+        answer.coverage.damaged.append(&mut counted.damaged);
+        answer.stats = counted.work;
+        counted.totals.give(query, &mut answer, sink);
+    }
     answer.stats.elapsed_us = budget.elapsed().as_micros() as u64;
     Ok(answer)
 }
@@ -135,86 +130,47 @@ impl Counting<'_> {
         Ok(())
     }
 
-    /// Counts part by part, by string ids.
+    /// Counts part by part, by string ids: on all cores, added up in order.
     fn parts(&mut self, stored: &Stored) -> Result<()> {
         let (parts, pruned) = self.snapshot.parts(&self.query.filter);
         self.work.segments_pruned = pruned;
-        for at in parts {
-            self.budget.check()?;
-            let opened = at.open(&self.snapshot.shared, &mut self.work);
-            let counted = opened.and_then(|part| {
-                let mut groups = Groups::default();
-                self.part(&part, stored, &mut groups)?;
-                self.add(&part, stored, &groups)
+        let (snapshot, query) = (self.snapshot, self.query);
+        let counting = PartCount {
+            snapshot,
+            query,
+            stored,
+            measures: self.measures,
+            budget: self.budget,
+        };
+        let count = |at: usize| {
+            let mut work = Work::default();
+            let counted = (self.budget.check())
+                .and_then(|()| parts[at].open(&snapshot.shared, &mut work))
+                .and_then(|part| Ok((counting.count(&part, &mut work)?, part)));
+            (counted, work)
+        };
+        let add = |(counted, work): (Result<(Groups, Part)>, Work)| {
+            self.work.add(work);
+            let merged = counted.and_then(|(groups, part)| {
+                countmerge::add(
+                    &mut self.totals,
+                    &part,
+                    query,
+                    stored,
+                    &snapshot.deriver,
+                    groups,
+                )
             });
-            match counted {
-                Ok(()) => {}
-                Err(StoreError::Damaged(text)) if self.query.skip_damaged => {
+            match merged {
+                Ok(()) => self.totals.check(),
+                Err(StoreError::Damaged(text)) if query.skip_damaged => {
                     self.damaged.push(text);
+                    Ok(())
                 }
-                Err(error) => return Err(advised(error)),
+                Err(error) => Err(advised(error)),
             }
-        }
-        Ok(())
-    }
-
-    /// Adds a part's groups to the totals, by what their strings say.
-    fn add(&mut self, part: &Part, stored: &Stored, groups: &Groups) -> Result<()> {
-        // Per column that is counted by, and per id in its place and the other one, what the string
-        // counts as, once known.
-        let none = |place: usize| vec![None; stored.columns[place].strings(part) as usize + 1];
-        let mut known: Vec<[Vec<Option<Values>>; 2]> = stored
-            .sources
-            .iter()
-            .map(|source| {
-                [
-                    none(source.first),
-                    source.otherwise.map_or(Vec::new(), none),
-                ]
-            })
-            .collect();
-        // All strings before the first count: half a damaged part is no answer.
-        for (_, ids, ..) in groups.iter() {
-            for (at, source) in stored.sources.iter().enumerate() {
-                let (which, place) = source.of(ids);
-                let slot = &mut known[at][which][ids[place] as usize];
-                if slot.is_none() {
-                    let text = match ids[place] {
-                        0 => None,
-                        id => Some(stored.columns[place].string(part, id)?),
-                    };
-                    let derived = match origin(self.query.by[at]) {
-                        Origin::Derived(_, derivation) => {
-                            text.map(|text| self.snapshot.deriver.derive(derivation, text))
-                        }
-                        _ => None,
-                    };
-                    *slot = Some(match &derived {
-                        Some(derived) => self.values(at, derived.as_deref()),
-                        None => self.values(at, text),
-                    });
-                }
-            }
-        }
-        let mut values: Vec<&[u32]> = Vec::with_capacity(stored.sources.len());
-        let mut one = Vec::with_capacity(stored.sources.len());
-        for (bucket, ids, count, measured) in groups.iter() {
-            values.clear();
-            for (known, source) in known.iter().zip(&stored.sources) {
-                let (which, place) = source.of(ids);
-                let slot = known[which][ids[place] as usize].as_ref();
-                values.push(slot.map_or(&[], Values::ids));
-            }
-            if values.iter().all(|ids| ids.len() == 1) {
-                one.clear();
-                one.extend(values.iter().map(|ids| ids[0]));
-                self.totals.add(bucket, &one, count, measured);
-            } else {
-                each_combination(&values, |ids| self.totals.add(bucket, ids, count, measured));
-            }
-            self.totals.check()?;
-        }
-        Ok(())
+        };
+        in_order(parts.len(), worth_threads(&parts), count, add)
     }
 
     /// What a column's value counts as: itself, or each element of a list once.
@@ -233,166 +189,10 @@ impl Counting<'_> {
             text => Values::One([self.totals.id(at, text)]),
         }
     }
-
-    /// Counts one part, by what costs least.
-    fn part(&mut self, part: &Part, stored: &Stored, groups: &mut Groups) -> Result<()> {
-        let columns = &stored.columns;
-        let measures = self.measures;
-        if columns.iter().any(|column| column.is_fact()) || measures.raw_bytes {
-            facts::ensure(part, self.budget, &mut self.work)?;
-        }
-        let filter = &self.query.filter;
-        let unfiltered = filter.terms.is_empty()
-            && filter.since.is_none_or(|since| since <= part.oldest())
-            && filter.until.is_none_or(|until| until > part.newest())
-            && self.query.step.is_none()
-            && !measures.any();
-        if unfiltered && columns.is_empty() {
-            let rows = part.rows() - part.dead().len();
-            groups.push(0, &[], rows as u64, None);
-            return Ok(());
-        }
-        let tally = Tally::new(
-            columns.iter().map(|column| column.strings(part)),
-            measures.any(),
-        );
-        let mut buckets = Buckets::new(self.query.step, tally, groups);
-        let span = Span::new(filter, part, self.query.step);
-        let texts = stored
-            .texts()
-            .filter(|columns| !measures.any() && rollup::fitting(columns).is_some());
-        let planned = match (part, span, texts) {
-            (Part::Sealed(sealed), Some(span), Some(columns)) => {
-                let plan = self.plan(part, sealed, &span, &columns)?;
-                plan.map(|plan| (sealed, span, plan))
-            }
-            _ => None,
-        };
-        let Some((sealed, span, plan)) = planned else {
-            match columns[..] {
-                [Key::Text(column)] if unfiltered => listed(part, column, &mut buckets.tally)?,
-                _ => self.scan(part, filter, columns, &mut buckets)?,
-            }
-            buckets.finish();
-            return Ok(());
-        };
-        plan.add_up(sealed, &span, self.budget, &mut self.work, &mut buckets)?;
-        buckets.finish();
-        for edge in span.edges.into_iter().flatten() {
-            self.scan(part, &within(filter, edge), columns, &mut buckets)?;
-            buckets.finish();
-        }
-        Ok(())
-    }
-
-    /// How a rollup answers for a part, if one does.
-    fn plan(
-        &mut self,
-        part: &Part,
-        sealed: &Sealed,
-        span: &Span,
-        by: &[TextColumn],
-    ) -> Result<Option<Plan>> {
-        let filter = &self.query.filter;
-        let deriver = &self.snapshot.deriver;
-        let asked = Asked { span, by };
-        if span.whole {
-            // Totals are so short that no scan is cheaper.
-            let Compiled::All(predicates) = predicate::compile(filter, part, deriver)? else {
-                return Ok(None);
-            };
-            let sets: Option<Vec<_>> = predicates.iter().map(Predicate::id_set).collect();
-            return Ok(sets.and_then(|sets| Plan::new(sealed, &sets, None, &asked)));
-        }
-        let within = within(filter, span.hours.clone());
-        let scan = PartScan::new(
-            part.clone(),
-            &within,
-            Direction::Ascending,
-            deriver,
-            self.budget,
-            &mut self.work,
-        )?;
-        Ok(scan.and_then(|scan| Plan::new(sealed, &scan.id_sets()?, scan.candidates(), &asked)))
-    }
-
-    /// Counts the matching rows of a part.
-    fn scan(
-        &mut self,
-        part: &Part,
-        filter: &Filter,
-        columns: &[Key],
-        buckets: &mut Buckets<'_>,
-    ) -> Result<()> {
-        let deriver = &self.snapshot.deriver;
-        let scan = PartScan::new(
-            part.clone(),
-            filter,
-            Direction::Ascending,
-            deriver,
-            self.budget,
-            &mut self.work,
-        )?;
-        let Some(mut scan) = scan else { return Ok(()) };
-        let mut rows = Vec::new();
-        let measures = self.measures;
-        let (mut times, mut lengths) = (Vec::new(), Vec::new());
-        let mut flags = Vec::new();
-        let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
-        let mut group = vec![0; columns.len()];
-        while scan.next_rows(&mut rows, self.budget, &mut self.work)? {
-            let Some(&first) = rows.first() else { continue };
-            let (chunk, base) = part.chunk_of(first);
-            if buckets.step.is_some() || measures.times {
-                part.ints(IntColumn::Time, chunk, &mut times)?;
-            }
-            if measures.raw_bytes {
-                part.ints(IntColumn::RawBytes, chunk, &mut lengths)?;
-            }
-            for (&column, ids) in columns.iter().zip(&mut ids) {
-                column.ids(part, chunk, &mut flags, ids)?;
-            }
-            for &row in &rows {
-                let at = (row - base) as usize;
-                if buckets.step.is_some() {
-                    buckets.enter(times[at]);
-                }
-                for (slot, ids) in group.iter_mut().zip(&ids) {
-                    *slot = ids[at];
-                }
-                if measures.any() {
-                    let mut measured = Measured::NOTHING;
-                    if measures.times {
-                        (measured.first, measured.last) = (times[at], times[at]);
-                    }
-                    if measures.raw_bytes {
-                        measured.raw_bytes = lengths[at] as u64;
-                    }
-                    buckets.tally.measure(&group, &measured);
-                } else {
-                    buckets.tally.add(&group, 1);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The same terms within another range.
-fn within(filter: &Filter, range: Range<i64>) -> Filter {
-    Filter {
-        since: Some(range.start),
-        until: Some(range.end),
-        terms: filter.terms.clone(),
-    }
-}
-
-/// Counts the rows of each string from the lists of rows.
-fn listed(part: &Part, column: TextColumn, tally: &mut Tally) -> Result<()> {
-    for (id, (count, ..)) in (0..).zip(counts(part, column)?) {
-        if count > 0 {
-            tally.add(&[id], count);
-        }
-    }
-    Ok(())
+/// Whether there is enough to count to divide it: more than one segment.
+fn worth_threads(parts: &[PartAt]) -> bool {
+    let sealed = |part: &&PartAt| matches!(part.source, PartSource::Sealed(_));
+    parts.iter().filter(sealed).count() > 1
 }

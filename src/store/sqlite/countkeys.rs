@@ -77,16 +77,6 @@ impl Stored {
     }
 }
 
-impl Source {
-    /// Which of the two says the value in a group, and its place.
-    pub(crate) fn of(&self, ids: &[u32]) -> (usize, usize) {
-        match self.otherwise {
-            Some(otherwise) if ids[self.first] == 0 => (1, otherwise),
-            _ => (0, self.first),
-        }
-    }
-}
-
 impl Key {
     pub(crate) fn is_fact(self) -> bool {
         match self {

@@ -7,8 +7,8 @@
 mod known;
 mod steps;
 
+use super::deriver::Deriver;
 use super::part::Part;
-use super::predicate::Deriver;
 use super::rowreader::{RowReader, Stored};
 use crate::model::column::Column;
 use crate::store::{Pool, Result, RowEncoder, Text};

@@ -40,8 +40,21 @@ impl IdSet {
         self.bits.iter().map(|word| word.count_ones()).sum()
     }
 
+    /// How many ids there are at all.
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.count() == self.size
+    }
+
+    /// Whether it holds either the absent value alone or all the others.
+    pub(crate) fn tells_absent_only(&self) -> bool {
+        match self.holds(0) {
+            true => self.count() == 1,
+            false => self.count() + 1 == self.size,
+        }
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {

@@ -189,7 +189,7 @@ fn remember_proxies(
     if options.trusted_proxies.is_empty() {
         options.trusted_proxies = known.to_vec();
     } else if options.trusted_proxies != known {
-        super::predicate::Deriver::new(&options.trusted_proxies)
+        super::deriver::Deriver::new(&options.trusted_proxies)
             .map_err(|error| StoreError::BadRequest(format!("--trusted-proxies: {error}")))?;
         catalog.set("trusted_proxies", &options.trusted_proxies.join(","))?;
     }

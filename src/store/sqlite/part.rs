@@ -168,6 +168,17 @@ impl Part {
         column: TextColumn,
         sink: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.each_string_where(column, &|_| true, sink)
+    }
+
+    /// The same without strings that stand together with many others and of all of which, put
+    /// together, `may` says that none is wanted.
+    pub(crate) fn each_string_where(
+        &self,
+        column: TextColumn,
+        may: &dyn Fn(&str) -> bool,
+        sink: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
+    ) -> Result<()> {
         match self {
             Part::Block(block, _) => {
                 for id in 1..=block.strings(column) as u32 {
@@ -188,7 +199,12 @@ impl Part {
                     return Ok(());
                 }
                 for number in 0..self.strings(column).div_ceil(STRINGS_PER_PIECE) {
-                    for text in sealed.strings_piece(column, number)?.iter() {
+                    let strings = sealed.strings_piece(column, number)?;
+                    if !may(strings.text()) {
+                        id += strings.len() as u32;
+                        continue;
+                    }
+                    for text in strings.iter() {
                         id += 1;
                         if sink(id, text).is_break() {
                             return Ok(());

@@ -2,11 +2,12 @@
 
 use super::candidates::Candidates;
 use super::contains::{self, Needles};
+use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
 use super::layout::{IntColumn, TextColumn};
 use super::part::Part;
-use super::predicate::{self, Compiled, Deriver, Predicate};
+use super::predicate::{self, Compiled, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
 use crate::store::filter::{Filter, Term, Test};

@@ -1,8 +1,9 @@
 //! A filter compiled for one part: patterns become sets of string ids, so rows are tested by
 //! numbers only.
 
-use std::borrow::Cow;
+use memchr::memmem::Finder;
 
+use super::deriver::Deriver;
 use super::idset::IdSet;
 use super::layout::{self, Derivation, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
@@ -43,6 +44,14 @@ pub(crate) enum Predicate {
 }
 
 impl Predicate {
+    /// How many of a thousand rows it likely leaves, if every string were as frequent.
+    pub(crate) fn likely(&self) -> u64 {
+        match self {
+            Predicate::Ids(_, set) => u64::from(set.count()) * 1000 / u64::from(set.size()),
+            _ => 500,
+        }
+    }
+
     /// The column and its ids, if that is all it tests.
     pub(crate) fn id_set(&self) -> Option<(TextColumn, &IdSet)> {
         match self {
@@ -58,73 +67,6 @@ pub(crate) enum Compiled {
     Nothing,
     /// These must all hold.
     All(Vec<Predicate>),
-}
-
-/// What deriving a column needs to know of the store.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Deriver {
-    trusted: Vec<(std::net::IpAddr, u8)>,
-}
-
-impl Deriver {
-    /// Reads addresses and CIDR blocks; the error names the first that is neither.
-    pub(crate) fn new(proxies: &[String]) -> std::result::Result<Deriver, String> {
-        let parse = |text: &String| {
-            let (address, prefix) = text
-                .split_once('/')
-                .map_or((text.as_str(), None), |(a, p)| (a, Some(p)));
-            let address: std::net::IpAddr = address.trim().parse().ok()?;
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            let prefix = prefix.map_or(Some(most), |prefix| prefix.trim().parse().ok())?;
-            (prefix <= most).then_some((address, prefix))
-        };
-        let trusted = proxies.iter().map(|text| {
-            parse(text).ok_or_else(|| {
-                format!("`{text}` is neither an address nor a CIDR block such as 10.0.0.0/8")
-            })
-        });
-        Ok(Deriver {
-            trusted: trusted.collect::<std::result::Result<_, _>>()?,
-        })
-    }
-
-    fn trusts(&self, address: &str) -> bool {
-        let Ok(address) = address.parse::<std::net::IpAddr>() else {
-            return false;
-        };
-        self.trusted
-            .iter()
-            .any(|&(network, prefix)| match (network, address) {
-                (std::net::IpAddr::V4(network), std::net::IpAddr::V4(address)) => {
-                    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-                    u32::from(network) & mask == u32::from(address) & mask
-                }
-                (std::net::IpAddr::V6(network), std::net::IpAddr::V6(address)) => {
-                    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-                    u128::from(network) & mask == u128::from(address) & mask
-                }
-                _ => false,
-            })
-    }
-
-    /// The derived text of a stored one.
-    pub(crate) fn derive(&self, derivation: Derivation, text: &str) -> Option<String> {
-        match derivation {
-            Derivation::FirstHop => addresses(text).into_iter().next(),
-            Derivation::TrustedHop => {
-                let addresses = addresses(text);
-                let hop = addresses.iter().rev().find(|address| !self.trusts(address));
-                // All hops are trusted: the farthest one is as near as the record goes.
-                hop.or(addresses.first()).cloned()
-            }
-        }
-    }
-}
-
-/// The addresses of a recorded `sourceIPs` array.
-fn addresses(json: &str) -> Vec<String> {
-    let addresses = crate::model::json::texts(json).into_iter();
-    addresses.map(Cow::into_owned).collect()
 }
 
 /// Whether the value of a column matches any of the patterns; of a list any element does.
@@ -352,12 +294,25 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 negate,
             },
             Origin::Bytes => Predicate::Bytes(term.clone()),
-            _ => Predicate::Number {
+            Origin::ReceivedTime | Origin::LatencyUs => Predicate::Number {
                 column: *column,
                 any: Vec::new(),
                 absent: true,
                 negate,
             },
+            // What every event has.
+            Origin::AuditId
+            | Origin::Id
+            | Origin::Time
+            | Origin::StoredTime
+            | Origin::RawBytes
+            | Origin::Flag(_) => {
+                let mut set = IdSet::none(part.strings(TextColumn::Cluster));
+                if negate {
+                    set.invert();
+                }
+                Predicate::Ids(TextColumn::Cluster, set)
+            }
         },
     })
 }
@@ -383,7 +338,16 @@ fn id_set(
         }
         return Ok(set);
     }
-    part.each_string(column, &mut |id, text| {
+    // Searching for what patterns hold in many strings at once is much faster than matching each.
+    let literals: Option<Vec<&str>> = any.iter().map(Pattern::literal).collect();
+    let literals = literals.filter(|_| derivation.is_none());
+    let finders: Option<Vec<Finder<'_>>> =
+        literals.map(|literals| literals.into_iter().map(Finder::new).collect());
+    let may = |texts: &str| {
+        let found = |finder: &Finder<'_>| finder.find(texts.as_bytes()).is_some();
+        (finders.as_ref()).is_none_or(|finders| finders.iter().any(found))
+    };
+    part.each_string_where(column, &may, &mut |id, text| {
         let matches = match derivation {
             None => any.iter().any(|pattern| pattern.matches(text)),
             Some(derivation) => deriver

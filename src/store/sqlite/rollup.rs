@@ -6,7 +6,7 @@
 //! once per segment) and a count. Entries that say the same add up. Each rollup stands there twice:
 //! by hour, and added up over the whole segment (its *totals*), which is far shorter.
 
-use super::codec::{ChunkRef, Reader, damaged, encode_chunk, put_varint};
+use super::codec::{ChunkRef, Reader, damaged, decompress, encode_chunk, put_varint};
 use super::layout::TextColumn;
 use crate::limits;
 use crate::store::Result;
@@ -126,7 +126,7 @@ impl Entries {
         let mut reader = Reader::new(packed);
         let size = reader.size()?;
         let compressed = reader.take(packed.len() - reader.position())?;
-        let bytes = zstd::bulk::decompress(compressed, size.min(PIECE_BYTES_MAX))
+        let bytes = decompress(compressed, size.min(PIECE_BYTES_MAX))
             .map_err(|error| damaged(&format!("a rollup does not decompress: {error}")))?;
         let mut reader = Reader::new(&bytes);
         let entries = reader.size()?;

@@ -1,5 +1,6 @@
 //! Which rollup answers a count, and the answer from it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::idset::IdSet;
@@ -7,7 +8,7 @@ use super::layout::TextColumn;
 use super::part::Part;
 use super::rollup::{self, CELL, Entries, HOUR, ROLLUPS};
 use super::sealed::Sealed;
-use super::tally::{Buckets, begin};
+use super::tally::{Amounts, Buckets, begin};
 use crate::store::filter::Filter;
 use crate::store::{Budget, Result, Work};
 
@@ -94,44 +95,70 @@ impl Plan {
             false => self.number as u8,
         };
         let mut entries = Entries::default();
+        let mut rows = Vec::new();
         for piece in span.pieces(sealed, self.number).unwrap_or_default() {
             budget.check()?;
             sealed.rollup(number, piece, &mut entries)?;
+            let columns = self.columns(&entries);
+            let columns: Vec<&[u32]> = columns.iter().map(AsRef::as_ref).collect();
             let mut from = 0;
             for &(hour, to) in &entries.hours {
-                let stretch = from..to as usize;
-                from = to as usize;
-                if span.whole || span.hours.contains(&hour) {
-                    if buckets.step.is_some() {
-                        buckets.enter(hour);
-                    }
-                    work.rollup_entries += stretch.len() as u64;
-                    self.stretch(&entries, stretch, buckets);
+                let stretch = from..to;
+                from = to;
+                if !span.whole && !span.hours.contains(&hour) {
+                    continue;
                 }
+                if buckets.step.is_some() && !buckets.holds(hour) {
+                    self.add_rows(&entries, &columns, &mut rows, buckets);
+                    buckets.enter(hour);
+                }
+                work.rollup_entries += stretch.len() as u64;
+                rows.extend(stretch);
             }
+            self.add_rows(&entries, &columns, &mut rows, buckets);
         }
         Ok(())
     }
 
-    /// Adds up those entries of a stretch that match.
-    fn stretch(&self, entries: &Entries, stretch: Range<usize>, buckets: &mut Buckets<'_>) {
-        let mut group = vec![0; self.by.len()];
-        for at in stretch {
-            let Some(Some(cell)) = self.cells.get(entries.cells[at] as usize) else {
-                continue;
-            };
-            let matches = |(column, set): &(usize, IdSet)| set.holds(entries.ids[*column][at]);
-            if !self.sets.iter().all(matches) {
-                continue;
-            }
-            for (slot, place) in group.iter_mut().zip(&self.by) {
-                *slot = match *place {
-                    Place::Cell(column) => cell[column],
-                    Place::Ids(column) => entries.ids[column][at],
+    /// The columns that are counted by.
+    fn columns<'e>(&self, entries: &'e Entries) -> Vec<Cow<'e, [u32]>> {
+        let column = |place: &Place| match *place {
+            Place::Ids(column) => Cow::Borrowed(entries.ids[column].as_slice()),
+            Place::Cell(column) => {
+                let id = |cell: Option<&Option<[u32; CELL.len()]>>| {
+                    cell.copied().flatten().map_or(0, |ids| ids[column])
                 };
+                let cells = entries.cells.iter();
+                Cow::Owned(
+                    cells
+                        .map(|&cell| id(self.cells.get(cell as usize)))
+                        .collect(),
+                )
             }
-            buckets.tally.add(&group, u64::from(entries.counts[at]));
+        };
+        self.by.iter().map(column).collect()
+    }
+
+    /// Adds those of the entries in `rows` that match, and empties it.
+    fn add_rows(
+        &self,
+        entries: &Entries,
+        columns: &[&[u32]],
+        rows: &mut Vec<u32>,
+        buckets: &mut Buckets<'_>,
+    ) {
+        let cell = |row: u32| entries.cells[row as usize] as usize;
+        rows.retain(|&row| self.cells.get(cell(row)).is_some_and(Option::is_some));
+        for (column, set) in &self.sets {
+            let ids = &entries.ids[*column];
+            rows.retain(|&row| set.holds(ids[row as usize]));
         }
+        let amounts = Amounts {
+            events: Some(&entries.counts),
+            ..Amounts::default()
+        };
+        buckets.tally.add(columns, rows, &amounts);
+        rows.clear();
     }
 }
 

@@ -5,9 +5,10 @@ mod uris;
 
 pub(crate) use chunks::Stored;
 
+use super::deriver::Deriver;
 use super::layout::{self, Origin, TextColumn, origin};
 use super::part::Part;
-use super::predicate::{self, Deriver};
+use super::predicate;
 use crate::model::column::{Column, Kind};
 use crate::model::value::ValueRef;
 use crate::store::{Result, StoreError};

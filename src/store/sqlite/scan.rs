@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::deriver::Deriver;
 use super::part::Part;
-use super::predicate::Deriver;
 use super::state::{Shared, State};
 use super::systemtables::SystemTable;
 use crate::model::column::Column;

@@ -6,6 +6,7 @@ mod listed;
 mod lookup;
 mod packed;
 mod strings;
+mod summarised;
 
 pub(crate) use held::Lengths;
 use strings::Strings;
@@ -97,6 +98,12 @@ pub(crate) struct Header {
     /// How many pieces each rollup's totals have.
     #[serde(default)]
     pub(crate) totals: Vec<u32>,
+    /// The version of the summary that the file would have, and its rows: none if its events are too
+    /// diverse.
+    #[serde(default)]
+    pub(crate) summary_version: u32,
+    #[serde(default)]
+    pub(crate) summary_rows: u32,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
     pub(crate) zstd_level: i32,
     /// The version of the facts that stand in columns; 0 is without.

@@ -10,9 +10,9 @@ use super::active::BodyReader;
 use super::block::Block;
 use super::catalog::{Catalog, SegmentMeta};
 use super::chunkcache::ChunkCache;
+use super::deriver::Deriver;
 use super::layout::{FIRST_TEXT_COLUMNS, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS};
 use super::ledger::{Ledger, PrunedTotal};
-use super::predicate::Deriver;
 use super::sealed::Sealed;
 use crate::store::{OpenOptions, Result, StoreError};
 

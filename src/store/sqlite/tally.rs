@@ -39,6 +39,35 @@ impl Measured {
     }
 }
 
+/// What rows amount to; each slice has a row's value at the place where columns have its id.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Amounts<'a> {
+    /// How many events each row stands for; one if there is nothing here.
+    pub(crate) events: Option<&'a [u32]>,
+    /// Microseconds of the first and the last of them.
+    pub(crate) times: Option<(&'a [i64], &'a [i64])>,
+    pub(crate) raw_bytes: Option<&'a [i64]>,
+}
+
+impl Amounts<'_> {
+    fn events(&self, row: u32) -> u64 {
+        self.events
+            .map_or(1, |events| u64::from(events[row as usize]))
+    }
+
+    fn measured(&self, row: u32) -> Measured {
+        let row = row as usize;
+        let (first, last) = self.times.map_or((i64::MAX, i64::MIN), |(first, last)| {
+            (first[row], last[row])
+        });
+        Measured {
+            first,
+            last,
+            raw_bytes: self.raw_bytes.map_or(0, |bytes| bytes[row] as u64),
+        }
+    }
+}
+
 /// Combinations of ids up to which counts stand in a plain array.
 const DENSE_MAX: usize = 1 << 20;
 
@@ -50,8 +79,10 @@ pub(crate) struct Tally {
     touched: Vec<u32>,
     sparse: Combinations,
     sparse_counts: Vec<u64>,
+    measures: bool,
     /// As long as the sparse counts where groups are measured, else empty.
     measured: Vec<Measured>,
+    numbers: Vec<u32>,
 }
 
 impl Tally {
@@ -69,99 +100,89 @@ impl Tally {
             touched: Vec::new(),
             sparse: Combinations::new(strings.iter().map(|most| u32::BITS - most.leading_zeros())),
             sparse_counts: Vec::new(),
+            measures,
             measured: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 
-    /// Adds an event that is measured.
-    #[inline]
-    pub(crate) fn measure(&mut self, ids: &[u32], measured: &Measured) {
-        let number = self.sparse.number(ids);
-        match self.measured.get_mut(number) {
-            Some(slot) => {
-                self.sparse_counts[number] += 1;
-                slot.add(measured);
-            }
-            None => {
-                self.sparse_counts.push(1);
-                self.measured.push(*measured);
-            }
-        }
-    }
-
-    #[inline]
-    pub(crate) fn add(&mut self, ids: &[u32], count: u64) {
+    /// Adds rows of columns.
+    pub(crate) fn add(&mut self, columns: &[&[u32]], rows: &[u32], amounts: &Amounts<'_>) {
         if self.dense.is_empty() {
-            let number = self.sparse.number(ids);
-            match self.sparse_counts.get_mut(number) {
-                Some(slot) => *slot += count,
-                None => self.sparse_counts.push(count),
+            self.sparse.numbers(columns, rows, &mut self.numbers);
+            self.sparse_counts.resize(self.sparse.len(), 0);
+            for (&number, &row) in self.numbers.iter().zip(rows) {
+                self.sparse_counts[number as usize] += amounts.events(row);
+            }
+            if self.measures {
+                self.measured.resize(self.sparse.len(), Measured::NOTHING);
+                for (&number, &row) in self.numbers.iter().zip(rows) {
+                    self.measured[number as usize].add(&amounts.measured(row));
+                }
             }
             return;
         }
-        let place = ids
-            .iter()
-            .zip(&self.sizes)
-            .fold(0, |place, (&id, &size)| place * size + id as usize);
-        let slot = &mut self.dense[place];
-        if *slot == 0 {
-            self.touched.push(place as u32);
+        let places = &mut self.numbers;
+        places.clear();
+        places.resize(rows.len(), 0);
+        for (&ids, &size) in columns.iter().zip(&self.sizes) {
+            for (place, &row) in places.iter_mut().zip(rows) {
+                *place = *place * size as u32 + ids[row as usize];
+            }
         }
-        *slot += count;
+        for (&place, &row) in places.iter().zip(rows) {
+            let slot = &mut self.dense[place as usize];
+            if *slot == 0 {
+                self.touched.push(place);
+            }
+            *slot += amounts.events(row);
+        }
     }
 
-    /// Gives every group with its count, and begins anew.
-    pub(crate) fn drain(&mut self, mut sink: impl FnMut(&[u32], u64, Option<&Measured>)) {
-        let mut ids = Vec::new();
-        for (number, count) in self.sparse_counts.drain(..).enumerate() {
-            self.sparse.ids(number, &mut ids);
-            sink(&ids, count, self.measured.get(number));
+    /// Moves every group into `groups`, and begins anew.
+    fn drain(&mut self, bucket: i64, groups: &mut Groups) {
+        if !self.sparse_counts.is_empty() {
+            for (all, ids) in groups.columns.iter_mut().zip(self.sparse.columns()) {
+                all.extend(ids);
+            }
+            groups.counts.append(&mut self.sparse_counts);
+            groups.measured.append(&mut self.measured);
+            self.sparse.clear();
         }
-        self.sparse.clear();
-        self.measured.clear();
-        ids.resize(self.sizes.len(), 0);
         for place in self.touched.drain(..) {
             let count = std::mem::take(&mut self.dense[place as usize]);
+            groups.counts.push(count);
             let mut rest = place as usize;
-            for (id, &size) in ids.iter_mut().zip(&self.sizes).rev() {
-                *id = (rest % size) as u32;
+            for (all, &size) in groups.columns.iter_mut().zip(&self.sizes).rev() {
+                all.push((rest % size) as u32);
                 rest /= size;
             }
-            sink(&ids, count, None);
         }
+        groups.buckets.resize(groups.counts.len(), bucket);
     }
 }
 
-/// Groups of one part: their buckets, ids and counts.
+/// Groups of one part.
 #[derive(Default)]
 pub(crate) struct Groups {
-    counts: Vec<(i64, u64)>,
-    /// Those of one group after those of the other.
-    ids: Vec<u32>,
+    pub(crate) buckets: Vec<i64>,
+    pub(crate) counts: Vec<u64>,
+    /// The ids of each column that is counted by.
+    pub(crate) columns: Vec<Vec<u32>>,
     /// One per group, or none at all.
-    measured: Vec<Measured>,
+    pub(crate) measured: Vec<Measured>,
 }
 
 impl Groups {
-    pub(crate) fn push(
-        &mut self,
-        bucket: i64,
-        ids: &[u32],
-        count: u64,
-        measured: Option<&Measured>,
-    ) {
-        self.counts.push((bucket, count));
-        self.ids.extend_from_slice(ids);
-        self.measured.extend(measured);
+    pub(crate) fn new(columns: usize) -> Groups {
+        Groups {
+            columns: vec![Vec::new(); columns],
+            ..Groups::default()
+        }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &[u32], u64, Option<&Measured>)> {
-        let width = self.ids.len() / self.counts.len().max(1);
-        let group = move |(at, &(bucket, count))| {
-            let ids = &self.ids[at * width..(at + 1) * width];
-            (bucket, ids, count, self.measured.get(at))
-        };
-        self.counts.iter().enumerate().map(group)
+    pub(crate) fn len(&self) -> usize {
+        self.counts.len()
     }
 }
 
@@ -187,10 +208,22 @@ impl<'a> Buckets<'a> {
         }
     }
 
+    /// Whether an instant is in the bucket.
+    pub(crate) fn holds(&self, time: i64) -> bool {
+        (self.bucket..self.end).contains(&time)
+    }
+
+    /// Where the bucket ends; without steps nowhere.
+    pub(crate) fn end(&self) -> i64 {
+        match self.step {
+            Some(_) => self.end,
+            None => i64::MAX,
+        }
+    }
+
     /// Goes on to the bucket that holds an instant.
-    #[inline]
     pub(crate) fn enter(&mut self, time: i64) {
-        if time < self.end && time >= self.bucket {
+        if self.holds(time) {
             return;
         }
         self.finish();
@@ -202,9 +235,7 @@ impl<'a> Buckets<'a> {
 
     /// Ends the bucket.
     pub(crate) fn finish(&mut self) {
-        let (bucket, groups) = (self.bucket, &mut *self.groups);
-        self.tally
-            .drain(|ids, count, measured| groups.push(bucket, ids, count, measured));
+        self.tally.drain(self.bucket, self.groups);
     }
 }
 
@@ -251,22 +282,33 @@ mod tests {
     proptest! {
         #[test]
         fn dense_and_sparse_counts_agree(
-            adds in prop::collection::vec((0u32..5, 0u32..7, 1u64..9), 0..60),
+            adds in prop::collection::vec((0u32..5, 0u32..7, 1u32..9), 0..60),
             many in any::<bool>(),
         ) {
             let width = if many { u32::MAX - 1 } else { 6 };
             let mut tally = Tally::new([4, width].into_iter(), false);
             let mut expected = std::collections::BTreeMap::<Vec<u32>, u64>::new();
             for &(first, second, count) in &adds {
-                tally.add(&[first, second], count);
-                *expected.entry(vec![first, second]).or_default() += count;
+                *expected.entry(vec![first, second]).or_default() += u64::from(count);
             }
-            let mut found = std::collections::BTreeMap::new();
-            tally.drain(|ids, count, _| { found.insert(ids.to_vec(), count); });
+            let first: Vec<u32> = adds.iter().map(|add| add.0).collect();
+            let second: Vec<u32> = adds.iter().map(|add| add.1).collect();
+            let counts: Vec<u32> = adds.iter().map(|add| add.2).collect();
+            let rows: Vec<u32> = (0..adds.len() as u32).collect();
+            let amounts = Amounts { events: Some(&counts), ..Amounts::default() };
+            let (begun, rest) = rows.split_at(adds.len() / 2);
+            tally.add(&[&first, &second], begun, &amounts);
+            tally.add(&[&first, &second], rest, &amounts);
+            let mut groups = Groups::new(2);
+            tally.drain(7, &mut groups);
+            let found: std::collections::BTreeMap<Vec<u32>, u64> = (0..groups.len())
+                .map(|at| (groups.columns.iter().map(|ids| ids[at]).collect(), groups.counts[at]))
+                .collect();
+            prop_assert_eq!(found.len(), groups.len());
             prop_assert_eq!(&found, &expected);
-            let mut left = 0;
-            tally.drain(|_, _, _| left += 1);
-            prop_assert_eq!(left, 0);
+            prop_assert_eq!(&groups.buckets, &vec![7; groups.len()]);
+            tally.drain(8, &mut groups);
+            prop_assert_eq!(found.len(), groups.len());
         }
     }
 }

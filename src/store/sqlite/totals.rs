@@ -8,9 +8,9 @@ use std::sync::Arc;
 use rustc_hash::FxHasher;
 
 use super::combinations::Combinations;
-use super::tally::Measured;
+use super::tally::{Groups, Measured};
 use crate::limits::COUNT_GROUPS_MAX;
-use crate::model::column::Kind;
+use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
 
@@ -21,6 +21,25 @@ type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
 struct Texts {
     ids: Map<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
+}
+
+/// What groups can be sorted by: the beginning of their bucket, or a column that is counted by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SortedBy {
+    Bucket,
+    Column(usize),
+}
+
+/// Of each key its place in their order; equal keys have the same.
+fn ranks<K: Ord>(keys: &[K]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_unstable_by(|&left, &right| keys[left].cmp(&keys[right]));
+    let mut ranks = vec![0; keys.len()];
+    for (rank, pair) in (0..).zip(order.windows(2)) {
+        let same = keys[pair[0]] == keys[pair[1]];
+        ranks[pair[1]] = if same { ranks[pair[0]] } else { rank + 1 };
+    }
+    ranks
 }
 
 /// Counts per bucket and values over all parts.
@@ -85,11 +104,7 @@ impl Totals {
         measured: Option<&Measured>,
     ) {
         let number = if self.stepped {
-            let next = self.bucket_begins.len() as u32;
-            let bucket = *self.buckets.entry(bucket).or_insert_with(|| {
-                self.bucket_begins.push(bucket);
-                next
-            });
+            let bucket = self.bucket(bucket);
             self.ids.clear();
             self.ids.push(bucket);
             self.ids.extend_from_slice(ids);
@@ -107,6 +122,41 @@ impl Totals {
                 None => self.measured.push(*measured),
             }
         }
+    }
+
+    /// Adds groups with the ids of their texts, column by column.
+    pub(crate) fn add_all(&mut self, groups: &Groups) {
+        let rows: Vec<u32> = (0..groups.len() as u32).collect();
+        let mut columns: Vec<&[u32]> = groups.columns.iter().map(Vec::as_slice).collect();
+        let buckets: Vec<u32>;
+        if self.stepped {
+            buckets = groups
+                .buckets
+                .iter()
+                .map(|&begin| self.bucket(begin))
+                .collect();
+            columns.insert(0, &buckets);
+        }
+        let mut numbers = Vec::new();
+        self.groups.numbers(&columns, &rows, &mut numbers);
+        self.counts.resize(self.groups.len(), 0);
+        for (&number, &count) in numbers.iter().zip(&groups.counts) {
+            self.counts[number as usize] += count;
+        }
+        if !groups.measured.is_empty() {
+            self.measured.resize(self.groups.len(), Measured::NOTHING);
+            for (&number, measured) in numbers.iter().zip(&groups.measured) {
+                self.measured[number as usize].add(measured);
+            }
+        }
+    }
+
+    fn bucket(&mut self, begin: i64) -> u32 {
+        let next = self.bucket_begins.len() as u32;
+        *self.buckets.entry(begin).or_insert_with(|| {
+            self.bucket_begins.push(begin);
+            next
+        })
     }
 
     /// What was measured of a group.
@@ -127,6 +177,52 @@ impl Totals {
             false => 0,
         };
         (bucket, self.counts[number])
+    }
+
+    /// The numbers of the groups in ascending order of what these columns of `by` say: numbers as
+    /// such, texts by their bytes, the absent first.
+    pub(crate) fn sorted(&self, by: &[Column], order: &[SortedBy]) -> Vec<u32> {
+        let ids = self.groups.columns();
+        let (buckets, ids) = ids.split_at(usize::from(self.stepped));
+        let mut numbers: Vec<u32> = (0..self.len() as u32).collect();
+        let mut keys = vec![0u128; self.len()];
+        let mut left = u128::BITS;
+        // The last columns first, as many at a time as fit a key; sorting is stable.
+        for &column in order.iter().rev() {
+            let (ranks, ids) = match column {
+                SortedBy::Bucket if buckets.is_empty() => continue,
+                SortedBy::Bucket => (ranks(&self.bucket_begins), &buckets[0]),
+                SortedBy::Column(at) => (self.ranks_of_texts(at, by[at].kind()), &ids[at]),
+            };
+            let bits = usize::BITS - ranks.len().leading_zeros();
+            if bits > left {
+                numbers.sort_by_key(|&number| keys[number as usize]);
+                keys.fill(0);
+                left = u128::BITS;
+            }
+            let shift = u128::BITS - left;
+            left -= bits;
+            for (key, &id) in keys.iter_mut().zip(ids) {
+                *key |= u128::from(ranks[id as usize]) << shift;
+            }
+        }
+        numbers.sort_by_key(|&number| keys[number as usize]);
+        numbers
+    }
+
+    /// The place of each of a column's texts among them all, the absent one first.
+    fn ranks_of_texts(&self, column: usize, kind: Kind) -> Vec<u32> {
+        let texts = self.columns[column].texts.iter();
+        match kind {
+            Kind::Int | Kind::Bool => {
+                let numbers = texts.map(|text| text.parse::<i64>().ok());
+                ranks(&std::iter::once(None).chain(numbers).collect::<Vec<_>>())
+            }
+            _ => {
+                let texts = texts.map(|text| Some(&**text));
+                ranks(&std::iter::once(None).chain(texts).collect::<Vec<_>>())
+            }
+        }
     }
 
     /// A column's text.

@@ -1,9 +1,8 @@
 //! Checking a sealed segment whole.
 
 use super::layout::{IntColumn, TEXT_COLUMNS, TextColumn};
-use super::ngrams;
-use super::rollup;
 use super::sealed::{Sealed, wrong};
+use super::{ngrams, rollup, summary};
 use crate::store::Result;
 
 impl Sealed {
@@ -53,7 +52,32 @@ impl Sealed {
             }
         }
         ngrams::verify(self)?;
+        self.verify_summary()?;
         (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
+    }
+
+    /// Reads the whole summary, whose rows must stand for every event once.
+    fn verify_summary(&self) -> Result<()> {
+        if !self.has_summary() {
+            return Ok(());
+        }
+        let (mut counts, mut events) = (Vec::new(), 0);
+        for piece in 0..self.summary_pieces() {
+            for place in 0..summary::PLACES as u8 {
+                let chunk = self.summary_chunk(place, piece)?;
+                if place == summary::EVENTS {
+                    (chunk.chunk()).decode_ids(self.summary_rows(piece), &mut counts)?;
+                    events += counts.iter().map(|&count| u64::from(count)).sum::<u64>();
+                }
+            }
+        }
+        if events != u64::from(self.header.rows) {
+            return Err(wrong(
+                &self.path,
+                "the summary does not count every event once",
+            ));
+        }
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use crate::store::sqlite::layout::{
 };
 use crate::store::sqlite::rollup::ROLLUPS;
 use crate::store::sqlite::segfile::SegmentFile;
+use crate::store::sqlite::summary;
 use crate::store::{Result, StoreError};
 
 /// Lengths per piece.
@@ -62,6 +63,7 @@ impl Sealed {
     pub(crate) fn is_current(&self) -> bool {
         self.has_all_columns()
             && self.header.rollups_known >= ROLLUPS.len()
+            && self.header.summary_version >= summary::VERSION
             && self.header.ngrams.is_some()
     }
 

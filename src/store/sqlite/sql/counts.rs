@@ -21,6 +21,7 @@ use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::sqlite::tally::Measures;
+use crate::store::sqlite::totals::SortedBy;
 use crate::store::{CountQuery, Result, StoreError};
 
 pub(super) const NAME: &str = "event_counts";
@@ -100,17 +101,22 @@ impl Table for EventCounts {
             Shown::Group(column) | Shown::Condition(column) => Some(Subject::Event(*column)),
             Shown::Events | Shown::FirstTime | Shown::LastTime | Shown::RawBytes => None,
         };
+        let order = order(info);
         plan::choose(
             info,
             &Planned {
                 subject: &subject,
                 ordered: &|_| None,
                 only_order: Some(ScanOrder::Any),
-                prefix: PREFIX,
+                prefix: &format!("{PREFIX}{}", order_text(&order)),
                 plain_times: true,
                 events,
             },
-        )
+        )?;
+        if !order.is_empty() {
+            info.set_order_by_consumed(true);
+        }
+        Ok(())
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {
@@ -118,6 +124,40 @@ impl Table for EventCounts {
             session: Arc::clone(&self.session),
             groups: None,
         })
+    }
+}
+
+/// The columns by which groups are to come in order, which spares SQLite's `group by` and `order by`
+/// their sorting; none if some term is for SQLite to sort by.
+fn order(info: &IndexInfo) -> Vec<usize> {
+    let column = |term: rusqlite::vtab::OrderBy<'_>| {
+        let at = usize::try_from(term.column()).ok()?;
+        let sorted = matches!(COLUMNS.get(at)?, Shown::Hour | Shown::Group(_));
+        (sorted && !term.is_order_by_desc()).then_some(at)
+    };
+    let columns: Option<Vec<usize>> = info.order_bys().map(column).collect();
+    columns.unwrap_or_default()
+}
+
+/// The order as it stands in a plan's text.
+fn order_text(order: &[usize]) -> String {
+    if order.is_empty() {
+        return String::new();
+    }
+    let columns: Vec<String> = order.iter().map(usize::to_string).collect();
+    format!("by:{} ", columns.join(","))
+}
+
+/// The order that a plan's text begins with, and the rest.
+fn read_order(text: &str) -> (Vec<usize>, &str) {
+    let read = |text: &str| {
+        let (columns, rest) = text.strip_prefix("by:")?.split_once(' ')?;
+        let columns = columns.split(',').map(|at| at.parse().ok());
+        Some((columns.collect::<Option<_>>()?, rest.len()))
+    };
+    match read(text) {
+        Some((columns, rest)) => (columns, &text[text.len() - rest..]),
+        None => (Vec::new(), text),
     }
 }
 
@@ -131,14 +171,18 @@ struct Groups {
     counted: Counted,
     /// Where each of the table's columns is among those that were counted by.
     places: Vec<Option<usize>>,
+    /// The numbers of the groups in the order asked for, if one is.
+    order: Option<Vec<u32>>,
     at: usize,
+    /// The group's number.
+    number: usize,
     ids: Vec<u32>,
     hour: i64,
     events: u64,
 }
 
 impl EventCountsCursor {
-    fn count(&self, filter: Filter, reads: &[usize]) -> Result<Groups> {
+    fn count(&self, filter: Filter, reads: &[usize], order: &[usize]) -> Result<Groups> {
         let mut query = CountQuery {
             filter,
             skip_damaged: self.session.skip_damaged,
@@ -159,10 +203,16 @@ impl EventCountsCursor {
                 Some(Shown::Events) | None => {}
             }
         }
+        let counted = self.session.count(&query, measures)?;
+        let sorted_by = |&at: &usize| places[at].map_or(SortedBy::Bucket, SortedBy::Column);
+        let order: Vec<SortedBy> = order.iter().map(sorted_by).collect();
+        let order = (!order.is_empty()).then(|| counted.totals.sorted(&query.by, &order));
         Ok(Groups {
-            counted: self.session.count(&query, measures)?,
+            counted,
             places,
+            order,
             at: 0,
+            number: 0,
             ids: Vec::new(),
             hour: 0,
             events: 0,
@@ -189,7 +239,8 @@ impl Groups {
         if self.at >= totals.len() {
             return false;
         }
-        (self.hour, self.events) = totals.group(self.at, &mut self.ids);
+        self.number = (self.order.as_ref()).map_or(self.at, |order| order[self.at] as usize);
+        (self.hour, self.events) = totals.group(self.number, &mut self.ids);
         true
     }
 }
@@ -197,12 +248,20 @@ impl Groups {
 impl TableCursor for EventCountsCursor {
     fn start(&mut self, _used: i32, text: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.groups = None;
-        let plan = read_plan(text.strip_prefix(PREFIX).unwrap_or(text))?;
+        let (order, plan) = read_order(text.strip_prefix(PREFIX).unwrap_or(text));
+        let plan = read_plan(plan)?;
         let Some(filter) = pushdown::filter(&plan, arguments)? else {
             return Ok(false);
         };
-        let reads = self.session.reads(text);
-        let groups = quota::exempt(|| self.count(filter, &reads))?;
+        let mut reads = self.session.reads(text);
+        reads.extend(
+            order
+                .iter()
+                .filter(|at| !reads.contains(at))
+                .copied()
+                .collect::<Vec<_>>(),
+        );
+        let groups = quota::exempt(|| self.count(filter, &reads, &order))?;
         let groups = self.groups.insert(groups);
         Ok(quota::exempt(|| groups.enter()))
     }
@@ -224,7 +283,7 @@ impl TableCursor for EventCountsCursor {
             Shown::Events => Cell::Int(i64::try_from(groups.events).unwrap_or(i64::MAX)),
             Shown::Condition(_) => return Err(no_value(shown)),
             Shown::FirstTime | Shown::LastTime | Shown::RawBytes => {
-                match (groups.counted.totals.measured(groups.at), shown) {
+                match (groups.counted.totals.measured(groups.number), shown) {
                     (None, _) => Cell::Null,
                     (Some(measured), Shown::FirstTime) => Cell::Time(measured.first),
                     (Some(measured), Shown::LastTime) => Cell::Time(measured.last),

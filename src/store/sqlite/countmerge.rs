@@ -1,0 +1,148 @@
+//! Adding a part's groups to the totals, by what their strings say.
+
+use super::countkeys::{Source, Stored};
+use super::deriver::Deriver;
+use super::layout::{Origin, origin};
+use super::part::Part;
+use super::tally::Groups;
+use super::totals::Totals;
+use crate::model::json;
+use crate::store::{CountQuery, Result};
+
+/// Not yet looked up: no text has this id in the totals.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Adds the groups. All strings are read before the first count: half a damaged part is no answer.
+pub(crate) fn add(
+    totals: &mut Totals,
+    part: &Part,
+    query: &CountQuery,
+    stored: &Stored,
+    deriver: &Deriver,
+    mut groups: Groups,
+) -> Result<()> {
+    let mut columns = Vec::with_capacity(stored.sources.len());
+    let mut elements = None;
+    for (at, source) in stored.sources.iter().enumerate() {
+        let mut texts = Texts {
+            totals,
+            part,
+            query,
+            stored,
+            deriver,
+            at,
+        };
+        if query.by[at].is_list() {
+            elements = Some((at, texts.elements(&groups.columns[source.first])?));
+            columns.push(Vec::new());
+        } else {
+            columns.push(texts.ids(source, &groups)?);
+        }
+    }
+    groups.columns = columns;
+    if let Some((at, elements)) = elements {
+        groups = each_element(&groups, at, &elements);
+    }
+    totals.add_all(&groups);
+    Ok(())
+}
+
+/// Every group once for each of its elements in the column at `at`.
+fn each_element(groups: &Groups, at: usize, elements: &[Vec<u32>]) -> Groups {
+    let rows = || (0..groups.len()).flat_map(|row| elements[row].iter().map(move |_| row));
+    let column = |ids: &Vec<u32>| rows().map(|row| ids[row]).collect();
+    let mut columns: Vec<Vec<u32>> = Vec::with_capacity(groups.columns.len());
+    for (place, ids) in groups.columns.iter().enumerate() {
+        columns.push(match place == at {
+            true => elements.iter().flatten().copied().collect(),
+            false => column(ids),
+        });
+    }
+    Groups {
+        buckets: rows().map(|row| groups.buckets[row]).collect(),
+        counts: rows().map(|row| groups.counts[row]).collect(),
+        columns,
+        measured: match groups.measured.is_empty() {
+            true => Vec::new(),
+            false => rows().map(|row| groups.measured[row]).collect(),
+        },
+    }
+}
+
+/// The texts of one column that is counted by.
+struct Texts<'a> {
+    totals: &'a mut Totals,
+    part: &'a Part,
+    query: &'a CountQuery,
+    stored: &'a Stored,
+    deriver: &'a Deriver,
+    at: usize,
+}
+
+impl Texts<'_> {
+    /// The ids in the totals of what each group has in the column.
+    fn ids(&mut self, source: &Source, groups: &Groups) -> Result<Vec<u32>> {
+        let own = &groups.columns[source.first];
+        let mut ids = self.of_strings(source.first, own, |_| true)?;
+        if let Some(otherwise) = source.otherwise {
+            let absent = |row: usize| own[row] == 0;
+            let others = self.of_strings(otherwise, &groups.columns[otherwise], absent)?;
+            for (row, (id, other)) in ids.iter_mut().zip(others).enumerate() {
+                if absent(row) {
+                    *id = other;
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The ids in the totals of strings, in those rows where they count.
+    fn of_strings(
+        &mut self,
+        place: usize,
+        ids: &[u32],
+        counts: impl Fn(usize) -> bool,
+    ) -> Result<Vec<u32>> {
+        let key = self.stored.columns[place];
+        let derivation = match origin(self.query.by[self.at]) {
+            Origin::Derived(_, derivation) => Some(derivation),
+            _ => None,
+        };
+        let mut known = vec![UNKNOWN; key.strings(self.part) as usize + 1];
+        known[0] = 0;
+        let mut found = Vec::with_capacity(ids.len());
+        for (row, &id) in ids.iter().enumerate() {
+            if known[id as usize] == UNKNOWN && counts(row) {
+                let text = key.string(self.part, id)?;
+                known[id as usize] = match derivation {
+                    None => self.totals.id(self.at, Some(text)),
+                    Some(derivation) => {
+                        let derived = self.deriver.derive(derivation, text);
+                        self.totals.id(self.at, derived.as_deref())
+                    }
+                };
+            }
+            found.push(known[id as usize]);
+        }
+        Ok(found)
+    }
+
+    /// Per group the ids in the totals of the elements of its list, each once.
+    fn elements(&mut self, ids: &[u32]) -> Result<Vec<Vec<u32>>> {
+        let source = &self.stored.sources[self.at];
+        let key = self.stored.columns[source.first];
+        let mut all = Vec::with_capacity(ids.len());
+        for &id in ids {
+            if id == 0 {
+                all.push(vec![0]);
+                continue;
+            }
+            let mut elements = json::texts(key.string(self.part, id)?);
+            elements.sort_unstable();
+            elements.dedup();
+            let element = |text: &_| self.totals.id(self.at, Some(AsRef::<str>::as_ref(text)));
+            all.push(elements.iter().map(element).collect());
+        }
+        Ok(all)
+    }
+}

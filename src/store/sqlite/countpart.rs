@@ -1,0 +1,247 @@
+//! Counting the events of one part: from rollups, from its summary, from row lists or by a scan,
+//! whichever reads least. All give the same numbers; a part that lacks a rollup is scanned.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::countkeys::{Key, Stored};
+use super::facts;
+use super::groups::counts;
+use super::layout::{IntColumn, TextColumn};
+use super::part::Part;
+use super::partscan::{Direction, PartScan};
+use super::predicate::{self, Compiled, Predicate};
+use super::rollup;
+use super::rollupplan::{Asked, Plan, Span};
+use super::scan::Snapshot;
+use super::sealed::Sealed;
+use super::summaryplan::SummaryPlan;
+use super::tally::{Amounts, Buckets, Groups, Measures, Tally};
+use crate::store::filter::Filter;
+use crate::store::{Budget, CountQuery, Result, Work};
+
+/// How parts are counted.
+pub(crate) struct PartCount<'a> {
+    pub(crate) snapshot: &'a Arc<Snapshot>,
+    pub(crate) query: &'a CountQuery,
+    pub(crate) stored: &'a Stored,
+    pub(crate) measures: Measures,
+    pub(crate) budget: &'a Budget,
+}
+
+impl PartCount<'_> {
+    /// The groups of a part, by its string ids. A group may come more than once.
+    pub(crate) fn count(&self, part: &Part, work: &mut Work) -> Result<Groups> {
+        let columns = &self.stored.columns;
+        let (filter, measures) = (&self.query.filter, self.measures);
+        if columns.iter().any(|column| column.is_fact()) || measures.raw_bytes {
+            facts::ensure(part, self.budget, work)?;
+        }
+        let mut groups = Groups::new(columns.len());
+        let unfiltered = filter.terms.is_empty()
+            && filter.since.is_none_or(|since| since <= part.oldest())
+            && filter.until.is_none_or(|until| until > part.newest())
+            && self.query.step.is_none()
+            && !measures.any();
+        if unfiltered && columns.is_empty() {
+            groups.buckets.push(0);
+            groups.counts.push((part.rows() - part.dead().len()) as u64);
+            return Ok(groups);
+        }
+        let strings = columns.iter().map(|column| column.strings(part));
+        let tally = Tally::new(strings, measures.any());
+        let mut buckets = Buckets::new(self.query.step, tally, &mut groups);
+        let span = Span::new(filter, part, self.query.step);
+        match (&columns[..], part, &span) {
+            (_, Part::Sealed(sealed), Some(span))
+                if self.added_up(part, sealed, span, work, &mut buckets)? => {}
+            (&[Key::Text(column)], ..) if unfiltered => listed(part, column, &mut buckets)?,
+            _ => self.scan(part, filter, work, &mut buckets)?,
+        }
+        buckets.finish();
+        Ok(groups)
+    }
+
+    /// Counts from what sealing has counted: a rollup or the summary, whichever is shorter; false if
+    /// neither answers.
+    fn added_up(
+        &self,
+        part: &Part,
+        sealed: &Sealed,
+        span: &Span,
+        work: &mut Work,
+        buckets: &mut Buckets<'_>,
+    ) -> Result<bool> {
+        let texts = self.stored.texts();
+        let rollup = texts.and_then(|by| rollup::fitting(&by));
+        let totals = rollup.map_or(0, |number| sealed.totals_entries(number));
+        let summary_first = span.whole && totals > sealed.header.summary_rows as usize;
+        Ok(
+            (summary_first && self.by_summary(part, sealed, work, buckets)?)
+                || self.by_rollup(part, sealed, span, work, buckets)?
+                || (span.whole
+                    && !summary_first
+                    && self.by_summary(part, sealed, work, buckets)?),
+        )
+    }
+
+    /// Counts from a rollup, and what the ends of the range cut off by a scan; false if no rollup
+    /// answers.
+    fn by_rollup(
+        &self,
+        part: &Part,
+        sealed: &Sealed,
+        span: &Span,
+        work: &mut Work,
+        buckets: &mut Buckets<'_>,
+    ) -> Result<bool> {
+        let texts = self.stored.texts();
+        let Some(by) = texts.filter(|by| !self.measures.any() && rollup::fitting(by).is_some())
+        else {
+            return Ok(false);
+        };
+        let Some(plan) = self.rollup_plan(part, sealed, span, &by, work)? else {
+            return Ok(false);
+        };
+        plan.add_up(sealed, span, self.budget, work, buckets)?;
+        for edge in span.edges.iter().flatten() {
+            buckets.finish();
+            let filter = within(&self.query.filter, edge.clone());
+            self.scan(part, &filter, work, buckets)?;
+        }
+        Ok(true)
+    }
+
+    /// How a rollup answers for a part, if one does.
+    fn rollup_plan(
+        &self,
+        part: &Part,
+        sealed: &Sealed,
+        span: &Span,
+        by: &[TextColumn],
+        work: &mut Work,
+    ) -> Result<Option<Plan>> {
+        let filter = &self.query.filter;
+        let deriver = &self.snapshot.deriver;
+        let asked = Asked { span, by };
+        if span.whole {
+            // Totals are so short that no scan is cheaper.
+            let Compiled::All(predicates) = predicate::compile(filter, part, deriver)? else {
+                return Ok(None);
+            };
+            let sets: Option<Vec<_>> = predicates.iter().map(Predicate::id_set).collect();
+            return Ok(sets.and_then(|sets| Plan::new(sealed, &sets, None, &asked)));
+        }
+        let within = within(filter, span.hours.clone());
+        let scan = PartScan::new(
+            part.clone(),
+            &within,
+            Direction::Ascending,
+            deriver,
+            self.budget,
+            work,
+        )?;
+        Ok(scan.and_then(|scan| Plan::new(sealed, &scan.id_sets()?, scan.candidates(), &asked)))
+    }
+
+    /// Counts all of a part from its summary; false if that does not say it.
+    fn by_summary(
+        &self,
+        part: &Part,
+        sealed: &Sealed,
+        work: &mut Work,
+        buckets: &mut Buckets<'_>,
+    ) -> Result<bool> {
+        let (filter, deriver) = (&self.query.filter, &self.snapshot.deriver);
+        let Compiled::All(predicates) = predicate::compile(filter, part, deriver)? else {
+            return Ok(true);
+        };
+        let plan = SummaryPlan::new(sealed, predicates, &self.stored.columns, self.measures);
+        let Some(plan) = plan else {
+            return Ok(false);
+        };
+        if buckets.step.is_some() {
+            buckets.enter(part.oldest());
+        }
+        plan.add_up(part, sealed, self.budget, work, buckets)?;
+        Ok(true)
+    }
+
+    /// Counts the matching rows of a part.
+    fn scan(
+        &self,
+        part: &Part,
+        filter: &Filter,
+        work: &mut Work,
+        buckets: &mut Buckets<'_>,
+    ) -> Result<()> {
+        let scan = PartScan::new(
+            part.clone(),
+            filter,
+            Direction::Ascending,
+            &self.snapshot.deriver,
+            self.budget,
+            work,
+        )?;
+        let Some(mut scan) = scan else { return Ok(()) };
+        let (columns, measures) = (&self.stored.columns, self.measures);
+        let (mut rows, mut flags) = (Vec::new(), Vec::new());
+        let (mut times, mut lengths) = (Vec::new(), Vec::new());
+        let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
+        while scan.next_rows(&mut rows, self.budget, work)? {
+            let Some(&first) = rows.first() else { continue };
+            let (chunk, base) = part.chunk_of(first);
+            if buckets.step.is_some() || measures.times {
+                part.ints(IntColumn::Time, chunk, &mut times)?;
+            }
+            if measures.raw_bytes {
+                part.ints(IntColumn::RawBytes, chunk, &mut lengths)?;
+            }
+            for (&column, ids) in columns.iter().zip(&mut ids) {
+                column.ids(part, chunk, &mut flags, ids)?;
+            }
+            rows.iter_mut().for_each(|row| *row -= base);
+            let columns: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+            let amounts = Amounts {
+                events: None,
+                times: measures.times.then_some((&times, &times)),
+                raw_bytes: measures.raw_bytes.then_some(&lengths),
+            };
+            let mut left = &rows[..];
+            while let Some(&next) = left.first() {
+                let mut count = left.len();
+                if buckets.step.is_some() {
+                    buckets.enter(times[next as usize]);
+                    count = left.partition_point(|&row| times[row as usize] < buckets.end());
+                }
+                buckets.tally.add(&columns, &left[..count], &amounts);
+                left = &left[count..];
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same terms within another range.
+fn within(filter: &Filter, range: Range<i64>) -> Filter {
+    Filter {
+        since: Some(range.start),
+        until: Some(range.end),
+        terms: filter.terms.clone(),
+    }
+}
+
+/// Counts the rows of each string from the lists of rows.
+fn listed(part: &Part, column: TextColumn, buckets: &mut Buckets<'_>) -> Result<()> {
+    let counts = counts(part, column)?;
+    let ids: Vec<u32> = (0..counts.len() as u32).collect();
+    let events: Vec<u32> = counts.iter().map(|&(count, ..)| count as u32).collect();
+    let there = |&id: &u32| events[id as usize] > 0;
+    let rows: Vec<u32> = ids.iter().copied().filter(there).collect();
+    let amounts = Amounts {
+        events: Some(&events),
+        ..Amounts::default()
+    };
+    buckets.tally.add(&[&ids], &rows, &amounts);
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The most frequent values of a column over all events, where it has a great many: from how often
+//! each string of each part occurs, without making texts of any but the most frequent.
+//!
+//! Whatever is not among the first strings of any part has at most as many events as the next one
+//! has in each part, added up. So once the last value that is asked for has more than that, nothing
+//! else can come before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::groups;
+use super::inorder::in_order;
+use super::layout::{Origin, TextColumn, origin};
+use super::part::Part;
+use super::scan::Snapshot;
+use crate::model::value::Value;
+use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
+
+/// With fewer strings than this all of them are counted.
+const STRINGS_MIN: usize = 20_000;
+
+/// How many strings of each part are looked at first, beside some for each value asked for.
+const FIRST_LOOK: usize = 64;
+
+/// Answers a count of all events by one column; false when it is for the general way to do.
+pub(crate) fn give(
+    snapshot: &Arc<Snapshot>,
+    query: &CountQuery,
+    budget: &Budget,
+    answer: &mut Answer,
+    sink: RowSink<'_>,
+) -> Result<bool> {
+    let Some(column) = asked(query) else {
+        return Ok(false);
+    };
+    let mut work = Work::default();
+    let sources = match Sources::read(snapshot, column, budget, &mut work) {
+        Ok(sources) => sources,
+        // Which segment is left out is for the general way to say.
+        Err(StoreError::Damaged(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let limit = query.limit as usize;
+    let strings = sources.parts.iter().map(|(_, counts)| counts.len());
+    if strings.clone().sum::<usize>() < STRINGS_MIN || strings.max().unwrap_or(0) <= limit + 1 {
+        return Ok(false);
+    }
+    for look in [FIRST_LOOK + 4 * limit, 16 * (FIRST_LOOK + 4 * limit)] {
+        budget.check()?;
+        let Some(values) = sources.most_frequent(limit, look)? else {
+            continue;
+        };
+        answer.stats.add(work);
+        answer.truncated = true;
+        for (text, count) in values {
+            let text = text.map_or(Value::Null, Value::text);
+            if sink(&[text, Value::Int(count as i64)]).is_break() {
+                break;
+            }
+        }
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// The column, if a query is for the most frequent values of one among all events.
+fn asked(query: &CountQuery) -> Option<TextColumn> {
+    let all = query.filter.terms.is_empty()
+        && query.filter.since.is_none()
+        && query.filter.until.is_none()
+        && query.step.is_none()
+        && !query.last_stage_only
+        && query.limit > 0;
+    match query.by[..] {
+        [column] if all && !column.is_list() => match origin(column) {
+            Origin::Text(text) if text.fact().is_none() => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// How often the strings of a column occur.
+struct Sources {
+    column: TextColumn,
+    absent: u64,
+    /// Sealed segments, with the events of each string id; 0 is absent.
+    parts: Vec<(Part, Vec<u64>)>,
+    /// In all that is not sealed.
+    unsealed: BTreeMap<String, u64>,
+}
+
+impl Sources {
+    fn read(
+        snapshot: &Arc<Snapshot>,
+        column: TextColumn,
+        budget: &Budget,
+        work: &mut Work,
+    ) -> Result<Sources> {
+        let mut sources = Sources {
+            column,
+            absent: 0,
+            parts: Vec::new(),
+            unsealed: BTreeMap::new(),
+        };
+        let (parts, pruned) = snapshot.parts(&Default::default());
+        work.segments_pruned = pruned;
+        let count = |at: usize| {
+            budget.check()?;
+            let mut work = Work::default();
+            let part = parts[at].open(&snapshot.shared, &mut work)?;
+            let counts = groups::counts(&part, column)?;
+            let counts: Vec<u64> = counts.into_iter().map(|(count, ..)| count).collect();
+            Ok((part, counts, work))
+        };
+        let take = |counted: Result<(Part, Vec<u64>, Work)>| {
+            let (part, mut counts, done) = counted?;
+            work.add(done);
+            sources.absent += std::mem::take(&mut counts[0]);
+            match &part {
+                Part::Sealed(_) => sources.parts.push((part, counts)),
+                Part::Block(..) => {
+                    for (id, count) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
+                        let text = part.string(column, id)?.to_owned();
+                        *sources.unsealed.entry(text).or_default() += count;
+                    }
+                }
+            }
+            Ok(())
+        };
+        in_order(parts.len(), parts.len() > 1, count, take)?;
+        Ok(sources)
+    }
+
+    /// The most frequent values, the absent one among them, if the `look` most frequent strings of
+    /// every source tell.
+    fn most_frequent(
+        &self,
+        limit: usize,
+        look: usize,
+    ) -> Result<Option<Vec<(Option<String>, u64)>>> {
+        let mut candidates = BTreeSet::new();
+        // What all others have at most.
+        let mut others = 0;
+        for (part, counts) in &self.parts {
+            let next = next_count(counts.clone(), look);
+            others += next;
+            for (id, _) in (0..).zip(counts).filter(|(_, count)| **count > next) {
+                candidates.insert(part.string(self.column, id)?.to_owned());
+            }
+        }
+        let next = next_count(self.unsealed.values().copied().collect(), look);
+        others += next;
+        let frequent = self.unsealed.iter().filter(|(_, count)| **count > next);
+        candidates.extend(frequent.map(|(text, _)| text.clone()));
+
+        let mut values: Vec<(Option<String>, u64)> = Vec::with_capacity(candidates.len() + 1);
+        values.extend((self.absent > 0).then_some((None, self.absent)));
+        for text in candidates {
+            let mut count = self.unsealed.get(&text).copied().unwrap_or(0);
+            for (part, counts) in &self.parts {
+                let id = part.find(self.column, &text)?;
+                count += id.map_or(0, |id| counts[id as usize]);
+            }
+            values.push((Some(text), count));
+        }
+        values.sort_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
+        values.truncate(limit);
+        let told = values.len() == limit && values.last().is_some_and(|(_, count)| *count > others);
+        Ok(told.then_some(values))
+    }
+}
+
+/// The count after the `look` greatest; 0 when there is none.
+fn next_count(mut counts: Vec<u64>, look: usize) -> u64 {
+    if look >= counts.len() {
+        return 0;
+    }
+    *counts
+        .select_nth_unstable_by(look, |left, right| right.cmp(left))
+        .1
+}
