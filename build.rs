@@ -10,6 +10,7 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     for (directory, extension, list) in [
         ("queries", "sql", "questions.rs"),
+        ("queries/tables", "sql", "tables.rs"),
         ("queries/report", "toml", "reports.rs"),
     ] {
         println!("cargo::rerun-if-changed={directory}");

@@ -5,6 +5,7 @@ answers = "One row per service account token, certificate request or approval, o
 cannot_see = "Where a certificate or the token in a secret was used: only tokens of recorded TokenRequests have an id that their use repeats (Kubernetes 1.30 and later). Types of secrets below level Request. How long a credential is valid. More than the first 2,000 changes of service accounts, certificate requests and secrets."
 level = "Metadata"
 tags = ["attack:T1528", "attack:T1550.001", "attack:T1649"]
+tables = ["incident-events"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -34,40 +35,26 @@ with minting as (
     issued_credential_id, source_ip, client_ip, cluster, audit_id,
     iif(resource = 'secrets' and level <> 'Metadata',
       coalesce(request_object ->> '$.type', response_object ->> '$.type'), null) as type
-  from events
+  from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
     and resource in ('serviceaccounts', 'certificatesigningrequests', 'secrets')
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
     id, time, user, impersonated_user, verb, resource, subresource, namespace, name,
     issued_credential_id, source_ip, client_ip, cluster, audit_id,
     iif(resource = 'secrets' and level <> 'Metadata',
       coalesce(request_object ->> '$.type', response_object ->> '$.type'), null) as type
-  from events
+  from incident_events
   where :user is not null
     and impersonated_user match :user
     and resource in ('serviceaccounts', 'certificatesigningrequests', 'secrets')
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
     and id not in (
       select id from events
       where impersonated_user match :user and user match :user

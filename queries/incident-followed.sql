@@ -5,6 +5,7 @@ answers = "One row per request, oldest first, by a user or service account that 
 cannot_see = "Who was behind these requests: an account that is armed may have been in honest use as well. Groups that were bound, certificates, and the service accounts of pods (see incident-pods). Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078", "attack:T1098"]
+tables = ["incident-armed"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -29,70 +30,13 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show"
 */
-with arming as (
-  select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
-  from events
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
-    and verb in ('create', 'update', 'patch')
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
-  union all
-  select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
-  from events
-  where :user is not null
-    and impersonated_user match :user
-    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
-    and verb in ('create', 'update', 'patch')
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
-  order by time limit 2000
-), deeds as materialized (
-  select
-    time, user, cluster, 'system:serviceaccount:' || namespace || ':' || name as identity,
-    iif(subresource = 'token', 'minted a token', 'created it') as deed
-  from arming
-  where resource = 'serviceaccounts' and verb = 'create'
-    and (subresource is null or subresource = 'token')
-  union all
-  select
-    time, user, cluster,
-    iif(one.value glob 'User:*', substr(one.value, 6),
-      'system:serviceaccount:' || replace(substr(one.value, 16), '/', ':')),
-    'bound it to ' || role_ref
-  from arming join json_each(subjects) as one
-  where resource <> 'serviceaccounts'
-    and (one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
-), armed as materialized (
-  select
-    cluster, cast(identity as text) as identity, min(time) as time,
-    json_group_array(distinct deed) as deeds
-  from deeds
-  where identity not in (select user from deeds where user is not null)
-  group by cluster, identity
-)
 select
   e.time, e.user, e.impersonated_user as as_user, armed.deeds as armed_by,
   armed.time as armed_time, e.verb, e.resource, e.subresource, e.namespace, e.name, e.outcome,
   e.dry_run, e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.cluster, e.audit_id
-from events as e cross join armed
+from events as e cross join incident_armed as armed
   on armed.identity = e.user and armed.cluster = e.cluster and e.time >= armed.time
-where e.user in (select identity from armed)
+where e.user in (select identity from incident_armed)
   and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
   and e.cluster match :cluster
   and e.time >= :since and e.time < :until

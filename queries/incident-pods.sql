@@ -5,6 +5,7 @@ answers = "One row per pod or object with a pod template that an identity create
 cannot_see = "What the containers did on their node. Pods below level Request. The service account's calls are those of all its pods, and those of a controller's pods are counted with the template's. A service account that a patch does not name. More than the first 2,000 such requests."
 level = "Request"
 tags = ["attack:T1610", "attack:T1611"]
+tables = ["incident-events"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -33,38 +34,24 @@ with submitting as (
   select
     time, user, impersonated_user, verb, resource, namespace, name, pod_security, images,
     request_object, response_object, cluster, audit_id
-  from events
+  from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
     and images is not null
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
     time, user, impersonated_user, verb, resource, namespace, name, pod_security, images,
     request_object, response_object, cluster, audit_id
-  from events
+  from incident_events
   where :user is not null
     and impersonated_user match :user
     and images is not null
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
     and id not in (
       select id from events
       where impersonated_user match :user and user match :user

@@ -5,6 +5,7 @@ answers = "One row per secret that requests by an identity, in its name or from 
 cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pod templates, and those by armed accounts."
 level = "Metadata"
 tags = ["attack:T1552.007"]
+tables = ["incident-armed", "incident-events"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -22,93 +23,28 @@ armed_users = { json = "of these, whom the incident had armed before (incident-f
 a_request = "audit ID of the first, for auditql show"
 cluster = "where"
 */
-with arming as (
-  select time, user, verb, resource, subresource, namespace, name, subjects, cluster
-  from events
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
-    and verb in ('create', 'update', 'patch')
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
-  union all
-  select time, user, verb, resource, subresource, namespace, name, subjects, cluster
-  from events
-  where :user is not null
-    and impersonated_user match :user
-    and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
-    and verb in ('create', 'update', 'patch')
-    and outcome = 'success' and dry_run = 0
-    and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
-  order by time limit 2000
-), deeds as (
-  select time, user, cluster, 'system:serviceaccount:' || namespace || ':' || name as identity
-  from arming
-  where resource = 'serviceaccounts' and verb = 'create'
-    and (subresource is null or subresource = 'token')
-  union all
-  select
-    time, user, cluster,
-    iif(one.value glob 'User:*', substr(one.value, 6),
-      'system:serviceaccount:' || replace(substr(one.value, 16), '/', ':'))
-  from arming join json_each(subjects) as one
-  where resource <> 'serviceaccounts'
-    and (one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
-), armed as materialized (
-  select cluster, cast(identity as text) as identity, min(time) as time
-  from deeds
-  where identity not in (select user from deeds where user is not null)
-  group by cluster, identity
-), asked as materialized (
+with asked as materialized (
   select
     id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
     level, truncated, 0 as armed
-  from events
+  from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and resource = 'secrets' and api_group is null and subresource is null
     and verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
   union
   select
     id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
     level, truncated, 0 as armed
-  from events
+  from incident_events
   where :user is not null
     and resource = 'secrets' and api_group is null and subresource is null
     and verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and impersonated_user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
   union
   -- A list or watch without a name may have shown the one that was asked for.
   select * from (
@@ -192,9 +128,9 @@ with arming as (
   select
     e.id, e.time, e.user, e.cluster, e.audit_id, e.received_time, e.verb, e.resource,
     e.namespace, e.name, e.level, e.truncated, 1
-  from events as e cross join armed
+  from events as e cross join incident_armed as armed
     on armed.identity = e.user and armed.cluster = e.cluster and e.time >= armed.time
-  where e.user in (select identity from armed)
+  where e.user in (select identity from incident_armed)
     and e.resource = 'secrets' and e.api_group is null and e.subresource is null
     and e.verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
     and e.outcome = 'success' and e.dry_run = 0
@@ -205,20 +141,13 @@ with arming as (
   select
     id as row, time, user, cluster, audit_id, received_time, namespace as at,
     request_object as submitted
-  from events
+  from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and images is not null
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
     and user match :user
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
   order by time limit 2000
 ), named as materialized (
   select

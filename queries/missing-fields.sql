@@ -15,182 +15,98 @@ missing = "of these, without the field"
 share = "missing by events, 0 to 1"
 cluster = "where"
 */
-with counted as materialized (
-  select cluster, level, stage, sum(events) as events
+with asked as not materialized (
+  select
+    cluster, level, stage, events, audit_id, verb, user, user_groups, source_ips, user_agent,
+    request_uri, resource, namespace, name, code, decision, received_time, credential_id,
+    time_quality
   from event_counts
-  where true
-    and cluster match :cluster
+  where cluster match :cluster
     and level match :level
     and stage match :stage
     and verb match :verb
     and resource match :resource
     and time >= :since and time < :until
+),
+counted as materialized (
+  select cluster, level, stage, sum(events) as events
+  from asked
   group by cluster, level, stage
 ),
 lacking as (
   select 'audit_id' as field, cluster, level, stage, sum(events) as missing
-  from event_counts
+  from asked
   where audit_id is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'verb', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where verb is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'user', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where user is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'user_groups', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where user_groups is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'source_ips', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where source_ips is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'user_agent', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where user_agent is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'request_uri', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where request_uri is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'resource', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where resource is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'namespace', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where namespace is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'name', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where name is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'code', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where code is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'decision', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where decision is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'received_time', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where received_time is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'credential_id', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where credential_id is null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
   union all
   select 'time', cluster, level, stage, sum(events)
-  from event_counts
+  from asked
   where time_quality is not null
-    and cluster match :cluster
-    and level match :level
-    and stage match :stage
-    and verb match :verb
-    and resource match :resource
-    and time >= :since and time < :until
   group by cluster, level, stage
 )
 select

@@ -11,7 +11,7 @@ unused = { type = "flag", default = false, help = "Only grants that no recorded 
 role = { type = "words", help = "Roles, as KIND/NAME: ClusterRole/cluster-admin" }
 
 [params.user]
-help = "Who granted it"
+help = "Who granted it, as authenticated or as impersonated"
 
 [columns]
 time = "when it was granted; the first time, when it was repeated"
@@ -31,7 +31,33 @@ removed_by = "who deleted it"
 cluster = "where"
 audit_id = "of the request that granted it, for auditql show"
 */
-with granted as materialized (
+with grants as not materialized (
+  select *
+  from events
+  where resource in ('rolebindings', 'clusterrolebindings')
+    and api_group = 'rbac.authorization.k8s.io'
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and subjects is not null and role_ref is not null
+    and stage in ('ResponseComplete', 'Panic')
+    and role_ref match :role
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+), granting as (
+  select time, user, impersonated_user, subjects, role_ref, resource, namespace, name, cluster, audit_id
+  from grants
+  where user match :user
+  union all
+  -- A grant that both select is one: its rows are grouped below.
+  select time, user, impersonated_user, subjects, role_ref, resource, namespace, name, cluster, audit_id
+  from grants
+  where :user is not null and impersonated_user match :user
+), granted as materialized (
   select
     min(time) as time, user, impersonated_user, one.value as subject, role_ref, resource, namespace,
     name, cluster, audit_id,
@@ -50,22 +76,7 @@ with granted as materialized (
           || replace(replace(substr(one.value, instr(one.value, ':') + 1), '\', '\\'), '"', '\"')
       end || '"' as text
     ) as words
-  from events join json_each(subjects) as one
-  where resource in ('rolebindings', 'clusterrolebindings')
-    and api_group = 'rbac.authorization.k8s.io'
-    and verb in ('create', 'update', 'patch')
-    and outcome = 'success' and dry_run = 0
-    and subjects is not null and role_ref is not null
-    and stage in ('ResponseComplete', 'Panic')
-    and user match :user
-    and role_ref match :role
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+  from granting join json_each(subjects) as one
   group by cluster, resource, namespace, name, role_ref, one.value
 ), used as materialized (
   select cluster, decision_reason, user, hour, sum(events) as calls

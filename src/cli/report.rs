@@ -35,7 +35,7 @@ enum What {
     List(Output),
     Make(Box<Asked>),
     Verify(Vec<PathBuf>),
-    CheckSchedule(PathBuf),
+    CheckSchedule(PathBuf, Box<Connection>),
     /// Nothing: a file of one's own cannot be read.
     Unreadable(&'static str),
 }
@@ -50,6 +50,7 @@ struct Asked {
     rows: Option<usize>,
     rows_max: u64,
     skip_damaged: bool,
+    summary: bool,
     timeout: Duration,
     connection: Connection,
 }
@@ -200,7 +201,7 @@ fn subcommand(report: &Definition) -> Command {
         .arg(
             value("out", "DIR")
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("Write NAME.html and the like there, and files with all rows into NAME/"),
+                .help("Write NAME.html and the like there, and files with all rows into NAME-rows-.../"),
         )
         .arg(value("for", "WHO").help("For whom it is made [default: the user who runs this]"))
         .arg(
@@ -220,6 +221,13 @@ fn subcommand(report: &Definition) -> Command {
                 .action(ArgAction::SetTrue)
                 .help_heading("Document")
                 .help("Leave damaged segments out, and say so, instead of failing"),
+        )
+        .arg(
+            Arg::new("summary")
+                .long("summary")
+                .action(ArgAction::SetTrue)
+                .help_heading("Document")
+                .help("Only what is found of each control, and what the store could see"),
         )
         .arg(
             value("timeout", "DURATION")
@@ -247,7 +255,10 @@ impl FromArgMatches for Args {
                     What::Verify(files.cloned().collect())
                 }
                 None => match matches.get_one::<PathBuf>("schedule") {
-                    Some(file) => What::CheckSchedule(file.clone()),
+                    Some(file) => {
+                        let connection = Connection::from_arg_matches(matches)?;
+                        What::CheckSchedule(file.clone(), Box::new(connection))
+                    }
                     None => What::List(Output::from_arg_matches(matches)?),
                 },
             },
@@ -314,6 +325,7 @@ fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
             .copied()
             .unwrap_or(REPORT_ROWS_MAX),
         skip_damaged: matches.get_flag("skip_damaged"),
+        summary: matches.get_flag("summary"),
         timeout: matches.get_one("timeout").copied().unwrap_or(REPORT_TIME),
         connection: Connection::from_arg_matches(matches)?,
     })
@@ -329,7 +341,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     match args.what {
         What::Verify(files) => check(&files),
         What::Unreadable(error) => bail!("{error}"),
-        What::CheckSchedule(file) => check_schedule(&file),
+        What::CheckSchedule(file, connection) => check_schedule(&file, *connection),
         What::List(output) => list(output),
         What::Make(asked) => make_one(*asked),
     }

@@ -113,6 +113,9 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         let mut wire = wire::Problem::from(&error);
+        if matches!(error, StoreError::BadRequest(_)) {
+            wire.detail = in_parameters(&wire.detail);
+        }
         let mut internal = None;
         if matches!(error, StoreError::Io(_)) {
             let told = "internal error; the server's log has the cause under this request_id";
@@ -126,6 +129,35 @@ impl From<StoreError> for Problem {
             retry_after: None,
         }
     }
+}
+
+/// A message as it is for HTTP: what names a flag of the command line names the parameter. Quoted
+/// text is what the client sent, and stays.
+fn in_parameters(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let flag = rest.strip_prefix("--").unwrap_or_default();
+        let length = flag
+            .bytes()
+            .take_while(|byte| byte.is_ascii_lowercase() || *byte == b'-')
+            .count();
+        let begins = told.is_empty() || told.ends_with([' ', '(']);
+        if quote.is_none() && begins && length > 0 && !flag.starts_with('-') {
+            told.push_str(&flag[..length].replace('-', "_"));
+            rest = &flag[length..];
+            continue;
+        }
+        quote = match quote {
+            None if matches!(letter, '"' | '`') => Some(letter),
+            Some(begun) if begun == letter && !told.ends_with('\\') => None,
+            other => other,
+        };
+        told.push(letter);
+        rest = &rest[letter.len_utf8()..];
+    }
+    told
 }
 
 impl IntoResponse for Problem {
@@ -142,5 +174,31 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_parameters;
+
+    #[test]
+    fn flags_are_named_as_parameters() {
+        for (text, told) in [
+            ("--since \"soon\": no time", "since \"soon\": no time"),
+            (
+                "--since a is not before --until b; swap them",
+                "since a is not before until b; swap them",
+            ),
+            (
+                "--source-ip \"--since\\\" --x\": bad",
+                "source_ip \"--since\\\" --x\": bad",
+            ),
+            (
+                "near \"-- comment\" a--b -- c",
+                "near \"-- comment\" a--b -- c",
+            ),
+        ] {
+            assert_eq!(in_parameters(text), told);
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::clock::{self, Zone};
 use super::count::{CountParams, FACETS_DEFAULT, Shape};
-use super::params::{EventParams, filtered_column};
+use super::params::{EventParams, filtered_column, is_all};
 use crate::limits::ROWS_DEFAULT;
 use crate::model::column::{Column, Kind};
 use crate::store::{EventQuery, Order};
@@ -78,6 +78,9 @@ fn limit(rows: u64) -> String {
 fn conditions(params: &EventParams, now: i64) -> String {
     let mut conditions = Vec::new();
     for (name, words) in params.filter.pairs() {
+        if is_all(name, words) {
+            continue;
+        }
         let instant = || clock::parse_human(words, now, Zone::UTC).map(clock::to_text);
         conditions.push(match name {
             "since" | "until" => {

@@ -186,10 +186,11 @@ pub fn is_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX && is_stem(name)
 }
 
-/// Whether files of a report may be named so: its name, and perhaps its period.
+/// Whether files of a report may be named so: its name, and perhaps its period and which rows they
+/// hold.
 pub(super) fn is_stem(stem: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=NAME_BYTES_MAX + 16).contains(&stem.len())
+    (1..=NAME_BYTES_MAX + 40).contains(&stem.len())
         && stem.bytes().all(plain)
         && !stem.starts_with('-')
 }

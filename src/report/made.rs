@@ -10,6 +10,8 @@ use crate::store::SqlColumn;
 pub struct Made {
     /// The report's name, such as `pci-dss`.
     pub name: String,
+    /// How its documents' names begin; empty where none is written to a file.
+    pub stem: String,
     pub title: String,
     /// The framework that the controls come from and its version; empty for reports of no framework.
     pub framework: String,
@@ -38,6 +40,8 @@ pub struct Made {
     /// Absent where the report's definition leaves them out.
     pub charts: Option<Charts>,
     pub controls: Vec<MadeControl>,
+    /// Only verdicts and coverage are shown.
+    pub summary: bool,
     /// It gives no verdicts, parameters looked for something, and no evidence has a row.
     pub nothing_matches: bool,
 }
@@ -47,6 +51,8 @@ pub struct Made {
 pub struct ClusterEvents {
     pub cluster: String,
     pub events: u64,
+    /// Of these, ends of requests (`ResponseComplete`, `Panic`), which say what came of them.
+    pub finished: u64,
     pub oldest: Option<String>,
     pub newest: Option<String>,
 }
@@ -138,6 +144,8 @@ pub enum Verdict {
     NotMet,
     #[default]
     NotEnoughData,
+    /// No verdict: a sentence that a reader should know.
+    Finding,
 }
 
 /// A verdict with the statement that gave it.

@@ -1,18 +1,26 @@
-//! Making a report into a directory: the documents and the files with all rows beside them, each of
-//! which is there whole or not at all.
+//! Making a report into a directory: the documents and the files with all rows beside them. A
+//! document is there whole and with its rows or not at all, whatever is written beside it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use sha2::Digest as _;
 
 use super::definition::{Definition, is_stem};
 use super::digest;
 use super::made::Made;
 use super::make::{Request, make};
 use super::render::Form;
+use super::verify::files_of;
 use crate::query::library::Library;
 use crate::query::source::Source;
 use crate::store::{Result, StoreError};
+
+/// Between a stem and the digits that tell sets of rows apart, and how many digits there are.
+const ROWS_INFIX: &str = "-rows-";
+const ROWS_DIGITS: usize = 12;
 
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +32,10 @@ pub struct Written {
     pub sha256: String,
 }
 
-/// Makes a report and writes its documents as `STEM.html` and so on, and files with all rows into
-/// the directory `STEM`. The directory is made when there is none. Files of an earlier report of
-/// the same stem are replaced.
+/// Makes a report and writes its documents as `STEM.html` and so on, and files with all rows into a
+/// directory that only documents with these very rows share. The directory is made when there is
+/// none. Documents of an earlier report of the same stem and form are replaced, and their files
+/// with rows removed unless a document of another form still names them.
 pub fn publish(
     definition: &Definition,
     library: &Library,
@@ -40,101 +49,157 @@ pub fn publish(
         is_stem(stem),
         "stems come from names of reports and from dates"
     );
-    let failed =
-        |path: &Path, error: io::Error| StoreError::Io(format!("{}: {error}", path.display()));
     fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
     let stage = Stage::new(directory, stem)?;
     let rows = stage.path.join("rows");
     fs::create_dir(&rows).map_err(|error| failed(&rows, error))?;
     let request = Request {
-        files: Some((&rows, stem)),
+        files: (!request.summary).then_some(&rows),
         cancelled: request.cancelled.clone(),
         ..*request
     };
-    let made = make(definition, library, source, &request)?;
+    let mut made = make(definition, library, source, &request)?;
+    stem.clone_into(&mut made.stem);
+    let mut written = name_files(&mut made, directory);
     let mut documents = Vec::new();
     for &form in forms {
         let (text, digest) = form.document(&made).map_err(StoreError::BadRequest)?;
         let name = format!("{stem}.{}", form.name());
         let path = stage.path.join(&name);
         write_new(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
-        documents.push((form, name, digest));
-    }
-    let mut written = Vec::new();
-    let beside = directory.join(stem);
-    let mut files = Vec::new();
-    for control in &made.controls {
-        for evidence in &control.evidence {
-            let (Some(file), Some(hash)) = (&evidence.file, &evidence.file_sha256) else {
-                continue;
-            };
-            let name = file.rsplit('/').next().unwrap_or(file);
-            if !files.contains(&name) {
-                files.push(name);
-                written.push(Written {
-                    path: beside.join(name),
-                    form: None,
-                    sha256: hash.clone(),
-                });
-            }
-        }
-    }
-    // Rows first: a document never stands there without them.
-    place_rows(definition, &rows, &beside, &files)?;
-    for (form, name, digest) in documents {
-        let path = directory.join(&name);
-        fs::rename(stage.path.join(&name), &path).map_err(|error| failed(&path, error))?;
+        documents.push(name);
         written.push(Written {
-            path,
+            path: directory.join(&documents[documents.len() - 1]),
             form: Some(form),
             sha256: digest,
         });
     }
+    // Who writes the same report at the same time waits, so that the forms of two do not mix.
+    let _lock = locked(directory)?;
+    let replaced = rows_named(directory, documents.iter().cloned());
+    // Rows first: a document never stands there without them.
+    let files = written.iter().filter(|file| file.form.is_none());
+    place_rows(&rows, files.map(|file| file.path.as_path()))?;
+    for name in &documents {
+        let path = directory.join(name);
+        fs::rename(stage.path.join(name), &path).map_err(|error| failed(&path, error))?;
+    }
     sync(directory).map_err(|error| failed(directory, error))?;
+    let all = Form::ALL.map(|form| format!("{stem}.{}", form.name()));
+    let needed = rows_named(directory, all.into_iter());
+    remove_rows(directory, stem, replaced.difference(&needed))?;
     Ok((made, written))
 }
 
-/// Moves the files with rows to where the documents look for them, and removes those that an
-/// earlier report of this definition left there.
-fn place_rows(definition: &Definition, rows: &Path, beside: &Path, files: &[&str]) -> Result<()> {
-    let failed =
-        |path: &Path, error: io::Error| StoreError::Io(format!("{}: {error}", path.display()));
-    let there = match fs::symlink_metadata(beside) {
-        Ok(found) if found.is_dir() => true,
-        Ok(_) => {
-            return Err(StoreError::Io(format!(
-                "{} is no directory; remove it or write the report elsewhere",
-                beside.display()
-            )));
+fn failed(path: &Path, error: io::Error) -> StoreError {
+    StoreError::Io(format!("{}: {error}", path.display()))
+}
+
+/// Says in a report where its files with rows will stand, and gives them. The name of their
+/// directory comes from their bytes, so that no other rows can ever take their place.
+fn name_files(made: &mut Made, directory: &Path) -> Vec<Written> {
+    let pieces = || made.controls.iter().flat_map(|control| &control.evidence);
+    let files: BTreeMap<String, String> = pieces()
+        .filter_map(|piece| piece.file.clone().zip(piece.file_sha256.clone()))
+        .collect();
+    let mut hash = sha2::Sha256::new();
+    for (name, sha256) in &files {
+        hash.update(format!("{sha256}  {name}\n"));
+    }
+    let digits = &digest::hex(&hash.finalize())[..ROWS_DIGITS];
+    let beside = format!("{}{ROWS_INFIX}{digits}", made.stem);
+    for control in &mut made.controls {
+        for file in control
+            .evidence
+            .iter_mut()
+            .filter_map(|piece| piece.file.as_mut())
+        {
+            *file = format!("{beside}/{file}");
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed(beside, error)),
-    };
-    if !there && files.is_empty() {
-        return Ok(());
     }
-    if !there {
-        fs::create_dir(beside).map_err(|error| failed(beside, error))?;
-    }
-    for name in files {
-        let path = beside.join(name);
-        fs::rename(rows.join(name), &path).map_err(|error| failed(&path, error))?;
-    }
-    for control in &definition.controls {
-        for evidence in &control.evidence {
-            let name = evidence.file_name();
-            let path = beside.join(&name);
-            if !files.contains(&name.as_str()) && fs::symlink_metadata(&path).is_ok() {
-                fs::remove_file(&path).map_err(|error| failed(&path, error))?;
+    let written = files.into_iter().map(|(name, sha256)| Written {
+        path: directory.join(&beside).join(name),
+        form: None,
+        sha256,
+    });
+    written.collect()
+}
+
+/// Moves files with rows to where the documents look for them.
+fn place_rows<'a>(rows: &Path, files: impl Iterator<Item = &'a Path>) -> Result<()> {
+    for path in files {
+        let (Some(beside), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        match fs::create_dir(beside) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(beside, error));
             }
+            Err(_) if !fs::symlink_metadata(beside).is_ok_and(|found| found.is_dir()) => {
+                return Err(StoreError::Io(format!(
+                    "{} is no directory; remove it or write the report elsewhere",
+                    beside.display()
+                )));
+            }
+            _ => {}
         }
-    }
-    sync(beside).map_err(|error| failed(beside, error))?;
-    if files.is_empty() {
-        // Only if it is empty; what somebody else put there stays.
-        let _ = fs::remove_dir(beside);
+        fs::rename(rows.join(name), path).map_err(|error| failed(path, error))?;
+        sync(beside).map_err(|error| failed(beside, error))?;
     }
     Ok(())
+}
+
+/// The files with rows that documents name, relative to the directory; of documents that are not
+/// there or cannot be read, none.
+fn rows_named(directory: &Path, documents: impl Iterator<Item = String>) -> BTreeSet<String> {
+    documents
+        .filter_map(|name| files_of(&directory.join(name)).ok())
+        .flatten()
+        .collect()
+}
+
+/// Removes files with rows of this stem; what somebody else put beside them stays.
+fn remove_rows<'a>(
+    directory: &Path,
+    stem: &str,
+    files: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    for file in files {
+        let Some((beside, _)) = file
+            .split_once('/')
+            .filter(|(beside, _)| holds_rows(beside, stem))
+        else {
+            continue;
+        };
+        let path = directory.join(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(&path, error));
+            }
+            _ => {}
+        }
+        // Only when nothing is in it any more.
+        let _ = fs::remove_dir(directory.join(beside));
+    }
+    Ok(())
+}
+
+/// Whether a directory of this name is for files with rows of a stem: `STEM-rows-DIGITS`, or the
+/// stem itself, where earlier versions wrote them.
+pub(super) fn holds_rows(directory: &str, stem: &str) -> bool {
+    directory.strip_prefix(stem).is_some_and(|rest| {
+        rest.is_empty()
+            || rest.strip_prefix(ROWS_INFIX).is_some_and(|digits| {
+                digits.len() == ROWS_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+    })
+}
+
+/// A lock that ends when it is dropped.
+fn locked(directory: &Path) -> Result<File> {
+    let file = File::open(directory).map_err(|error| failed(directory, error))?;
+    file.lock().map_err(|error| failed(directory, error))?;
+    Ok(file)
 }
 
 /// Writes a file that is not there yet, and syncs it.
@@ -157,8 +222,10 @@ struct Stage {
 
 impl Stage {
     fn new(directory: &Path, stem: &str) -> Result<Stage> {
-        let failed = |error: io::Error| StoreError::Io(format!("{}: {error}", directory.display()));
+        let failed = |error: io::Error| failed(directory, error);
         let prefix = format!(".{stem}.");
+        // Nobody may take a stage for a forgotten one before it is locked.
+        let _lock = locked(directory)?;
         clear(directory, &prefix).map_err(failed)?;
         let made = tempfile::Builder::new()
             .prefix(&prefix)
@@ -203,7 +270,6 @@ fn clear(directory: &Path, prefix: &str) -> io::Result<()> {
 
 /// The SHA-256 of a plain file's bytes; a link is not followed, and a pipe not waited for.
 pub(super) fn hash_of(path: &Path) -> io::Result<String> {
-    use sha2::Digest as _;
     struct Hash(sha2::Sha256);
     impl Write for Hash {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

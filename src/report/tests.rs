@@ -239,3 +239,20 @@ proptest::proptest! {
         let _ = digest::find(text.as_bytes());
     }
 }
+
+#[test]
+fn directories_of_rows_are_told_from_others() {
+    let holds = |directory: &str| publish::holds_rows(directory, "pci-dss-2026-11");
+    assert!(holds("pci-dss-2026-11"), "where earlier versions wrote");
+    assert!(holds("pci-dss-2026-11-rows-0123456789ab"));
+    for other in [
+        "pci-dss-2026-11-20-rows-0123456789ab",
+        "pci-dss-2026-11-20",
+        "pci-dss-2026-11-rows-0123456789",
+        "pci-dss-2026-11-rows-0123456789xy",
+        "pci-dss-rows-0123456789ab",
+        "",
+    ] {
+        assert!(!holds(other), "{other}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::definition::is_stem;
@@ -36,17 +36,7 @@ pub fn verify(path: &Path) -> Result<Verified, String> {
     if !fs::metadata(path).map_err(told)?.is_file() {
         return Err(unreadable("is no plain file; name a report's document"));
     }
-    let mut document = Vec::new();
-    let file = fs::File::open(path).map_err(told)?;
-    let most = REPORT_DOCUMENT_BYTES_MAX;
-    file.take(most + 1)
-        .read_to_end(&mut document)
-        .map_err(told)?;
-    if document.len() as u64 > most {
-        return Err(unreadable(&format!(
-            "is larger than the limit of {most} bytes"
-        )));
-    }
+    let document = read(path).map_err(told)?;
     if digest::word(&document).is_none() {
         return Err(unreadable(
             "holds no SHA-256; it is no report, or its head is gone",
@@ -78,6 +68,31 @@ pub fn verify(path: &Path) -> Result<Verified, String> {
     }
     found.differs.extend(strangers(top, &named));
     Ok(found)
+}
+
+/// The files with rows that a document names, each `DIRECTORY/NAME`.
+pub(super) fn files_of(path: &Path) -> io::Result<Vec<String>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(Vec::new());
+    }
+    let document = read(path)?;
+    let named = named(&String::from_utf8_lossy(&document));
+    Ok(named.into_iter().map(|named| named.file).collect())
+}
+
+/// The bytes of a document.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let most = REPORT_DOCUMENT_BYTES_MAX;
+    let mut document = Vec::new();
+    fs::File::open(path)?
+        .take(most + 1)
+        .read_to_end(&mut document)?;
+    match document.len() as u64 > most {
+        true => Err(io::Error::other(format!(
+            "is larger than the limit of {most} bytes"
+        ))),
+        false => Ok(document),
+    }
 }
 
 /// Files with rows that stand where the document's do, but that it does not name.
@@ -162,11 +177,14 @@ fn in_json(text: &str) -> BTreeSet<Named> {
     named
 }
 
-/// Whether this is `STEM/ANCHOR-QUESTION.csv` and nothing else, so that checking looks nowhere but
+/// Whether this is `DIRECTORY/ANCHOR-QUESTION.csv` and nothing else, so that checking looks nowhere but
 /// beside the document.
 fn is_rows_file(file: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    file.split_once('/').is_some_and(|(stem, name)| {
-        is_stem(stem) && name.starts_with("e-") && name.ends_with(".csv") && name.bytes().all(plain)
+    file.split_once('/').is_some_and(|(directory, name)| {
+        is_stem(directory)
+            && name.starts_with("e-")
+            && name.ends_with(".csv")
+            && name.bytes().all(plain)
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::both::{Both, cells};
-use crate::support::{cli_with, event_at, local, sqlite, temp_dir};
+use crate::support::{cli_with, event, event_at, local, sqlite, temp_dir};
 
 /// An event of `user` every seven minutes from midnight, some of them denied.
 fn day() -> Vec<String> {
@@ -287,4 +287,49 @@ fn a_damaged_segment_is_counted_wholly_or_not_at_all() {
         sqlite(&sealed[0]).execute(&flip, [-1]).unwrap();
     }
     assert!(left_out >= 12, "{left_out}");
+}
+
+#[test]
+fn since_all_is_what_it_is_for_every_command() {
+    let both = Both::with_events(&(0..20).map(event).collect::<Vec<_>>());
+    for question in [
+        &["count"][..],
+        &["count", "--by", "verb"],
+        &["top", "user"],
+        &["query", "--limit", "0"],
+    ] {
+        let asked = |more: &[&str]| {
+            let args = [&question[1..], &["-o", "jsonl"], more].concat();
+            let run = local(both.data(), question[0], &args).expect(0);
+            let remote = both.server.cli(question[0], &args);
+            assert_eq!(remote.text(), run.text());
+            run.text().to_owned()
+        };
+        let whole = asked(&["--since", "2020-01-01"]);
+        assert!(!whole.is_empty());
+        assert_eq!(asked(&["--since", "all"]), whole, "{question:?}");
+    }
+}
+
+#[test]
+fn the_api_names_parameters_where_the_command_line_names_flags() {
+    let both = Both::with_events(&[event(1)]);
+    let detail = |path: &str| {
+        let answer = both.server.get(path).expect(400).json();
+        answer["detail"].as_str().unwrap().to_owned()
+    };
+    for path in [
+        "/api/v1/events",
+        "/api/v1/count",
+        "/api/v1/queries/who-deleted",
+        "/api/v1/reports/pci-dss",
+    ] {
+        let since = detail(&format!("{path}?since=soon"));
+        assert!(since.starts_with("since"), "{since}");
+        let order = detail(&format!("{path}?since=2026-11-20&until=2026-11-19"));
+        assert!(order.starts_with("since 2026-11-20"), "{order}");
+        assert!(order.contains(" is not before until 2026-11-19"), "{order}");
+        let output = detail(&format!("{path}?output=csv"));
+        assert!(output.ends_with("did you mean format?"), "{output}");
+    }
 }

@@ -157,13 +157,15 @@ fn verdicts() -> BTreeMap<&'static str, (&'static str, String)> {
         count(|event| rights(event) && level(event) != "RequestResponse"),
         0
     );
+    let accounts = |event: &Value| change(event) && resource(event) == "serviceaccounts";
     let why = format!(
-        "{} changes of roles and bindings (level RequestResponse) and {} of service accounts and their tokens are recorded",
+        "requests to change roles and bindings: {} (level RequestResponse), {} of them successful; service accounts and their tokens: {}, {} of them successful",
         commas(count(rights)),
-        commas(count(
-            |event| change(event) && resource(event) == "serviceaccounts"
-        ))
+        commas(count(|event| rights(event) && succeeded(event))),
+        commas(count(accounts)),
+        commas(count(|event| accounts(event) && succeeded(event)))
     );
+    assert!(count(rights) > count(|event| rights(event) && succeeded(event)));
     verdicts.insert("identity", ("met", why));
 
     let system = |event: &Value| {
@@ -192,15 +194,21 @@ fn verdicts() -> BTreeMap<&'static str, (&'static str, String)> {
         .filter(|event| created(event) || deleted(event));
     let kinds: BTreeSet<&str> = both.map(resource).collect();
     let why = format!(
-        "{} creations and {} deletions of {} kinds of system-level objects are recorded",
+        "requests to create system-level objects of {} kinds: {}, {} of them successful; to delete them: {}, {} of them successful",
+        kinds.len(),
         commas(count(created)),
+        commas(count(|event| created(event) && succeeded(event))),
         commas(count(deleted)),
-        kinds.len()
+        commas(count(|event| deleted(event) && succeeded(event)))
     );
     verdicts.insert("system", ("met", why));
 
     let why = format!(
-        "all {all} events have user (but for requests refused before anybody was known), type, time, outcome, address and object"
+        "all {all} events have user (but for requests refused before anybody was known), type{}, time, outcome, address and object",
+        match count(|event| text(event, "/verb").is_empty()) {
+            0 => String::new(),
+            odd => format!(" (but for {odd} by HTTP methods that Kubernetes does not know)"),
+        }
     );
     verdicts.insert("complete", ("met", why));
     for (name, days) in [("year", 365), ("six years", 2190), ("three years", 1095)] {
@@ -262,8 +270,20 @@ fn verdicts() -> BTreeMap<&'static str, (&'static str, String)> {
         high,
         BTreeSet::from(["configmaps read", "configmaps write"].map(str::to_owned))
     );
+    let tokens = |event: &Value| {
+        object(event) == "serviceaccounts/token"
+            && verb(event) == "create"
+            && level(event) != "Metadata"
+    };
+    let more = match count(tokens) {
+        0 => String::new(),
+        tokens => format!(
+            "; {} events keep bodies of requests for service account tokens, which the benchmark does not name and which may hold them",
+            commas(tokens)
+        ),
+    };
     let why = format!(
-        "{} events keep bodies where Metadata is asked for: configmaps read, configmaps write",
+        "{} events keep bodies where Metadata is asked for: configmaps read, configmaps write{more}",
         commas(count(bodies))
     );
     verdicts.insert("cis", ("not met", why));
@@ -280,8 +300,7 @@ fn verdicts() -> BTreeMap<&'static str, (&'static str, String)> {
         "all {} events about secrets are at Metadata: as CIS 3.2.2 asks, and not as the STIG (CNTR-K8-000700) does",
         commas(secrets_at(&["Metadata"]))
     );
-    verdicts.insert("conflict, for CIS", ("met", why.clone()));
-    verdicts.insert("conflict, for the STIG", ("not met", why));
+    verdicts.insert("conflict", ("finding", why));
     verdicts
 }
 
@@ -362,14 +381,14 @@ const GIVEN: [(&str, &[(&str, &str)]); 7] = [
         &[
             ("3.2.1", "recorded"),
             ("3.2.2", "cis"),
-            ("3.2.2 and STIG", "conflict, for CIS"),
+            ("3.2.2 and STIG", "conflict"),
         ],
     ),
     (
         "stig-kubernetes",
         &[
             ("V-242403", "stig"),
-            ("V-242403 and CIS", "conflict, for the STIG"),
+            ("V-242403 and CIS", "conflict"),
             ("V-242403 content", "complete"),
             ("V-242461", "recorded"),
             ("V-242402", "log file"),
@@ -461,13 +480,18 @@ fn the_graders_follow_another_policy() {
         cis[1].1,
         "2 events keep bodies where Metadata is asked for: secrets read"
     );
-    assert_eq!(cis[2].0, "not met");
+    assert_eq!(cis[2].0, "finding");
+    assert!(
+        cis[2].1.ends_with("and not as CIS 3.2.2 does"),
+        "{}",
+        cis[2].1
+    );
     let stig = verdicts(&full, "stig-kubernetes");
-    assert_eq!((&stig[0].0[..], &stig[1].0[..]), ("met", "met"));
+    assert_eq!((&stig[0].0[..], &stig[1].0[..]), ("met", "finding"));
     let mixed = [made(1, "Metadata"), made(2, "RequestResponse")];
     for name in ["cis-kubernetes", "stig-kubernetes"] {
         let conflict = &verdicts(&mixed, name)[if name == "cis-kubernetes" { 2 } else { 1 }];
-        assert_eq!(conflict.0, "not met");
+        assert_eq!(conflict.0, "finding");
         assert!(
             conflict
                 .1
@@ -490,7 +514,7 @@ fn the_graders_follow_another_policy() {
     for name in REPORTS {
         for (verdict, why) in verdicts(&[], name) {
             assert!(
-                ["", "not enough data"].contains(&&verdict[..]),
+                ["", "not enough data", "finding"].contains(&&verdict[..]),
                 "{name}: {verdict}: {why}"
             );
         }
@@ -543,7 +567,7 @@ fn what_is_missing_or_removed_is_not_met() {
     assert_eq!(
         verdict(&made, "10.2.1.5"),
         not_met(
-            "of 1 changes of roles and bindings 1 are recorded without bodies (Metadata): who was given which right is not in them"
+            "of 1 requests to change roles and bindings, 0 of them successful, 1 are recorded without bodies (Metadata): who was given which right is not in them"
         )
     );
     assert_eq!(

@@ -322,7 +322,7 @@ fn what_is_no_question_or_parameter_is_an_error_with_the_fix() {
             400,
             "did you mean name?",
         ),
-        ("/api/v1/queries/who-deleted?since=x", 400, "--since"),
+        ("/api/v1/queries/who-deleted?since=x", 400, "since"),
         (
             "/api/v1/queries/who-deleted?since=2026-02-02&until=2026-01-01",
             400,

@@ -83,6 +83,7 @@ fn control_of(id: &str, title: &str, verdict: &str) -> Json {
         "met" => "Met",
         "not met" => "Not met",
         "not enough data" => "Not enough data",
+        "finding" => "Finding",
         "" => "No verdict",
         other => panic!("{other}"),
     };

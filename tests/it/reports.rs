@@ -6,6 +6,8 @@ mod doubt;
 mod forms;
 mod own;
 mod scheduled;
+mod sets;
+mod short;
 mod unusual;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::{Asked, THREADS, loaded};
+use crate::cli::connection::Connection;
 use crate::cli::print::{Output, stdout};
 use crate::cli::{Exit, ask, print};
 use crate::model::value::Value;
@@ -30,6 +31,7 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
         rows: asked.rows,
         rows_max: asked.rows_max,
         skip_damaged: asked.skip_damaged,
+        summary: asked.summary,
         timeout: (!asked.timeout.is_zero()).then_some(asked.timeout),
         threads: THREADS,
         now: clock::now(),
@@ -117,8 +119,20 @@ fn check_one(file: &Path, alone: bool) -> anyhow::Result<Exit> {
 }
 
 /// Reads a schedule and says what the server would write first.
-pub(super) fn check_schedule(file: &Path) -> anyhow::Result<Exit> {
+pub(super) fn check_schedule(file: &Path, connection: Connection) -> anyhow::Result<Exit> {
     let schedule = Schedule::read(file, &loaded().0).map_err(anyhow::Error::msg)?;
+    // A schedule can be checked where the store is not.
+    if let Ok(stats) = connection
+        .open_read()
+        .and_then(|source| Ok(source.stats()?))
+    {
+        let known: Vec<String> = stats.clusters.into_iter().map(|(name, _)| name).collect();
+        for entry in &schedule.entries {
+            if let Some(warning) = entry.unknown_clusters(&known) {
+                print::say(&format!("warning: {warning}"));
+            }
+        }
+    }
     let mut out = stdout();
     for entry in &schedule.entries {
         let label = entry.every.label(entry.every.last(clock::now()));

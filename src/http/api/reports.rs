@@ -76,6 +76,7 @@ pub(in crate::http) async fn make_one(
         })?,
     };
     let skip_damaged = question.switch("skip_damaged")?;
+    let summary = question.switch("summary")?;
     let made_for = question.take("for")?.unwrap_or_else(|| MADE_FOR.to_owned());
     let shape = Shape {
         hold: Hold::Whole,
@@ -99,6 +100,7 @@ pub(in crate::http) async fn make_one(
             rows,
             rows_max,
             skip_damaged,
+            summary,
             timeout: budget.limit(),
             cancelled: budget.cancel_flag(),
             now: clock::now(),

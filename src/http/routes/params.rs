@@ -113,6 +113,11 @@ pub(super) const REPORT: &[Param] = &[
         "leave damaged segments out, and say so, instead of failing",
     ),
     param(
+        "summary",
+        Kind::Switch,
+        "only what is found of each control, and what the store could see",
+    ),
+    param(
         "timeout_ms",
         Kind::Count,
         "time limit of the whole report; 0 is none",

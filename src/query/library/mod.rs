@@ -9,6 +9,7 @@ mod learned;
 mod params;
 mod question;
 mod shipped;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::model::suggest::suggest;
+use tables::Tables;
 
 /// Groups of questions, in the order of listings. A user's own may have others.
 pub const GROUPS: [(&str, &str); 8] = [
@@ -36,6 +38,7 @@ pub const GROUPS: [(&str, &str); 8] = [
 #[derive(Debug, Clone, Default)]
 pub struct Library {
     questions: Vec<Question>,
+    tables: Tables,
 }
 
 impl Library {
@@ -43,43 +46,39 @@ impl Library {
     pub fn shipped() -> &'static Library {
         static SHIPPED: OnceLock<Library> = OnceLock::new();
         SHIPPED.get_or_init(|| {
-            let questions = shipped::FILES.iter().map(|(name, text)| {
-                Question::parse(name, &format!("queries/{name}.sql"), text)
-                    .expect("a test reads every shipped question")
-            });
-            let mut library = Library::default();
-            for question in questions {
-                library.add(question);
+            let mut library = Library {
+                tables: Tables::shipped().expect("a test reads every shipped table"),
+                ..Library::default()
+            };
+            for (name, text) in shipped::FILES {
+                let origin = format!("queries/{name}.sql");
+                let question = Question::parse(name, &origin, text, &library.tables);
+                library.add(question.expect("a test reads every shipped question"));
             }
             library
         })
     }
 
     /// The shipped questions and those of the files `*.sql` in `directory`, which go before
-    /// shipped ones of the same name. An error names the file and the line.
+    /// shipped ones of the same name, as those in its directory `tables` go before shipped shared
+    /// tables in these questions. An error names the file and the line.
     pub fn with_directory(directory: &Path) -> Result<Library, String> {
         let mut library = Library::shipped().clone();
-        let unreadable = |error: std::io::Error| {
-            format!("directory of queries {}: {error}", directory.display())
-        };
-        let mut files = std::fs::read_dir(directory)
-            .map_err(unreadable)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(unreadable)?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
-        // Reading a pipe would wait for its writer.
-        files.retain(|path| path.is_file());
-        files.sort();
-        for path in files {
-            let shown = path.display().to_string();
-            let name = path.file_stem().and_then(|stem| stem.to_str());
-            let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
-            let text =
-                std::fs::read_to_string(&path).map_err(|error| format!("{shown}: {error}"))?;
-            library.add(Question::parse(name, &shown, &text)?);
+        let tables = directory.join("tables");
+        if tables.is_dir() {
+            for (name, shown, text) in files(&tables)? {
+                library.tables.add(&name, &shown, &text)?;
+            }
+        }
+        for (name, shown, text) in files(directory)? {
+            library.add(Question::parse(&name, &shown, &text, &library.tables)?);
         }
         Ok(library)
+    }
+
+    /// A statement behind the shared tables that it names.
+    pub(crate) fn with_tables(&self, names: &[String], sql: &str) -> Result<String, String> {
+        self.tables.before(names, sql)
     }
 
     /// Adds what a server can be asked and this program does not know.
@@ -117,4 +116,27 @@ impl Library {
             format!("there is no question {name:?}; {}", suggest(name, names))
         })
     }
+}
+
+/// Name, path and text of the files `*.sql` in a directory.
+fn files(directory: &Path) -> Result<Vec<(String, String, String)>, String> {
+    let unreadable =
+        |error: std::io::Error| format!("directory of queries {}: {error}", directory.display());
+    let mut files = std::fs::read_dir(directory)
+        .map_err(unreadable)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+    // Reading a pipe would wait for its writer.
+    files.retain(|path| path.is_file());
+    files.sort();
+    let read = |path: std::path::PathBuf| {
+        let shown = path.display().to_string();
+        let name = path.file_stem().and_then(|stem| stem.to_str());
+        let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{shown}: {error}"))?;
+        Ok((name.to_owned(), shown, text))
+    };
+    files.into_iter().map(read).collect()
 }

@@ -1,9 +1,11 @@
 //! One question: a SQL file that begins with a comment whose text is TOML.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::header::{InOrder, OwnParam, Scalar, names};
 use super::params::{Param, SINCE, UNTIL};
+use super::tables::Tables;
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
 use crate::query::params::FilterParams;
@@ -76,6 +78,9 @@ struct Header {
     tags: Vec<String>,
     /// Default of `--since`; absent is all.
     since: Option<String>,
+    /// Shared tables that the statement names.
+    #[serde(default)]
+    tables: Vec<String>,
     /// Filters that the question makes no sense without.
     #[serde(default)]
     required: Vec<String>,
@@ -94,7 +99,12 @@ enum OwnColumn {
 
 impl Question {
     /// Reads a file. An error names it (`origin`) and the line.
-    pub(super) fn parse(name: &str, origin: &str, text: &str) -> Result<Question, String> {
+    pub(super) fn parse(
+        name: &str,
+        origin: &str,
+        text: &str,
+        tables: &Tables,
+    ) -> Result<Question, String> {
         let fail = |at: usize, what: &str| {
             let line = 1 + text[..at.min(text.len())].matches('\n').count();
             format!("{origin}:{line}: {what}")
@@ -105,20 +115,13 @@ impl Question {
                 "the file's name is the question's: use lower-case letters, digits and -",
             ));
         }
-        let rest = text.strip_prefix("/*").ok_or_else(|| {
-            fail(
-                0,
-                "the file does not begin with /*; begin it with a comment that holds the header",
-            )
-        })?;
-        let (toml, sql) = rest
-            .split_once("*/")
-            .ok_or_else(|| fail(0, "the header's comment has no end; add */"))?;
-        let header: Header = toml::from_str(toml).map_err(|error| {
-            let at = 2 + error.span().map_or(0, |span| span.start);
-            fail(at, &format!("bad header: {}", error.message()))
-        })?;
-        let params = params(&header, sql).map_err(|error| fail(0, &error))?;
+        let (header, sql) = split::<Header>(origin, text)?;
+        let own = sql;
+        let sql = tables
+            .before(&header.tables, own)
+            .map_err(|error| fail(0, &error))?;
+        // What the question itself names goes before what its shared tables do.
+        let params = params(&header, &format!("{own}\n{sql}")).map_err(|error| fail(0, &error))?;
         if header.columns.0.is_empty() {
             return Err(fail(
                 0,
@@ -142,7 +145,7 @@ impl Question {
             tags: header.tags,
             params,
             columns: header.columns.0.into_iter().map(column).collect(),
-            sql: sql.trim().to_owned(),
+            sql,
         })
     }
 
@@ -166,6 +169,12 @@ impl Question {
                 return Err(format!("parameter {name} is given twice; use one"));
             }
             if !self.params.iter().any(|param| param.name == *name) {
+                if matches!(name.as_str(), "o" | "output") {
+                    return Err(format!(
+                        "{} has no parameter {name:?}; did you mean format?",
+                        self.name
+                    ));
+                }
                 let known = self.params.iter().map(|param| param.name.as_str());
                 let hint = suggest(name, known.chain(["limit", "format", "timeout_ms"]));
                 return Err(format!("{} has no parameter {name:?}; {hint}", self.name));
@@ -205,6 +214,31 @@ impl Question {
             skip_damaged,
         })
     }
+}
+
+/// The header of a file and the statement below it. An error names the file (`origin`) and the line.
+pub(super) fn split<'a, Header: DeserializeOwned>(
+    origin: &str,
+    text: &'a str,
+) -> Result<(Header, &'a str), String> {
+    let fail = |at: usize, what: &str| {
+        let line = 1 + text[..at.min(text.len())].matches('\n').count();
+        format!("{origin}:{line}: {what}")
+    };
+    let rest = text.strip_prefix("/*").ok_or_else(|| {
+        fail(
+            0,
+            "the file does not begin with /*; begin it with a comment that holds the header",
+        )
+    })?;
+    let (toml, sql) = rest
+        .split_once("*/")
+        .ok_or_else(|| fail(0, "the header's comment has no end; add */"))?;
+    let header = toml::from_str(toml).map_err(|error| {
+        let at = 2 + error.span().map_or(0, |span| span.start);
+        fail(at, &format!("bad header: {}", error.message()))
+    })?;
+    Ok((header, sql))
 }
 
 /// Whether a question may have this name.

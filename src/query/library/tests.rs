@@ -10,8 +10,9 @@ const HEADER: &str =
 
 #[test]
 fn every_shipped_question_reads() {
+    let tables = Tables::shipped().unwrap();
     for (name, text) in shipped::FILES {
-        if let Err(error) = Question::parse(name, &format!("queries/{name}.sql"), text) {
+        if let Err(error) = Question::parse(name, &format!("queries/{name}.sql"), text, &tables) {
             panic!("{error}");
         }
     }
@@ -28,7 +29,7 @@ fn parameters_come_from_the_statement_and_its_header() {
         ),
         "select 1 as n, ':no' -- :no either\n as a /* :nor */ where user match :user and n > :at_least and time >= :since",
     );
-    let question = Question::parse("q", "q.sql", &text).unwrap();
+    let question = Question::parse("q", "q.sql", &text, &Tables::default()).unwrap();
     let names: Vec<_> = question
         .params
         .iter()
@@ -126,7 +127,34 @@ fn a_bad_file_is_named_with_its_line() {
             "columns are empty",
         ),
     ] {
-        let error = Question::parse(name, "q.sql", &text).unwrap_err();
+        let error = Question::parse(name, "q.sql", &text, &Tables::default()).unwrap_err();
         assert!(error.contains(said), "{said}: {error}");
     }
+}
+
+#[test]
+fn tables_of_ones_own_go_before_shipped_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("tables")).unwrap();
+    std::fs::write(
+        dir.path().join("tables/mine.sql"),
+        "/*\nrows = \"R\"\n*/\nselect user from events where user match :user",
+    )
+    .unwrap();
+    let header = format!("{HEADER}tables = [\"mine\"]\n[columns]\nuser = \"U\"\n");
+    let question = dir.path().join("q.sql");
+    std::fs::write(&question, file(&header, "select user from mine")).unwrap();
+    let library = Library::with_directory(dir.path()).unwrap();
+    let read = library.get("q").unwrap();
+    assert_eq!(read.params[0].name, "user");
+    assert!(
+        read.sql
+            .starts_with("with mine as (\n  select user from events")
+    );
+    std::fs::write(&question, file(&header, "select user from events")).unwrap();
+    let error = Library::with_directory(dir.path()).unwrap_err();
+    assert!(
+        error.ends_with("q.sql:1: the statement does not use the table mine"),
+        "{error}"
+    );
 }

@@ -104,7 +104,7 @@ impl FilterParams {
     /// Spells out the times in UTC, reading those without a zone as times in `zone`.
     pub fn settle_times(&mut self, now: i64, zone: Zone) -> Result<(), String> {
         for (name, slot) in [("since", &mut self.since), ("until", &mut self.until)] {
-            if let Some(text) = slot {
+            if let Some(text) = slot.as_mut().filter(|text| !is_all(name, text)) {
                 let instant = clock::parse_human(text, now, zone)
                     .map_err(|error| format!("--{name} {text:?}: {error}"))?;
                 *text = clock::to_text(instant);
@@ -133,8 +133,14 @@ impl FilterParams {
     }
 }
 
+/// Whether this is `since=all`: from the store's oldest event on.
+pub(super) fn is_all(name: &str, value: &str) -> bool {
+    name == "since" && value.trim() == "all"
+}
+
 fn add(filter: &mut Filter, name: &str, value: &str, now: i64) -> Result<(), String> {
     match name {
+        "since" if is_all(name, value) => filter.since = None,
         "since" => filter.since = Some(clock::parse_human(value, now, Zone::UTC)?),
         "until" => filter.until = Some(clock::parse_human(value, now, Zone::UTC)?),
         "filter" => cel::push(filter, value)?,
@@ -217,6 +223,9 @@ impl EventParams {
                 "columns" => params.columns = Some(value),
                 _ => match params.filter.slot(&name) {
                     Some(slot) => *slot = Some(value),
+                    None if matches!(name.as_str(), "o" | "output") => {
+                        return Err(format!("unknown parameter {name:?}; did you mean format?"));
+                    }
                     None => {
                         let known = ["limit", "reverse", "final", "columns", "skip_damaged"];
                         let known = FilterParams::NAMES.iter().copied().chain(known);

@@ -13,7 +13,7 @@ use crate::query::library::{Library, Param};
 const ROWS_SHOWN: usize = 20;
 
 /// Names of flags and of query parameters that every report has.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 25] = [
     "check",
     "data",
     "for",
@@ -34,6 +34,7 @@ const RESERVED: [&str; 24] = [
     "schedule",
     "server",
     "skip_damaged",
+    "summary",
     "timeout",
     "timeout_ms",
     "verify",
@@ -44,9 +45,7 @@ const RESERVED: [&str; 24] = [
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     title: Spanned<String>,
-    #[serde(default)]
     framework: Option<Spanned<String>>,
-    #[serde(default)]
     framework_version: Option<Spanned<String>>,
     version: Spanned<String>,
     about: Spanned<String>,
@@ -69,6 +68,9 @@ struct FileControl {
     demands: Spanned<String>,
     cannot_prove: Spanned<String>,
     verdict: Option<Spanned<String>>,
+    /// Shared tables that it names.
+    #[serde(default)]
+    tables: Vec<String>,
     #[serde(default)]
     evidence: Vec<Spanned<FileEvidence>>,
 }
@@ -89,9 +91,9 @@ pub(super) fn define(
     library: &Library,
     line: impl Fn(usize) -> usize,
 ) -> Result<Definition, Wrong> {
-    let optional = |text: Option<Spanned<String>>, what: &str| match text {
-        Some(text) if !text.as_ref().is_empty() => words(text, what),
-        _ => Ok(String::new()),
+    let optional = |text: Option<Spanned<String>>, what: &str| {
+        let text = text.filter(|text| !text.as_ref().is_empty());
+        text.map_or(Ok(String::new()), |text| words(text, what))
     };
     let since = match file.since {
         None => "all".to_owned(),
@@ -268,7 +270,9 @@ fn one_control(
     let (mut verdict, mut verdict_line) = (None, 0);
     if let Some(sql) = control.verdict {
         let at = sql.span().start;
-        let sql = sql.into_inner().trim().to_owned();
+        let sql = library
+            .with_tables(&control.tables, &sql.into_inner())
+            .map_err(|error| Wrong(at, format!("verdict of {id}: {error}")))?;
         for name in names(&sql) {
             if !params.iter().any(|param| param.name == name) {
                 let known = params.iter().map(|param| param.name.as_str());

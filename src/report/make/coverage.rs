@@ -80,6 +80,7 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
         until: end,
     };
     let mut by_cluster: BTreeMap<String, Hours> = BTreeMap::new();
+    let mut finished: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures: BTreeMap<String, u64> = BTreeMap::new();
     let mut pruned = (0, None);
     for (part, step) in parts(span) {
@@ -91,8 +92,12 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
             };
             let events = number(&row[3]);
             let outcome = text(&row[1]);
+            let stage = text(&row[2]);
             let failed = !matches!(outcome.as_str(), "success" | "upgraded" | "pending" | "")
-                && is_last(&text(&row[2]), &outcome);
+                && is_last(&stage, &outcome);
+            if matches!(stage.as_str(), "ResponseComplete" | "Panic") {
+                *finished.entry(text(&row[0])).or_default() += events;
+            }
             let hours = by_cluster.entry(text(&row[0])).or_default();
             let sums = hours.entry(hour).or_default();
             sums.0 += events;
@@ -159,6 +164,7 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
         listed.push(ClusterEvents {
             cluster: digest::apart(cluster).into_owned(),
             events: sum(hours.into_iter()),
+            finished: finished.get(cluster).copied().unwrap_or(0),
             oldest: making.end_of(cluster, span, hours, false)?,
             newest: making.end_of(cluster, span, hours, true)?,
         });

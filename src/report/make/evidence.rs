@@ -21,7 +21,7 @@ pub(super) struct Gathered {
     pub(super) rows: Vec<Vec<Value>>,
     pub(super) count: u64,
     pub(super) truncated: bool,
-    /// The file with all rows as the report calls it, and its SHA-256.
+    /// The name of the file with all rows, and its SHA-256.
     pub(super) file: Option<(String, String)>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn gather(
     shown: usize,
     file_name: &str,
 ) -> Result<Gathered> {
-    let Some((directory, called)) = making.request.files else {
+    let Some(directory) = making.request.files else {
         let mut sink = Sink::new(shown, None);
         let more = making.sql(query, &mut question.typed(&mut sink))?;
         return Ok(sink.gathered(more));
@@ -56,8 +56,7 @@ pub(super) fn gather(
     if needed {
         file.out.flush().map_err(failed)?;
         file.out.get_ref().sync_all().map_err(failed)?;
-        let name = format!("{called}/{file_name}");
-        gathered.file = Some((name, digest::hex(&file.hash.finalize())));
+        gathered.file = Some((file_name.to_owned(), digest::hex(&file.hash.finalize())));
     } else {
         std::fs::remove_file(&path).map_err(failed)?;
     }

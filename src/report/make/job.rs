@@ -62,7 +62,10 @@ pub(super) fn of<'a>(
                     skip_damaged: request.skip_damaged,
                 },
                 purpose: Purpose::Verdict(at),
-                about: format!("verdict of {}", control.id),
+                about: format!(
+                    "{}:{}: verdict of {}",
+                    definition.origin, control.verdict_line, control.id
+                ),
             });
         }
         for (number, piece) in control.evidence.iter().enumerate() {
@@ -71,7 +74,7 @@ pub(super) fn of<'a>(
             let query = question
                 .query(&given, request.rows_max, request.skip_damaged, request.now)
                 .map_err(|error| format!("control {}, {}: {error}", control.id, piece.query))?;
-            let shown = request.rows.unwrap_or(piece.rows);
+            let shown = request.shown(piece.rows);
             let same = jobs.iter_mut().find_map(|job| match &mut job.purpose {
                 Purpose::Evidence {
                     question: other,
@@ -213,9 +216,10 @@ fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
         "met" => Verdict::Met,
         "not met" => Verdict::NotMet,
         "not enough data" => Verdict::NotEnoughData,
+        "finding" => Verdict::Finding,
         other => {
             return bad(format!(
-                "the statement says {other:?}; give 'met', 'not met' or 'not enough data'"
+                "the statement says {other:?}; give 'met', 'not met', 'not enough data' or 'finding'"
             ));
         }
     };

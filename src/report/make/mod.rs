@@ -39,6 +39,8 @@ pub struct Request<'a> {
     /// The most rows counted and written of each piece of evidence; 0 is all.
     pub rows_max: u64,
     pub skip_damaged: bool,
+    /// Only what is found of each control and the coverage: no rows, no charts, no files.
+    pub summary: bool,
     /// For all of it; `None` is without limit.
     pub timeout: Option<Duration>,
     pub cancelled: Arc<AtomicBool>,
@@ -46,9 +48,8 @@ pub struct Request<'a> {
     pub threads: usize,
     /// The instant that counts as now, in microseconds.
     pub now: i64,
-    /// Where files with all rows of the evidence go: an existing, empty directory; and what the
-    /// report calls it.
-    pub files: Option<(&'a Path, &'a str)>,
+    /// Where files with all rows of the evidence go: an existing, empty directory.
+    pub files: Option<&'a Path>,
 }
 
 impl Default for Request<'_> {
@@ -60,11 +61,22 @@ impl Default for Request<'_> {
             rows: None,
             rows_max: REPORT_ROWS_MAX,
             skip_damaged: false,
+            summary: false,
             timeout: Some(crate::limits::REPORT_TIME),
             cancelled: Arc::default(),
             threads: 1,
             now: clock::now(),
             files: None,
+        }
+    }
+}
+
+impl Request<'_> {
+    /// How many rows of a piece of evidence are shown, which has `own` by its definition.
+    fn shown(&self, own: usize) -> usize {
+        match self.summary {
+            true => 0,
+            false => self.rows.unwrap_or(own),
         }
     }
 }
@@ -157,7 +169,7 @@ pub fn make(
         request,
         period,
         cluster,
-        charts: definition.charts,
+        charts: definition.charts && !request.summary,
         deadline: request.timeout.map(|limit| Instant::now() + limit),
         damaged: Mutex::default(),
     };
@@ -181,7 +193,13 @@ pub fn make(
     doubt::cast(&mut made);
     made.nothing_matches = notes::nothing_matches(&made, definition, request);
     if made.nothing_matches {
-        made.coverage.notes.insert(0, notes::NOTHING.to_owned());
+        let all =
+            doubt::unfinished(&made).len() == made.clusters.iter().filter(|c| c.events > 0).count();
+        let note = match made.coverage.events > 0 && all {
+            true => notes::NOT_ENOUGH,
+            false => notes::NOTHING,
+        };
+        made.coverage.notes.insert(0, note.to_owned());
     }
     Ok(made)
 }
@@ -194,7 +212,10 @@ fn check_given(definition: &Definition, request: &Request<'_>) -> Result<(), Str
         }
         let Some(param) = definition.param(name) else {
             let known = definition.params.iter().map(|param| param.name.as_str());
-            let hint = crate::model::suggest::suggest(name, known);
+            let hint = match name.as_str() {
+                "o" | "output" => "did you mean format?".to_owned(),
+                _ => crate::model::suggest::suggest(name, known),
+            };
             return Err(format!(
                 "the report {} has no parameter {name:?}; {hint}",
                 definition.name
@@ -299,6 +320,7 @@ fn head(definition: &Definition, making: &Making<'_>, identity: &str) -> Made {
         about: definition.about.clone(),
         version: definition.version.clone(),
         definition_sha256: definition.sha256.clone(),
+        summary: request.summary,
         program: concat!("auditql ", env!("CARGO_PKG_VERSION")).to_owned(),
         store: clean(&store),
         made_at: clock::to_text(request.now),
@@ -343,7 +365,7 @@ fn settle(
             let bound = texts::bound(&job.query.params);
             for (at, number) in uses {
                 let piece = &definition.controls[at].evidence[number];
-                let shown = request.rows.unwrap_or(piece.rows).min(gathered.rows.len());
+                let shown = request.shown(piece.rows).min(gathered.rows.len());
                 let title = match piece.title.as_str() {
                     "" => question.title.clone(),
                     title => title.to_owned(),

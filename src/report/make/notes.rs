@@ -1,19 +1,22 @@
 //! What of the coverage a reader must know, in words.
 
-use super::Request;
 use super::coverage::{HOUR, Overview};
+use super::{Request, doubt};
 use crate::limits::REPORT_SILENCES_MAX;
 use crate::query::clock;
 use crate::query::library::Kind;
 use crate::report::definition::{COMMON, Definition};
 use crate::report::figures::{percent, thousands};
-use crate::report::made::{Coverage, Made};
+use crate::report::made::{Coverage, Made, MadeControl, Verdict};
 
 /// Levels whose events hold what was sent.
 const WITH_BODIES: [&str; 2] = ["Request", "RequestResponse"];
 
 /// Said first where parameters looked for something that no evidence has.
 pub(super) const NOTHING: &str = "Nothing in this time range matches the parameters that were given: no piece of evidence has a row.";
+
+/// Said instead where the events could not have shown it.
+pub(super) const NOT_ENOUGH: &str = "Not enough data: no piece of evidence has a row for the parameters that were given, but the ends of requests, which evidence counts, were not recorded.";
 
 /// Whether parameters looked for something and no question found any of it.
 pub(super) fn nothing_matches(made: &Made, definition: &Definition, request: &Request<'_>) -> bool {
@@ -29,10 +32,11 @@ pub(super) fn nothing_matches(made: &Made, definition: &Definition, request: &Re
         .flat_map(|control| &control.evidence)
         .peekable();
     // With verdicts, parameters say what is judged, and no row may be good news.
-    definition
-        .controls
-        .iter()
-        .all(|control| control.verdict.is_none())
+    let judged = |control: &MadeControl| {
+        let verdict = control.verdict.as_ref();
+        verdict.is_some_and(|verdict| verdict.verdict != Verdict::Finding)
+    };
+    !made.controls.iter().any(judged)
         && request.given.iter().any(looks)
         && evidence.peek().is_some()
         && evidence.all(|evidence| evidence.row_count == 0 && !evidence.truncated)
@@ -68,6 +72,13 @@ fn losses(made: &Made, overview: &Overview) -> Vec<String> {
     }
     if coverage.events == 0 {
         notes.push("The store holds no event of this time range.".to_owned());
+    }
+    let unfinished = doubt::unfinished(made);
+    if !unfinished.is_empty() {
+        notes.push(format!(
+            "No end of a request (stage ResponseComplete or Panic) is recorded of {}: what its requests did and came to is not known, and most evidence counts nothing of it.",
+            unfinished.join(", ")
+        ));
     }
     if let Some(before) = &coverage.pruned_before {
         notes.push(format!(

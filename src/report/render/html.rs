@@ -56,21 +56,31 @@ pub fn html(made: &Made, out: &mut String) {
     );
     out.push_str(summary::SHAPES);
     out.push_str("<div class=\"sheet\">\n");
-    contents(out, made, &controls);
+    if !made.summary {
+        contents(out, made, &controls);
+    }
     out.push_str("<div class=\"document\">\n<header>\n");
     heading(out, made, &title);
     out.push_str("</header>\n<main id=\"main\">\n");
+    let from = out.len();
     summary::summary(out, &controls);
-    coverage::coverage(out, made);
-    charts::charts(out, made);
-    out.push_str("<section class=\"controls\" aria-labelledby=\"controls\">\n");
-    out.push_str("<h2 id=\"controls\">Controls and evidence</h2>\n");
-    for numbered in &controls {
-        control::control(out, numbered);
+    if made.summary {
+        // What it leads to is left out.
+        let unlinked = text::unlinked(&out.split_off(from));
+        out.push_str(&unlinked);
     }
-    out.push_str("</section>\n");
-    appendix::queries(out, &controls);
-    appendix::checking(out, made);
+    coverage::coverage(out, made);
+    if !made.summary {
+        charts::charts(out, made);
+        out.push_str("<section class=\"controls\" aria-labelledby=\"controls\">\n");
+        out.push_str("<h2 id=\"controls\">Controls and evidence</h2>\n");
+        for numbered in &controls {
+            control::control(out, numbered);
+        }
+        out.push_str("</section>\n");
+        appendix::queries(out, &controls);
+        appendix::checking(out, made);
+    }
     put!(
         out,
         "</main>\n<footer><p>{title}. Made {} {} by {} for {}.</p></footer>\n</div>\n</div>\n\
@@ -164,8 +174,11 @@ fn heading(out: &mut String, made: &Made, title: &str) {
     fact(
         "SHA-256 of this document",
         format!(
-            "<code id=\"digest\">{PLACEHOLDER}</code> <a href=\"#checking\">How to check it: \
-             Appendix B</a>"
+            "<code id=\"digest\">{PLACEHOLDER}</code> {}",
+            match made.summary {
+                true => "Check it with <code>auditql report --verify</code>",
+                false => "<a href=\"#checking\">How to check it: Appendix B</a>",
+            }
         ),
     );
     out.push_str("</dl>\n");

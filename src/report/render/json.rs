@@ -56,6 +56,7 @@ pub(super) fn write(made: &Made, out: &mut String) {
         "clusters": made.clusters,
         "coverage": coverage,
         "charts": charts,
+        "summary": made.summary,
         "controls": controls,
     });
     out.push_str(&serde_json::to_string_pretty(&document).expect("plain data"));

@@ -1,6 +1,8 @@
 //! A report as Markdown (GitHub's, for its tables). Text of events stands in code spans, where
 //! nothing is markup; what a code span cannot hold is written as character references.
 
+mod statements;
+
 use std::fmt::Write as _;
 
 use crate::model::value::Value;
@@ -43,10 +45,13 @@ fn document(made: &Made, out: &mut String) -> std::fmt::Result {
     }
     summary(made, out)?;
     coverage(made, out)?;
-    charts(made, out)?;
-    writeln!(out, "\n## Controls")?;
-    for control in &made.controls {
-        one_control(control, out)?;
+    if !made.summary {
+        charts(made, out)?;
+        writeln!(out, "\n## Controls")?;
+        for control in &made.controls {
+            one_control(control, out)?;
+        }
+        statements::write(made, out)?;
     }
     writeln!(out, "\n## How to check this document\n")?;
     writeln!(
@@ -190,7 +195,7 @@ fn one_control(control: &MadeControl, out: &mut String) -> std::fmt::Result {
     if let Some(verdict) = &control.verdict {
         writeln!(
             out,
-            "<a id=\"{}\"></a>**Verdict: {}.** {}\n",
+            "<a id=\"{0}\"></a>**Verdict: {1}.** {2} ([statement](#{0}-statement))\n",
             verdict.anchor,
             verdict.verdict.words(),
             prose(&verdict.why)
@@ -203,12 +208,6 @@ fn one_control(control: &MadeControl, out: &mut String) -> std::fmt::Result {
     )?;
     for evidence in &control.evidence {
         one_evidence(evidence, out)?;
-    }
-    if let Some(verdict) = &control.verdict {
-        writeln!(out, "\nThe statement of the verdict:")?;
-        fenced(&verdict.sql, out)?;
-        writeln!(out, "\nOn a command line, with the statement on stdin:")?;
-        fenced(&verdict.command, out)?;
     }
     Ok(())
 }
@@ -250,20 +249,6 @@ fn one_evidence(evidence: &MadeEvidence, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nAll rows: [{file}]({file}), SHA-256 {hash}")?;
     } else if evidence.row_count > evidence.rows.len() as u64 {
         writeln!(out, "\nOnly the first rows are shown.")?;
-    }
-    writeln!(
-        out,
-        "\n<a id=\"{anchor}-statement\"></a>All rows on a command line:"
-    )?;
-    fenced(&evidence.command, out)?;
-    writeln!(out, "\nThe statement of `{}`:", evidence.query)?;
-    fenced(&evidence.sql, out)?;
-    if !evidence.bound.is_empty() {
-        writeln!(out, "\n| parameter | bound to |\n|---|---|")?;
-    }
-    for (name, value) in &evidence.bound {
-        let value = value.as_deref().map_or("NULL".to_owned(), code);
-        writeln!(out, "| {} | {value} |", code(name))?;
     }
     Ok(())
 }

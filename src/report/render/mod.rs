@@ -60,6 +60,7 @@ impl Verdict {
             Verdict::Met => "met",
             Verdict::NotMet => "not met",
             Verdict::NotEnoughData => "not enough data",
+            Verdict::Finding => "finding",
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::model::time;
 use crate::query::library::Library;
 use crate::query::source::Local;
 use crate::report::make::Request;
-use crate::report::publish::{hash_of, publish};
+use crate::report::publish::{hash_of, holds_rows, publish};
 use crate::report::{Catalogue, digest};
 use crate::store::{ReportRecord, Result, Store};
 
@@ -182,7 +182,7 @@ fn belongs(entry: &Entry, record: &ReportRecord) -> Option<Period> {
         .ok()?
         .to_str()?;
     let is_mine = match record.form.as_str() {
-        ROWS => rest.strip_prefix(&stem)?.starts_with('/'),
+        ROWS => holds_rows(rest.split_once('/')?.0, &stem),
         form => rest.strip_prefix(&stem)?.strip_prefix('.')? == form,
     };
     is_mine.then_some(period)

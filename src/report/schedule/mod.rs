@@ -11,7 +11,7 @@ mod tests;
 pub use keeper::Keeper;
 pub use period::{Every, Period};
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -19,6 +19,7 @@ use toml::Spanned;
 use super::Catalogue;
 use super::render::Form;
 use crate::limits::REPORT_FILE_BYTES_MAX;
+use crate::model::cluster::cluster_name;
 use crate::model::suggest::suggest;
 use crate::model::time;
 use crate::query::library::header::{InOrder, Scalar};
@@ -40,6 +41,29 @@ pub struct Entry {
     /// Parameters of the report.
     pub params: Vec<(String, String)>,
     pub skip_damaged: bool,
+    /// Where its parameter `cluster` stands, as file and line.
+    pub cluster_at: Option<String>,
+}
+
+impl Entry {
+    /// What to say of clusters that it names and that are not among those `known` to the store:
+    /// their events may be still to come.
+    pub fn unknown_clusters(&self, known: &[String]) -> Option<String> {
+        let at = self.cluster_at.as_ref()?;
+        let (_, words) = self.params.iter().find(|(name, _)| name == "cluster")?;
+        if words.contains(['\\', '!', '*']) {
+            return None;
+        }
+        let words = words.split(',').map(str::trim);
+        let unknown: Vec<&str> = words
+            .filter(|word| !known.iter().any(|cluster| cluster == word))
+            .collect();
+        let hint = suggest(unknown.first()?, known.iter().map(String::as_str));
+        let unknown = unknown.join(", ");
+        Some(format!(
+            "{at}: the store holds no event of cluster {unknown} yet; {hint}"
+        ))
+    }
 }
 
 /// What is written regularly.
@@ -98,10 +122,15 @@ impl Schedule {
         let mut entries: Vec<Entry> = Vec::new();
         for entry in file.report {
             let at = entry.span().start;
-            let entry =
-                entry_of(entry.into_inner(), catalogue).map_err(|(at, what)| place(at, what))?;
+            let entry = entry.into_inner();
+            let mut params = entry.params.0.iter();
+            let cluster = params.find(|(name, _)| name == "cluster");
+            let cluster = cluster.map(|(_, value)| place(value.span().start, String::new()));
+            let mut entry = entry_of(entry, catalogue).map_err(|(at, what)| place(at, what))?;
+            entry.cluster_at = cluster.map(|place| place.trim_end_matches(": ").to_owned());
             let same = |other: &&Entry| {
-                (&other.name, other.every, &other.out) == (&entry.name, entry.every, &entry.out)
+                (&other.name, other.every, real(&other.out))
+                    == (&entry.name, entry.every, real(&entry.out))
             };
             if entries.iter().any(|other| same(&other)) {
                 return Err(place(
@@ -116,6 +145,33 @@ impl Schedule {
         }
         Ok(Schedule { entries })
     }
+}
+
+/// Whether the words of the parameter `cluster` can be names of clusters.
+fn cluster_words(text: &str) -> Result<(), String> {
+    if text.contains(['\\', '!', '*']) {
+        return Ok(());
+    }
+    let mut words = text.split(',').map(str::trim);
+    let told = |error| format!("cluster {text:?}: {error}");
+    words.try_for_each(|word| cluster_name(word).map(drop).map_err(told))
+}
+
+/// A directory as one that is there and another may name it differently: links followed as far as
+/// it exists, without `.` and `..`.
+fn real(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+        plain = plain.canonicalize().unwrap_or(plain);
+    }
+    plain
 }
 
 fn entry_of(entry: FileEntry, catalogue: &Catalogue) -> Result<Entry, (usize, String)> {
@@ -157,6 +213,15 @@ fn entry_of(entry: FileEntry, catalogue: &Catalogue) -> Result<Entry, (usize, St
         None => None,
         Some(text) => {
             let keep = time::parse_duration(text.as_ref()).map_err(|error| (at(text), error))?;
+            if keep.is_zero() {
+                return Err((
+                    at(text),
+                    format!(
+                        "keep is {:?}: what is written would be removed at once; leave it out to keep it for ever",
+                        text.as_ref()
+                    ),
+                ));
+            }
             Some(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX))
         }
     };
@@ -187,6 +252,9 @@ fn entry_of(entry: FileEntry, catalogue: &Catalogue) -> Result<Entry, (usize, St
         param
             .value(Some(&text), 0)
             .map_err(|error| (at, format!("{name}: {error}")))?;
+        if name == "cluster" {
+            cluster_words(&text).map_err(|error| (at, error))?;
+        }
         params.push((name, text));
     }
     let given = |name: &str| params.iter().any(|(known, _)| known == name);
@@ -218,5 +286,6 @@ fn entry_of(entry: FileEntry, catalogue: &Catalogue) -> Result<Entry, (usize, St
         made_for: entry.r#for.unwrap_or_else(|| MADE_FOR.to_owned()),
         params,
         skip_damaged: entry.skip_damaged,
+        cluster_at: None,
     })
 }

@@ -109,6 +109,7 @@ fn entry(out: &Path) -> Entry {
         made_for: "audit".to_owned(),
         params: Vec::new(),
         skip_damaged: false,
+        cluster_at: None,
     }
 }
 
@@ -187,6 +188,13 @@ fn a_schedule_says_what_is_wrong_and_where() {
     assert_eq!(entry.formats, [Form::Md, Form::Json]);
     assert_eq!(entry.keep, Some(400 * DAY));
     assert_eq!(entry.params, [("cluster".to_owned(), "prod".to_owned())]);
+    let known = ["prof".to_owned()];
+    let warning = entry.unknown_clusters(&known).unwrap();
+    assert!(
+        warning.starts_with("s.toml:8: the store holds no event of cluster prod yet"),
+        "{warning}"
+    );
+    assert_eq!(entry.unknown_clusters(&["prod".to_owned()]), None);
     let with =
         |more: &str| format!("[[report]]\nname = \"mine\"\nevery = \"daily\"\nout = \"o\"\n{more}");
     for (text, said) in [
@@ -208,6 +216,15 @@ fn a_schedule_says_what_is_wrong_and_where() {
         (
             with(&with("")),
             "s.toml:5: the report mine would write the same files",
+        ),
+        (
+            with(&with("").replace("\"o\"", "\"./p/../o/\"")),
+            "s.toml:5: the report mine would write the same files",
+        ),
+        (with("keep = \"0d\""), "s.toml:5: keep is \"0d\""),
+        (
+            with("params = { cluster = \"no cluster\" }"),
+            "s.toml:5: cluster \"no cluster\"",
         ),
         (
             with("").replace("mine", "mint"),

@@ -214,6 +214,8 @@ fn steps(count: usize, marked: bool) -> Vec<Step> {
 /// What an auditor gets on an ordinary day.
 pub fn ordinary() -> Made {
     Made {
+        stem: String::new(),
+        summary: false,
         nothing_matches: false,
         name: "pci-dss".to_owned(),
         title: "PCI DSS: audit log requirements".to_owned(),
@@ -237,12 +239,14 @@ pub fn ordinary() -> Made {
             ClusterEvents {
                 cluster: "prod-eu".to_owned(),
                 events: 1_204_331,
+                finished: 1_204_331,
                 oldest: Some("2026-09-01T00:00:02.1Z".to_owned()),
                 newest: Some("2026-11-20T23:59:58.9Z".to_owned()),
             },
             ClusterEvents {
                 cluster: "prod-us".to_owned(),
                 events: 310_007,
+                finished: 310_007,
                 oldest: Some("2026-09-01T00:00:00Z".to_owned()),
                 newest: Some("2026-11-20T23:59:59.9Z".to_owned()),
             },
@@ -542,6 +546,7 @@ pub fn all_texts(text: &str) -> Made {
     made.clusters = vec![ClusterEvents {
         cluster: own(),
         events: 1,
+        finished: 1,
         oldest: Some(own()),
         newest: Some(own()),
     }];

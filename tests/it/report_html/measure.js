@@ -196,7 +196,7 @@ function contents({ doc, variant, say }, { controls, anchors, rows, hostile }) {
     if (text(badge) !== verdict || !seen(badge)) say('the verdict of', id, 'is', text(badge));
     const summary = doc.querySelector(`.verdicts a[href="#${heading.id}"]`);
     if (!summary || !seen(summary)) say('not in the summary:', id);
-    const judged = controls.some(control => control.verdict !== 'No verdict');
+    const judged = controls.some(control => !['No verdict', 'Finding'].includes(control.verdict));
     if (judged && summary && !text(summary.closest('tr')).includes(verdict)) say('summary of', id);
   }
   for (const anchor of anchors) {

@@ -1,14 +1,12 @@
 //! The forms, their digests, and the files beside them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 
-use super::{STORE, definition, json, own, settled, text};
+use super::sets::{PERIOD, rows_of, verify, written};
+use super::{STORE, json, settled, text};
 use crate::questions::EVENTS;
-use crate::support::{Run, cli, local, temp_dir};
-
-const PERIOD: [&str; 4] = ["--since", "2026-11-21", "--until", "2026-11-21T06:00:00Z"];
+use crate::support::{cli, local, temp_dir};
 
 #[test]
 fn reports_are_listed() {
@@ -175,37 +173,6 @@ fn a_client_gets_the_form_that_it_accepts() {
     }
 }
 
-/// Two pieces of evidence with more rows than are shown, one with fewer.
-fn busy() -> tempfile::TempDir {
-    own(&definition(&[
-        "query = \"noisiest-identities\"\nrows = 2",
-        "query = \"error-rates\"\nrows = 1000",
-        "query = \"noisiest-identities\"\nrows = 5",
-    ]))
-}
-
-fn written(out: &Path) -> Run {
-    let reports = busy();
-    let args = [
-        &[
-            "mine",
-            "--reports",
-            text(reports.path()),
-            "--out",
-            text(out),
-            "-o",
-            "json,html,md,csv",
-        ],
-        &PERIOD[..],
-    ]
-    .concat();
-    local(STORE.get().data(), "report", &args).expect(0)
-}
-
-fn verify(file: &Path) -> Run {
-    cli(&["report", "--verify", text(file)])
-}
-
 #[test]
 fn files_with_all_rows_stand_beside_the_documents() {
     let dir = temp_dir();
@@ -214,7 +181,12 @@ fn files_with_all_rows_stand_beside_the_documents() {
     assert_eq!(run.text().lines().count(), 4);
     let made = json(&std::fs::read(out.join("mine.json")).unwrap());
     let evidence = made["controls"][0]["evidence"].as_array().unwrap();
-    assert_eq!(evidence[0]["file"], "mine/e-1.a-1-noisiest-identities.csv");
+    let beside = rows_of(&out);
+    let name = beside.file_name().unwrap().to_str().unwrap();
+    assert_eq!(
+        evidence[0]["file"],
+        format!("{name}/e-1.a-1-noisiest-identities.csv")
+    );
     assert_eq!(evidence[0]["rows"].as_array().unwrap().len(), 2);
     assert_eq!(
         evidence[1]["file"],
@@ -224,7 +196,7 @@ fn files_with_all_rows_stand_beside_the_documents() {
     // The same question is asked once, and its rows stand in one file.
     assert_eq!(evidence[2]["file"], evidence[0]["file"]);
     assert_eq!(evidence[2]["rows"].as_array().unwrap().len(), 5);
-    let file = std::fs::read_to_string(out.join("mine/e-1.a-1-noisiest-identities.csv")).unwrap();
+    let file = std::fs::read_to_string(beside.join("e-1.a-1-noisiest-identities.csv")).unwrap();
     let rows = csv::Reader::from_reader(file.as_bytes()).records().count();
     assert_eq!(evidence[0]["row_count"], rows);
     assert!(rows > 5);
@@ -242,7 +214,7 @@ fn files_with_all_rows_stand_beside_the_documents() {
     left.sort();
     assert_eq!(
         left,
-        ["mine", "mine.csv", "mine.html", "mine.json", "mine.md"]
+        [name, "mine.csv", "mine.html", "mine.json", "mine.md"]
     );
 }
 
@@ -250,7 +222,7 @@ fn files_with_all_rows_stand_beside_the_documents() {
 fn verifying_finds_a_flipped_byte_anywhere() {
     let dir = temp_dir();
     written(dir.path());
-    let rows = dir.path().join("mine/e-1.a-1-noisiest-identities.csv");
+    let rows = rows_of(dir.path()).join("e-1.a-1-noisiest-identities.csv");
     for form in ["json", "html", "md", "csv"] {
         let file = dir.path().join(format!("mine.{form}"));
         let run = verify(&file).expect(0);
@@ -277,14 +249,14 @@ fn verifying_finds_a_flipped_byte_anywhere() {
         let run = verify(&file).expect(1);
         assert!(
             run.text()
-                .contains("differs: mine/e-1.a-1-noisiest-identities.csv"),
+                .contains("e-1.a-1-noisiest-identities.csv: its SHA-256 is"),
             "{}",
             run.text()
         );
         std::fs::remove_file(&rows).unwrap();
         verify(&file).expect(1);
         std::fs::write(&rows, &good).unwrap();
-        let stranger = dir.path().join("mine/e-9-stranger.csv");
+        let stranger = rows_of(dir.path()).join("e-9-stranger.csv");
         std::fs::write(&stranger, "a\n").unwrap();
         let run = verify(&file).expect(1);
         assert!(
@@ -323,57 +295,4 @@ fn verifying_finds_a_flipped_byte_anywhere() {
     assert!(run.stderr.contains("holds no SHA-256"), "{}", run.stderr);
     verify(&dir.path().join("nothing.html")).expect(2);
     verify(dir.path()).expect(2);
-}
-
-#[test]
-fn another_making_replaces_the_files_and_nothing_else() {
-    let dir = temp_dir();
-    written(dir.path());
-    let kept = dir.path().join("mine/notes.txt");
-    std::fs::write(&kept, "mine").unwrap();
-    // Now every row is shown, so no file with rows is left.
-    let reports = busy();
-    let args = [
-        &[
-            "mine",
-            "--reports",
-            text(reports.path()),
-            "--out",
-            text(dir.path()),
-            "-o",
-            "md",
-            "--rows",
-            "1000",
-        ],
-        &PERIOD[..],
-    ]
-    .concat();
-    local(STORE.get().data(), "report", &args).expect(0);
-    let left: Vec<_> = std::fs::read_dir(dir.path().join("mine"))
-        .unwrap()
-        .collect();
-    assert_eq!(left.len(), 1, "{left:?}");
-    assert_eq!(std::fs::read_to_string(kept).unwrap(), "mine");
-    verify(&dir.path().join("mine.md")).expect(0);
-
-    // A link in the way is not followed.
-    let other = temp_dir();
-    std::fs::remove_dir_all(dir.path().join("mine")).unwrap();
-    std::os::unix::fs::symlink(other.path(), dir.path().join("mine")).unwrap();
-    let args = [
-        &[
-            "mine",
-            "--reports",
-            text(reports.path()),
-            "--out",
-            text(dir.path()),
-            "-o",
-            "md",
-        ],
-        &PERIOD[..],
-    ]
-    .concat();
-    let run = local(STORE.get().data(), "report", &args).expect(2);
-    assert!(run.stderr.contains("is no directory"), "{}", run.stderr);
-    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
 }

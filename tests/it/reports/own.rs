@@ -43,7 +43,7 @@ fn a_directory_adds_reports_with_parameters_of_their_own() {
     let answer = server.get("/api/v1/reports/mine").expect(400).json();
     let detail = answer["detail"].as_str().unwrap();
     assert!(
-        detail.contains("makes no sense without --person"),
+        detail.contains("makes no sense without person;"),
         "{detail}"
     );
     server

@@ -12,10 +12,10 @@ type Texts<'a> = HashMap<&'a str, (&'a str, usize)>;
 /// Every statement with what was bound to it and how to run it again.
 pub(super) fn queries<'a>(out: &mut String, controls: &'a [Numbered<'a>]) {
     out.push_str(
-        "<section class=\"appendix\" aria-labelledby=\"queries\">\n\
+        "<section class=\"appendix statements\" aria-labelledby=\"queries\">\n\
          <h2 id=\"queries\">Appendix A: queries</h2>\n\
          <p>Each number in this report comes from one of these statements, over the tables that \
-         <code>auditql schema</code> describes.</p>\n",
+         <code>auditql schema</code> describes.</p>\n<div>\n",
     );
     let mut texts = Texts::default();
     for numbered in controls {
@@ -33,7 +33,7 @@ pub(super) fn queries<'a>(out: &mut String, controls: &'a [Numbered<'a>]) {
             );
         }
     }
-    out.push_str("</section>\n");
+    out.push_str("</div>\n</section>\n");
 }
 
 fn of_verdict<'a>(
@@ -181,12 +181,12 @@ pub(super) fn checking(out: &mut String, made: &Made) {
     );
 }
 
-/// The document's name: its files stand in a directory of that name.
+/// How the document's name begins.
 fn stem(made: &Made) -> &str {
-    let mut evidence = made.controls.iter().flat_map(|control| &control.evidence);
-    let file = evidence.find_map(|evidence| evidence.file.as_deref());
-    let stem = file.and_then(|file| file.split_once('/'));
-    stem.map_or(&made.name, |(stem, _)| stem)
+    match made.stem.as_str() {
+        "" => &made.name,
+        stem => stem,
+    }
 }
 
 /// The files beside the document, which hold all rows.

@@ -4,7 +4,7 @@ use super::summary::{WHY_CHARS_MAX, badge};
 use super::table::table;
 use super::text::{Count, Cut, Data, Paragraphs, Plain, file_link, ident, in_words_of_time};
 use super::{Numbered, statement};
-use crate::report::made::MadeEvidence;
+use crate::report::made::{MadeEvidence, Verdict};
 
 pub(super) fn control(out: &mut String, numbered: &Numbered<'_>) {
     let control = numbered.control;
@@ -27,8 +27,12 @@ pub(super) fn control(out: &mut String, numbered: &Numbered<'_>) {
     match (&control.verdict, numbered.verdict) {
         (Some(made), Some(number)) => put!(
             out,
-            "<div id=\"{}\"><dt>Verdict</dt><dd><p>{} {}</p><p><bdi>{}</bdi></p></dd></div>\n",
+            "<div id=\"{}\"><dt>{}</dt><dd><p>{} {}</p><p><bdi>{}</bdi></p></dd></div>\n",
             ident(&made.anchor),
+            match made.verdict {
+                Verdict::Finding => "In short",
+                _ => "Verdict",
+            },
             badge(Some(made)),
             statement(&made.anchor, number),
             Cut(&in_words_of_time(&made.why), WHY_CHARS_MAX)

@@ -16,14 +16,16 @@ pub(super) const SHAPES: &str = "<svg class=\"defs\" width=\"0\" height=\"0\" ar
 <path class=\"in\" d=\"M5 5l6 6M11 5l-6 6\"/></symbol>\n\
 <symbol id=\"s-unknown\" viewBox=\"0 0 16 16\"><path d=\"M8 .2L15.8 8 8 15.8.2 8z\"/>\
 <path class=\"in\" d=\"M8 4v4.6M8 10.6v1.4\"/></symbol>\n\
+<symbol id=\"s-finding\" viewBox=\"0 0 16 16\"><path class=\"line\" d=\"M8 2.5v1M8 6.5v7\"/></symbol>\n\
 <symbol id=\"s-none\" viewBox=\"0 0 16 16\"><path class=\"line\" d=\"M3 8h10\"/></symbol>\n</svg>\n";
 
-/// The four answers with their class, shape and words, in the order of the counts.
-const ANSWERS: [(Option<Verdict>, &str, &str); 4] = [
+/// The five answers with their class, shape and words, in the order of the counts.
+const ANSWERS: [(Option<Verdict>, &str, &str); 5] = [
     (Some(Verdict::NotMet), "not-met", "Not met"),
     (Some(Verdict::NotEnoughData), "unknown", "Not enough data"),
     (Some(Verdict::Met), "met", "Met"),
     (None, "none", "No verdict"),
+    (Some(Verdict::Finding), "finding", "Finding"),
 ];
 
 fn answer(verdict: Option<&MadeVerdict>) -> (&'static str, &'static str) {
@@ -53,7 +55,10 @@ pub(super) fn badge(verdict: Option<&MadeVerdict>) -> String {
 
 /// Whether any control has a verdict.
 pub(super) fn any_verdict(controls: &[Numbered<'_>]) -> bool {
-    controls.iter().any(|numbered| numbered.verdict.is_some())
+    let verdict = |numbered: &Numbered<'_>| numbered.control.verdict.as_ref().map(|v| v.verdict);
+    controls
+        .iter()
+        .any(|numbered| !matches!(verdict(numbered), None | Some(Verdict::Finding)))
 }
 
 /// What the section is called.
@@ -73,11 +78,12 @@ pub(super) fn summary(out: &mut String, controls: &[Numbered<'_>]) {
         "<section aria-labelledby=\"summary\">\n<h2 id=\"summary\">Verdicts</h2>\n\
          <ul class=\"counts\">\n",
     );
-    for (verdict, class, words) in ANSWERS {
+    // A finding is not counted: it judges no control.
+    for (verdict, class, words) in &ANSWERS[..4] {
         let count = controls
             .iter()
             .filter(|numbered| {
-                numbered.control.verdict.as_ref().map(|made| made.verdict) == verdict
+                numbered.control.verdict.as_ref().map(|made| made.verdict) == *verdict
             })
             .count();
         put!(
@@ -137,17 +143,25 @@ pub(super) fn summary(out: &mut String, controls: &[Numbered<'_>]) {
 
 /// The controls of a report without verdicts, with the rows of their evidence.
 fn glance(out: &mut String, controls: &[Numbered<'_>]) {
+    let found = controls.iter().any(|numbered| numbered.verdict.is_some());
     put!(
         out,
         "<section aria-labelledby=\"summary\">\n<h2 id=\"summary\">{}</h2>\n\
          <p class=\"note\">This report gives no verdicts: the evidence is for a person to judge.</p>\n\
          <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Controls\">\n\
          <table class=\"verdicts none\"><caption>Controls and their evidence</caption>\n<thead><tr>\
-         <th scope=\"col\">Control</th><th scope=\"col\">Evidence rows</th></tr></thead>\n<tbody>\n",
-        name(controls)
+         <th scope=\"col\">Control</th>{}<th scope=\"col\">Evidence rows</th></tr></thead>\n<tbody>\n",
+        name(controls),
+        if found {
+            "<th scope=\"col\">In short</th>"
+        } else {
+            ""
+        }
     );
     for Numbered {
-        control, evidence, ..
+        control,
+        verdict,
+        evidence,
     } in controls
     {
         put!(
@@ -157,6 +171,18 @@ fn glance(out: &mut String, controls: &[Numbered<'_>]) {
             Data(&control.id),
             Data(&control.title)
         );
+        if found {
+            out.push_str("<td>");
+            if let (Some(made), Some(number)) = (&control.verdict, verdict) {
+                put!(
+                    out,
+                    "<bdi>{}</bdi> {}",
+                    Cut(&in_words_of_time(&made.why), WHY_CHARS_ABREAST),
+                    statement(&made.anchor, *number)
+                );
+            }
+            out.push_str("</td>");
+        }
         counts_of(out, control, *evidence);
         out.push_str("</tr>\n");
     }

@@ -221,6 +221,16 @@ pub(super) fn file_link(path: &str) -> String {
     link
 }
 
+/// What was written without its links: their text stays. Text of events has no bare `<`.
+pub(super) fn unlinked(html: &str) -> String {
+    let mut rest = html.replace("</a>", "");
+    while let Some(at) = rest.find("<a ") {
+        let end = rest[at..].find('>').map_or(rest.len(), |end| at + end + 1);
+        rest.replace_range(at..end, "");
+    }
+    rest
+}
+
 /// A letter as it is shown.
 enum Letter {
     Plain(char),

@@ -316,6 +316,41 @@ fn rbac_uses_of_each_subject() {
     assert_eq!(list(&rows[1], "used_by"), ["x"]);
 }
 
+#[test]
+fn a_grant_is_found_by_whom_its_granter_impersonated() {
+    let binding = |n: u64, change: Value| {
+        let mut event = made(
+            n,
+            "create",
+            json!({"objectRef": {"apiGroup": "rbac.authorization.k8s.io", "apiVersion": "v1",
+                "resource": "rolebindings", "namespace": "ns", "name": format!("b{n}")},
+                "requestObject": {"kind": "RoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1",
+                    "roleRef": {"kind": "Role", "name": "r"},
+                    "subjects": [{"kind": "User", "name": "u"}]}}),
+        );
+        for (key, value) in change.as_object().unwrap() {
+            event[key] = value.clone();
+        }
+        event
+    };
+    let both = store_of(&[
+        binding(1, json!({})),
+        binding(2, json!({"impersonatedUser": {"username": "root"}})),
+        binding(
+            3,
+            json!({"user": {"username": "root"}, "impersonatedUser": {"username": "root"}}),
+        ),
+        binding(4, json!({"user": {"username": "bob"}})),
+    ]);
+    let names = |user: &str| {
+        let rows = ask_of(&both, "rbac-uses", &["--user", user]);
+        let names = rows.iter().map(|row| cell(row, "name").to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("root"), ["b2", "b3"]);
+    assert_eq!(names("alice"), ["b1", "b2"]);
+}
+
 /// Privilege, user and impersonated user to requests that went through, were refused, failed.
 type Uses = BTreeMap<(String, String, String), [u64; 3]>;
 

@@ -1,0 +1,28 @@
+/*
+rows = "How many ends of requests the filters of an incident select, by user, verb, subresource and outcome; what was done in somebody's own name as somebody is taken off once."
+materialized = true
+*/
+with selected as not materialized (
+  select user, impersonated_user, verb, subresource, outcome, events
+  from event_counts
+  where stage in ('ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+)
+select user, verb, subresource, outcome, events
+from selected
+where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+  and user match :user
+union all
+select user, verb, subresource, outcome, events
+from selected
+where :user is not null and impersonated_user match :user
+union all
+select user, verb, subresource, outcome, -events
+from selected
+where :user is not null and impersonated_user match :user and user match :user

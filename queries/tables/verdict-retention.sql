@@ -1,0 +1,48 @@
+/*
+rows = "The verdict on whether the store holds events of each of the last :days days."
+*/
+with
+bounds as materialized (
+  select unixepoch(min(:until, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) as ends
+),
+hours as materialized (
+  select cluster, unixepoch(hour) as at
+  from event_counts
+  where cluster match :cluster and time < :until
+  group by cluster, hour
+),
+held as (
+  select
+    cluster, (ends - min(at)) / 86400.0 as days,
+    min(:days, (ends - min(at) + 86399) / 86400) - count(distinct
+      (at - ends + 86400 * :days) / 86400
+    ) filter (where at >= ends - 86400 * :days and at < ends) as without
+  from hours, bounds
+  group by cluster
+),
+worst as (
+  select count(*) as clusters, min(days) as days, max(without) as without,
+    (select max(newest) from pruned) as gone, ends
+  from bounds left join held
+)
+select
+  case
+    when unixepoch(gone) >= ends - 86400 * :days then 'not met'
+    when :days < 1 or clusters = 0 or days is null or days < :days or without > 0
+      then 'not enough data'
+    else 'met'
+  end as verdict,
+  case
+    when unixepoch(gone) >= ends - 86400 * :days then format(
+      'retention removed events up to %s, although %d days are demanded', substr(gone, 1, 10), :days
+    )
+    when :days < 1 then 'no day is demanded; give --days 1 or more'
+    when days is null then 'the store holds no event from before the end of the time range'
+    when days < :days then format(
+      'the store reaches back %.1f days, %d are demanded: it is too young to show it', days, :days
+    )
+    when without > 0 then format('on %d of the last %d days there is no event', without, :days)
+    else format('there are events on each of the last %d days, all of which can be asked at once',
+      :days)
+  end as why
+from worst
