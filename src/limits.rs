@@ -152,7 +152,7 @@ pub const SQL_MEMORY_BYTES_MAX: usize = 256 << 20;
 
 /// Writes that a history reads on behalf of a row before it looks up the row's object alone, which costs
 /// about as much.
-pub const HISTORY_LOOKUP_ROWS: usize = 2048;
+pub const HISTORY_LOOKUP_ROWS: usize = 256;
 
 /// SQL statements and listings that run at once; more wait, then get 503.
 pub const QUERIES_MAX: usize = 4;

@@ -472,6 +472,9 @@ impl Stream {
                 }
                 Ok(())
             })?;
+            // As many rows as fit next time: what is left out would be read over and over.
+            let fit = wanted.len() * RAW_AHEAD_BYTES / total.max(1);
+            self.raw_rows = self.raw_rows.min(fit / 4);
         }
         let raw = self.raw.get(&row).map(Vec::as_slice);
         raw.ok_or_else(|| super::codec::damaged("an event's body is missing"))

@@ -269,3 +269,104 @@ fn subjects_are_named_by_kind() {
     let event = read(&raw);
     assert_eq!((event.role_ref, event.subjects), (None, None));
 }
+
+#[test]
+fn replicas_are_read_from_objects_and_from_patches_of_every_shape() {
+    let answer = r#"{"spec":{"replicas":3},"status":{"replicas":2}}"#;
+    for (resource, request, response, replicas) in [
+        (
+            "deployments",
+            r#"{"spec":{"replicas":3}}"#,
+            answer,
+            [Some(3), Some(3), Some(2)],
+        ),
+        (
+            "x/scale",
+            r#"{"spec":{"replicas":0}}"#,
+            r#"{"spec":{},"status":{}}"#,
+            [Some(0), None, Some(0)],
+        ),
+        (
+            "statefulsets",
+            r#"[{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":5}]"#,
+            answer,
+            [Some(5), Some(3), Some(2)],
+        ),
+        (
+            "replicasets",
+            r#"[{"op":"add","path":"/spec","value":{"replicas":4,"paused":true}}]"#,
+            "null",
+            [Some(4), None, None],
+        ),
+        // Of members of one name the last counts, and what stands elsewhere does not.
+        (
+            "deployments",
+            r#"{"spec":{"replicas":1,"template":{"replicas":7},"replicas":2},"replicas":9}"#,
+            r#"{"kind":"Status","status":"Failure","spec":null}"#,
+            [Some(2), None, Some(0)],
+        ),
+        (
+            "deployments",
+            r#"{"spec":{"replicas":"3"}}"#,
+            r#"{"status":{"replicas":null}}"#,
+            [None, None, Some(0)],
+        ),
+        ("deployments/status", answer, answer, [None; 3]),
+        ("pods", answer, answer, [None; 3]),
+    ] {
+        let raw = write("patch", resource, Some(request), Some(response));
+        let event = read(&raw);
+        let found = [
+            event.replicas,
+            event.replicas_answered,
+            event.replicas_observed,
+        ];
+        assert_eq!(found, replicas, "{resource} {request}");
+    }
+    let raw = write("get", "deployments", None, Some(answer));
+    assert_eq!(read(&raw).replicas_answered, None);
+}
+
+#[test]
+fn what_a_service_opens_is_read_from_the_answer_or_else_from_what_was_sent() {
+    let of = |kind: &str| format!(r#"{{"spec":{{"type":"{kind}"}}}}"#);
+    let refused = r#"{"kind":"Status","code":403}"#;
+    for (request, response, exposure) in [
+        (Some(of("NodePort")), None, Some("NodePort")),
+        (
+            Some(of("ClusterIP")),
+            Some(of("LoadBalancer")),
+            Some("LoadBalancer"),
+        ),
+        (Some(of("NodePort")), Some(of("ClusterIP")), None),
+        (
+            Some(of("NodePort")),
+            Some(refused.to_owned()),
+            Some("NodePort"),
+        ),
+        (
+            Some(r#"{"spec":{"externalIPs":["192.0.2.1"]}}"#.to_owned()),
+            None,
+            Some("external IPs"),
+        ),
+        (
+            Some(r#"{"spec":{"externalIPs":[]}}"#.to_owned()),
+            None,
+            None,
+        ),
+        (
+            Some(r#"[{"op":"add","path":"/spec/externalIPs/-","value":"192.0.2.1"}]"#.to_owned()),
+            None,
+            Some("external IPs"),
+        ),
+        (None, Some(refused.to_owned()), Some("unknown")),
+        (None, None, Some("unknown")),
+    ] {
+        let raw = write("patch", "services", request.as_deref(), response.as_deref());
+        assert_eq!(read(&raw).exposure, exposure, "{request:?} {response:?}");
+    }
+    for elsewhere in ["services/status", "pods"] {
+        let raw = write("patch", elsewhere, Some(&of("NodePort")), None);
+        assert_eq!(read(&raw).exposure, None, "{elsewhere}");
+    }
+}
