@@ -322,7 +322,7 @@ pub(super) fn counts_from_summaries_like_from_rows(open: Open) {
     let (bench, rows) = super::questions::filled(open);
     at_every_age(bench, &|bench, age| {
         let mut rng = Rng::with_seed(13);
-        for round in 0..300 {
+        for round in 0..120 {
             let mut asked = CountQuery::default();
             for _ in 0..rng.usize(..5) {
                 let column = *rng.choice(&SUMMARISED).unwrap();
