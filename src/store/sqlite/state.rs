@@ -18,7 +18,7 @@ use crate::store::{OpenOptions, Result, StoreError};
 
 /// Sealed segments that stay open between queries, and the memory that they may hold together.
 const OPEN_SEGMENTS_MAX: usize = 512;
-const OPEN_SEGMENTS_BYTES_MAX: usize = 96 << 20;
+const OPEN_SEGMENTS_BYTES_MAX: usize = 64 << 20;
 
 /// An active segment as of some commit.
 #[derive(Clone)]

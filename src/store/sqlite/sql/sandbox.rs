@@ -28,7 +28,7 @@ const PROGRESS_SKIPPED: u32 = 10;
 
 /// What a sorter collects before it sorts it in one step and spills it. 16 MiB of short rows would
 /// take close to a second.
-const SORTER_KIB: i32 = 4 << 10;
+const SORTER_KIB: i32 = 2 << 10;
 
 /// What the authorizer refused, in words.
 pub(super) type Denied = Arc<Mutex<Option<String>>>;
