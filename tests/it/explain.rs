@@ -127,7 +127,7 @@ fn a_count_says_where_its_numbers_come_from() {
     for (args, source) in [
         (&["top", "name"][..], "from lists of rows"),
         (&["top", "user", "--code", "200,403"], "from rollups, "),
-        (&["top", "field_manager"], "by a scan of rows"),
+        (&["count", "--uri", "/api/*"], "by a scan of rows"),
         (&["histogram", "--step", "1h"], "from rollups, "),
     ] {
         let run = both.ask(args[0], &[&args[1..], &["--explain", "-o", "csv"]].concat());

@@ -16,7 +16,7 @@ use crate::store::{
 };
 
 /// Rows that are written together: their text takes about as long as handing them over is cheap.
-const SLICE_ROWS: usize = 256;
+const SLICE_ROWS: usize = 128;
 
 /// Slices under way per worker: one that it writes and one that waits.
 const SLICES_WAITING: usize = 2;

@@ -150,6 +150,7 @@ pub(crate) struct Sealed {
     audit_index: OnceLock<Vec<u8>>,
     /// Bytes of each event, by rank.
     lengths: OnceLock<Vec<u32>>,
+    loading: Mutex<()>,
     /// What an older file does not hold.
     derived: OnceLock<Derived>,
     /// How many rows hold a string, of columns with few strings.
@@ -203,6 +204,7 @@ impl Sealed {
             body_index: OnceLock::new(),
             audit_index: OnceLock::new(),
             lengths: OnceLock::new(),
+            loading: Mutex::default(),
             derived: OnceLock::new(),
             counts: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),

@@ -8,7 +8,7 @@ const KNOWN_MIN: usize = 64;
 
 /// Bytes of texts beyond which all are forgotten before the next slice: those that come often are
 /// soon back, and what is looked at all the time should stay near the processor.
-const KNOWN_BYTES_MAX: usize = 256 << 10;
+const KNOWN_BYTES_MAX: usize = 128 << 10;
 
 /// Texts by key. A new one displaces another.
 pub(super) struct Known {

@@ -1,8 +1,8 @@
 //! Which facts a sealed file holds, and what stands in for those that an older one does not; also
 //! the lengths of events, which are kept in the order of ranks.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::{Piece, Sealed, wrong};
 use crate::limits;
@@ -141,6 +141,11 @@ impl Sealed {
 
     /// The lengths of all events, by rank.
     pub(crate) fn lengths(&self) -> Result<&Vec<u32>> {
+        // They are large: two threads that need them do not both load them.
+        let _loading = match self.lengths.get() {
+            Some(lengths) => return Ok(lengths),
+            None => self.loading.lock().unwrap_or_else(PoisonError::into_inner),
+        };
         self.once(&self.lengths, || {
             let mut all = Vec::with_capacity(self.header.rows as usize);
             self.each_lengths(&mut |lengths| {
