@@ -27,7 +27,7 @@ use crate::generate::{self, Options};
 use crate::store::{self, Stats};
 use client::Client;
 use lines::Lines;
-use process::Server;
+use process::{Server, utf8};
 use report::Report;
 use targets::Targets;
 use truth::Truth;
@@ -395,9 +395,4 @@ impl Bench {
         );
         Ok(data)
     }
-}
-
-fn utf8(path: &Path) -> anyhow::Result<&str> {
-    path.to_str()
-        .with_context(|| format!("{} is no UTF-8", path.display()))
 }

@@ -103,6 +103,12 @@ fn command(arguments: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// A path as an argument.
+pub(super) fn utf8(path: &Path) -> anyhow::Result<&str> {
+    path.to_str()
+        .with_context(|| format!("{} is no UTF-8", path.display()))
+}
+
 /// A running server; killed when dropped without [`Server::stop`].
 pub(super) struct Server {
     child: Child,
@@ -112,7 +118,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts `auditql serve` on a free port and waits until it listens.
     pub(super) fn start(data: &Path, segment_events: Option<&str>) -> anyhow::Result<Server> {
-        let data = data.to_str().context("the directory's name is no UTF-8")?;
+        let data = utf8(data)?;
         let mut arguments = vec!["serve", "--data", data, "--listen", "127.0.0.1:0"];
         if let Some(events) = segment_events {
             arguments.extend(["--segment-events", events]);
