@@ -176,14 +176,6 @@ impl Cursor {
         Some((&stream.reader.part, stream.serial, stream.row()))
     }
 
-    /// Whether the current row has all these columns without its bytes.
-    pub(super) fn holds(&self, columns: &[Column]) -> bool {
-        self.current.is_some_and(|current| {
-            let reader = &self.streams[current].reader;
-            columns.iter().all(|&column| reader.holds(column))
-        })
-    }
-
     /// Opens a part; `None` when it has no matching row.
     fn begin(&mut self, part: &PartAt) -> Result<Option<Stream>> {
         let direction = match self.order {

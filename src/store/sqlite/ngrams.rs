@@ -38,6 +38,7 @@ const STRETCH: usize = 40;
 /// Groups of a file: the first block of each and how many.
 pub(crate) type Groups = Vec<(u32, u32)>;
 
+#[inline(always)]
 fn hash(gram: u64) -> u32 {
     ((gram & 0xffff_ffff_ffff).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }

@@ -41,6 +41,14 @@ impl Texts {
 }
 
 impl Cursor {
+    /// Whether the current row has all these columns without its bytes.
+    pub fn holds(&self, columns: &[Column]) -> bool {
+        self.current.is_some_and(|current| {
+            let reader = &self.streams[current].reader;
+            columns.iter().all(|&column| reader.holds(column))
+        })
+    }
+
     /// A cell of the current row as a value of its own.
     pub fn value(&mut self, column: Column) -> Result<Value> {
         if let Some(current) = self.current
