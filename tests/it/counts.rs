@@ -333,3 +333,38 @@ fn the_api_names_parameters_where_the_command_line_names_flags() {
         assert!(output.ends_with("did you mean format?"), "{output}");
     }
 }
+
+#[test]
+fn event_counts_counts_each_event_of_an_or_once() {
+    let lines = day();
+    let events = parsed(&lines);
+    let both = Both::with_events(&lines);
+    let user = |event: &Value| field(event, "/user/username").to_owned();
+    let code = |event: &Value| event["responseStatus"]["code"].as_u64();
+    let of = |condition: &dyn Fn(&Value) -> bool| events.iter().filter(|e| condition(e)).count();
+    for (condition, expected) in [
+        (
+            "(user = 'user-1' and code = 200) or (user = 'user-2' and code = 403)",
+            of(&|e| {
+                (user(e) == "user-1" && code(e) == Some(200))
+                    || (user(e) == "user-2" && code(e) == Some(403))
+            }),
+        ),
+        // Some events are of both.
+        (
+            "user in ('user-1', 'user-2', 'user-3') or code = 403",
+            of(&|e| ["user-1", "user-2", "user-3"].contains(&&*user(e)) || code(e) == Some(403)),
+        ),
+    ] {
+        assert!(expected > 1, "{condition}");
+        let limits = "time >= '2026-11-20' and time < '2026-11-21'";
+        let sql =
+            format!("select sum(events) as n from event_counts where ({condition}) and {limits}");
+        assert_eq!(rows(&both, "sql", &[&sql]), [expected.to_string()], "{sql}");
+    }
+    // Nothing tells a group from those of another count.
+    let run = both
+        .ask("sql", &["select rowid from event_counts"])
+        .expect(2);
+    assert!(run.stderr.contains("have no rowid"), "{}", run.stderr);
+}

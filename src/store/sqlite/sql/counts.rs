@@ -116,6 +116,9 @@ impl Table for EventCounts {
         if !order.is_empty() {
             info.set_order_by_consumed(true);
         }
+        // All plans cost the same, so that SQLite never puts one together of a count per term of an
+        // `or`: the groups of several counts are not those of one.
+        info.set_estimated_cost(events.max(1) as f64);
         Ok(())
     }
 
@@ -309,8 +312,11 @@ impl TableCursor for EventCountsCursor {
         })
     }
 
+    /// Nothing tells a group from those of another count.
     fn rowid(&mut self) -> Result<i64> {
-        let at = self.groups.as_ref().map_or(0, |groups| groups.at);
-        Ok(i64::try_from(at).unwrap_or(i64::MAX))
+        Err(StoreError::BadRequest(
+            "rows of event_counts have no rowid; select its columns, and join a subquery of it"
+                .into(),
+        ))
     }
 }
