@@ -5,6 +5,7 @@ answers = "One row per object, or list or collection of them, that requests by a
 cannot_see = "Whether a collection held the object that was asked for: incident-timeline has the selectors; and more than the last 2,000 of them in its namespace and 2,000 in all. Objects inside lists, watches and deleted collections. What changed at the request of nobody in particular: controllers follow up as themselves (why-deleted). Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = []
+tables = ["incident-nameless"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -25,20 +26,7 @@ last_time = "when the last of them was answered or ended"
 users = { json = "who asked, a JSON array" }
 cluster = "where"
 */
-with nameless as materialized (
-  select id from events
-  where user match :user and name is null and verb in ('deletecollection', 'list', 'watch')
-    and :user is not null and :resource is not null and cluster match :cluster
-    and resource match :resource
-    and time >= :since and time < :until
-  union
-  select id from events
-  where impersonated_user match :user and name is null
-    and verb in ('deletecollection', 'list', 'watch')
-    and :user is not null and :resource is not null and cluster match :cluster
-    and resource match :resource
-    and time >= :since and time < :until
-), touched as (
+with touched as (
   select
     e.verb, e.resource, e.subresource, e.namespace,
     iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
@@ -105,7 +93,7 @@ with nameless as materialized (
       and e.verb in ('deletecollection', 'list', 'watch')
       and case when e.verb = 'deletecollection' then 1
         else e.resource = 'secrets' and e.api_group is null end
-      and (:user is null or e.id in (select id from nameless))
+      and (:user is null or e.id in (select id from incident_nameless))
       and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
       and e.source_ips match :source_ip
       and e.resource match :resource
@@ -131,7 +119,7 @@ with nameless as materialized (
       and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
       and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
       and e.name is null and e.namespace is null and e.subresource is null
-      and (:user is null or e.id in (select id from nameless))
+      and (:user is null or e.id in (select id from incident_nameless))
       and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
       and e.source_ips match :source_ip
       and e.resource match :resource

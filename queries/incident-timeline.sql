@@ -5,6 +5,7 @@ answers = "One row per request by an identity, in its name, from an address or o
 cannot_see = "Whether a collection held the object: compare the selector in request_uri. Deletions of its owner or namespace (why-deleted), and what shows it as a part of others. What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
+tables = ["incident-nameless"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -29,20 +30,7 @@ outcome = "success, denied_authz, not_found, ..."
 cluster = "where"
 audit_id = "for auditql show"
 */
-with nameless as materialized (
-  select id from events
-  where user match :user and name is null and verb in ('deletecollection', 'list', 'watch')
-    and :user is not null and :resource is not null and cluster match :cluster
-    and resource match :resource
-    and time >= :since and time < :until
-  union
-  select id from events
-  where impersonated_user match :user and name is null
-    and verb in ('deletecollection', 'list', 'watch')
-    and :user is not null and :resource is not null and cluster match :cluster
-    and resource match :resource
-    and time >= :since and time < :until
-), step as materialized (
+with step as materialized (
   select
     e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
     e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
@@ -107,7 +95,7 @@ with nameless as materialized (
     and e.verb in ('deletecollection', 'list', 'watch')
     and case when e.verb = 'deletecollection' then 1
       else e.resource = 'secrets' and e.api_group is null end
-    and (:user is null or e.id in (select id from nameless))
+    and (:user is null or e.id in (select id from incident_nameless))
     and e.source_ips match :source_ip
     and e.resource match :resource
     and e.namespace match :namespace
@@ -133,7 +121,7 @@ with nameless as materialized (
     and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
     and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
     and e.name is null and e.namespace is null and e.subresource is null
-    and (:user is null or e.id in (select id from nameless))
+    and (:user is null or e.id in (select id from incident_nameless))
     and e.source_ips match :source_ip
     and e.resource match :resource
     and e.audit_id match :audit_id
