@@ -12,7 +12,7 @@ use super::groups;
 use super::inorder::in_order;
 use super::layout::{Origin, TextColumn, origin};
 use super::part::Part;
-use super::scan::Snapshot;
+use super::scan::{PartSource, Snapshot};
 use crate::model::value::Value;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
 
@@ -34,17 +34,13 @@ pub(crate) fn give(
         return Ok(false);
     };
     let mut work = Work::default();
-    let sources = match Sources::read(snapshot, column, budget, &mut work) {
-        Ok(sources) => sources,
+    let limit = query.limit as usize;
+    let sources = match Sources::read(snapshot, column, limit, budget, &mut work) {
+        Ok(Some(sources)) => sources,
         // Which segment is left out is for the general way to say.
-        Err(StoreError::Damaged(_)) => return Ok(false),
+        Ok(None) | Err(StoreError::Damaged(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let limit = query.limit as usize;
-    let strings = sources.parts.iter().map(|(_, counts)| counts.len());
-    if strings.clone().sum::<usize>() < STRINGS_MIN || strings.max().unwrap_or(0) <= limit + 1 {
-        return Ok(false);
-    }
     for look in [FIRST_LOOK + 4 * limit, 16 * (FIRST_LOOK + 4 * limit)] {
         budget.check()?;
         let Some(values) = sources.most_frequent(limit, look)? else {
@@ -91,12 +87,14 @@ struct Sources {
 }
 
 impl Sources {
+    /// `None`, before anything is counted, where there are so few strings that all may be.
     fn read(
         snapshot: &Arc<Snapshot>,
         column: TextColumn,
+        limit: usize,
         budget: &Budget,
         work: &mut Work,
-    ) -> Result<Sources> {
+    ) -> Result<Option<Sources>> {
         let mut sources = Sources {
             column,
             absent: 0,
@@ -105,6 +103,18 @@ impl Sources {
         };
         let (parts, pruned) = snapshot.parts(&Default::default());
         work.segments_pruned = pruned;
+        let mut strings = Vec::with_capacity(parts.len());
+        for part in &parts {
+            // That it is opened says whoever counts it.
+            if let PartSource::Sealed(_) = part.source {
+                let part = part.open(&snapshot.shared, &mut Work::default())?;
+                strings.push(part.strings(column) as usize + 1);
+            }
+        }
+        let most = strings.iter().max().copied().unwrap_or(0);
+        if strings.iter().sum::<usize>() < STRINGS_MIN || most <= limit + 1 {
+            return Ok(None);
+        }
         let count = |at: usize| {
             budget.check()?;
             let mut work = Work::default();
@@ -129,7 +139,7 @@ impl Sources {
             Ok(())
         };
         in_order(parts.len(), parts.len() > 1, count, take)?;
-        Ok(sources)
+        Ok(Some(sources))
     }
 
     /// The most frequent values, the absent one among them, if the `look` most frequent strings of
