@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::countkeys::{Stored, refuse_nonsense};
 use super::countmerge;
 use super::countpart::PartCount;
+use super::countrequests::Requests;
 use super::frequent;
 use super::inorder::in_order;
 use super::listing::LastStages;
@@ -28,7 +29,7 @@ pub(crate) fn count(
         ..Answer::default()
     };
     if !frequent::give(snapshot, query, budget, &mut answer, sink)? {
-        let mut counted = groups(snapshot, query, Measures::default(), budget)?;
+        let mut counted = groups(snapshot, query, &Measures::default(), budget)?;
         answer.coverage.damaged.append(&mut counted.damaged);
         answer.stats = counted.work;
         counted.totals.give(query, &mut answer, sink);
@@ -49,7 +50,7 @@ pub(crate) struct Counted {
 pub(crate) fn groups(
     snapshot: &Arc<Snapshot>,
     query: &CountQuery,
-    measures: Measures,
+    measures: &Measures,
     budget: &Budget,
 ) -> Result<Counted> {
     let mut counting = Counting {
@@ -61,8 +62,9 @@ pub(crate) fn groups(
         work: Work::default(),
         damaged: Vec::new(),
     };
-    match Stored::new(query) {
+    match Stored::new(query, measures) {
         Some(stored) => counting.parts(&stored)?,
+        None if query.per_request => counting.requests()?,
         None => counting.rows()?,
     }
     Ok(Counted {
@@ -75,7 +77,7 @@ pub(crate) fn groups(
 struct Counting<'a> {
     snapshot: &'a Arc<Snapshot>,
     query: &'a CountQuery,
-    measures: Measures,
+    measures: &'a Measures,
     budget: &'a Budget,
     totals: Totals,
     work: Work,
@@ -130,12 +132,34 @@ impl Counting<'_> {
         Ok(())
     }
 
+    /// Counts each request once.
+    fn requests(&mut self) -> Result<()> {
+        let CountQuery {
+            filter,
+            skip_damaged,
+            ..
+        } = self.query;
+        let mut cursor =
+            (self.snapshot).cursor(filter, ScanOrder::Any, *skip_damaged, self.budget.clone())?;
+        let mut requests = Requests::new(self.query, self.measures);
+        while cursor.advance()? {
+            requests.add(&mut cursor, &mut self.totals)?;
+        }
+        self.totals.add_all(&requests.into_groups());
+        self.work = cursor.work();
+        self.damaged.extend(cursor.damaged().iter().cloned());
+        self.totals.check()
+    }
+
     /// Counts part by part, by string ids: on all cores, added up in order.
     fn parts(&mut self, stored: &Stored) -> Result<()> {
         let (parts, pruned) = self.snapshot.parts(&self.query.filter);
         self.work.segments_pruned = pruned;
         let (snapshot, query) = (self.snapshot, self.query);
+        let threads = worth_threads(&parts);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let counting = PartCount {
+            cores: if threads { 1 } else { cores },
             snapshot,
             query,
             stored,
@@ -170,7 +194,7 @@ impl Counting<'_> {
                 Err(error) => Err(advised(error)),
             }
         };
-        in_order(parts.len(), worth_threads(&parts), count, add)
+        in_order(parts.len(), threads, count, add)
     }
 
     /// What a column's value counts as: itself, or each element of a list once.

@@ -21,6 +21,7 @@ pub(crate) fn add(
     deriver: &Deriver,
     mut groups: Groups,
 ) -> Result<()> {
+    stored.shared.fill(part, &stored.columns, &mut groups)?;
     let mut columns = Vec::with_capacity(stored.sources.len());
     let mut elements = None;
     for (at, source) in stored.sources.iter().enumerate() {
@@ -58,7 +59,13 @@ fn each_element(groups: &Groups, at: usize, elements: &[Vec<u32>]) -> Groups {
             false => column(ids),
         });
     }
+    let shares = |shares: &Vec<u64>| rows().map(|row| shares[row]).collect();
     Groups {
+        shares: groups.shares.iter().map(shares).collect(),
+        last_errors: match groups.last_errors.is_empty() {
+            true => Vec::new(),
+            false => rows().map(|row| groups.last_errors[row]).collect(),
+        },
         buckets: rows().map(|row| groups.buckets[row]).collect(),
         counts: rows().map(|row| groups.counts[row]).collect(),
         columns,

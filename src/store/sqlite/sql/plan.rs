@@ -60,6 +60,10 @@ pub(super) enum Subject {
     Event(Column),
     /// The begin of the hour UTC that an event's time lies in.
     Hour,
+    /// Whether the event is the last of its request.
+    Ended,
+    /// Whether each request counts once.
+    PerRequest,
 }
 
 impl Subject {
@@ -68,6 +72,7 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
+            Subject::Ended | Subject::PerRequest => Column::Stage,
         }
     }
 
@@ -75,12 +80,16 @@ impl Subject {
         match self {
             Subject::Event(column) => column.name(),
             Subject::Hour => "hour",
+            Subject::Ended => "ended",
+            Subject::PerRequest => "per_request",
         }
     }
 
     fn by_name(name: &str) -> Option<Subject> {
         match name {
             "hour" => Some(Subject::Hour),
+            "ended" => Some(Subject::Ended),
+            "per_request" => Some(Subject::PerRequest),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -211,9 +220,11 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             }
             continue;
         }
-        let Some(exact) = takes(info, at, column, op, table.plain_times)? else {
-            continue;
+        let exact = match subject {
+            Subject::Ended | Subject::PerRequest => matches!(op, Op::Eq | Op::Is).then_some(true),
+            _ => takes(info, at, column, op, table.plain_times)?,
         };
+        let Some(exact) = exact else { continue };
         if op == Op::In && !info.set_in_constraint(at, true)? {
             continue;
         }
@@ -292,6 +303,13 @@ fn takes(
             (plain || collation.eq_ignore_ascii_case(instant::COLLATION)).then_some(true)
         }
         (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
+        // Such a column cannot be read to be tested again.
+        (Kind::Int, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge)
+            if plain_times && column.is_counting_condition() =>
+        {
+            Some(true)
+        }
+        (Kind::Int, _) if plain_times && column.is_counting_condition() => None,
         (Kind::Int | Kind::Bool, _) => Some(false),
         (_, Op::Like | Op::Glob) => Some(false),
         // Another type than text is converted by affinities that the table is not told.
