@@ -203,6 +203,8 @@ macro_rules! conformance {
             counting: counts_from_summaries_like_from_rows,
             counting: counts_without_visiting_rows,
             grouping: counts_in_sql_like_events,
+            grouping: counts_in_sql_come_in_order,
+            grouping: requests_are_counted_once,
             grouping: counts_in_sql_read_rollups,
             questions: orders_by_time_then_id,
             questions: finds_bytes_across_borders,

@@ -63,8 +63,8 @@ pub(crate) fn groups(
         damaged: Vec::new(),
     };
     match Stored::new(query, measures) {
+        Some(stored) if query.per_request => counting.requests(&stored)?,
         Some(stored) => counting.parts(&stored)?,
-        None if query.per_request => counting.requests()?,
         None => counting.rows()?,
     }
     Ok(Counted {
@@ -132,66 +132,72 @@ impl Counting<'_> {
         Ok(())
     }
 
+    /// Counts part by part, by string ids.
+    fn parts(&mut self, stored: &Stored) -> Result<()> {
+        let count = |counting: &PartCount<'_>, part: &Part, work: &mut Work| {
+            counting.count(part, work)
+        };
+        self.part_by_part(stored, count, |totals, translate, part, groups| {
+            let groups = translate(totals, &part, groups)?;
+            totals.add_all(&groups);
+            totals.check()
+        })
+    }
+
     /// Counts each request once.
-    fn requests(&mut self) -> Result<()> {
-        let CountQuery {
-            filter,
-            skip_damaged,
-            ..
-        } = self.query;
-        let mut cursor =
-            (self.snapshot).cursor(filter, ScanOrder::Any, *skip_damaged, self.budget.clone())?;
-        let mut requests = Requests::new(self.query, self.measures);
-        while cursor.advance()? {
-            requests.add(&mut cursor, &mut self.totals)?;
-        }
-        self.totals.add_all(&requests.into_groups());
-        self.work = cursor.work();
-        self.damaged.extend(cursor.damaged().iter().cloned());
+    fn requests(&mut self, stored: &Stored) -> Result<()> {
+        let mut requests = Requests::new(self.query, stored);
+        let events = |counting: &PartCount<'_>, part: &Part, work: &mut Work| {
+            counting.events(part, work)
+        };
+        self.part_by_part(stored, events, |totals, translate, part, events| {
+            requests.add(part, events, |part, groups| translate(totals, part, groups))
+        })?;
+        let groups = requests.into_groups(self.measures.any());
+        self.totals.add_all(&groups);
         self.totals.check()
     }
 
-    /// Counts part by part, by string ids: on all cores, added up in order.
-    fn parts(&mut self, stored: &Stored) -> Result<()> {
+    /// Counts each part with `count`, on all cores, and takes what it gives with `take`, in order.
+    fn part_by_part<T: Send>(
+        &mut self,
+        stored: &Stored,
+        count: impl Fn(&PartCount<'_>, &Part, &mut Work) -> Result<T> + Sync,
+        mut take: impl FnMut(&mut Totals, &Translate<'_>, Part, T) -> Result<()> + Send,
+    ) -> Result<()> {
         let (parts, pruned) = self.snapshot.parts(&self.query.filter);
         self.work.segments_pruned = pruned;
         let (snapshot, query) = (self.snapshot, self.query);
         let threads = worth_threads(&parts);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let counting = PartCount {
-            cores: if threads { 1 } else { cores },
             snapshot,
             query,
             stored,
             measures: self.measures,
             budget: self.budget,
+            cores: if threads { 1 } else { cores },
         };
         let count = |at: usize| {
             let mut work = Work::default();
             let counted = (self.budget.check())
                 .and_then(|()| parts[at].open(&snapshot.shared, &mut work))
-                .and_then(|part| Ok((counting.count(&part, &mut work)?, part)));
+                .and_then(|part| Ok((count(&counting, &part, &mut work)?, part)));
             (counted, work)
         };
-        let add = |(counted, work): (Result<(Groups, Part)>, Work)| {
+        let translate = |totals: &mut Totals, part: &Part, groups: Groups| {
+            countmerge::translate(totals, part, query, stored, &snapshot.deriver, groups)
+        };
+        let add = |(counted, work): (Result<(T, Part)>, Work)| {
             self.work.add(work);
-            let merged = counted.and_then(|(groups, part)| {
-                countmerge::add(
-                    &mut self.totals,
-                    &part,
-                    query,
-                    stored,
-                    &snapshot.deriver,
-                    groups,
-                )
-            });
-            match merged {
-                Ok(()) => self.totals.check(),
+            let taken = counted
+                .and_then(|(counted, part)| take(&mut self.totals, &translate, part, counted));
+            match taken {
                 Err(StoreError::Damaged(text)) if query.skip_damaged => {
                     self.damaged.push(text);
                     Ok(())
                 }
-                Err(error) => Err(advised(error)),
+                taken => taken.map_err(advised),
             }
         };
         in_order(parts.len(), threads, count, add)
@@ -214,6 +220,9 @@ impl Counting<'_> {
         }
     }
 }
+
+/// Gives a part's groups the ids of the totals.
+type Translate<'a> = dyn Fn(&mut Totals, &Part, Groups) -> Result<Groups> + Sync + 'a;
 
 /// Whether there is enough to count to divide it: more than one segment.
 fn worth_threads(parts: &[PartAt]) -> bool {

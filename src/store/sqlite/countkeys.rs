@@ -34,7 +34,7 @@ pub(crate) struct Source {
 impl Stored {
     /// `None` when string ids alone do not tell the groups apart.
     pub(crate) fn new(query: &CountQuery, measures: &Measures) -> Option<Stored> {
-        if query.last_stage_only || query.per_request {
+        if query.last_stage_only {
             return None;
         }
         let mut stored = Stored {

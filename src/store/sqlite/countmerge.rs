@@ -12,15 +12,16 @@ use crate::store::{CountQuery, Result};
 /// Not yet looked up: no text has this id in the totals.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Adds the groups. All strings are read before the first count: half a damaged part is no answer.
-pub(crate) fn add(
+/// A part's groups with the ids that their texts have in the totals, to be added there. All strings are
+/// read before the first count: half a damaged part is no answer.
+pub(crate) fn translate(
     totals: &mut Totals,
     part: &Part,
     query: &CountQuery,
     stored: &Stored,
     deriver: &Deriver,
     mut groups: Groups,
-) -> Result<()> {
+) -> Result<Groups> {
     stored.shared.fill(part, &stored.columns, &mut groups)?;
     let mut columns = Vec::with_capacity(stored.sources.len());
     let mut elements = None;
@@ -44,8 +45,7 @@ pub(crate) fn add(
     if let Some((at, elements)) = elements {
         groups = each_element(&groups, at, &elements);
     }
-    totals.add_all(&groups);
-    Ok(())
+    Ok(groups)
 }
 
 /// Every group once for each of its elements in the column at `at`.

@@ -187,7 +187,7 @@ impl LastStages {
 
 const STAGE_LAST: u8 = 3;
 
-pub(crate) fn stage_rank(cursor: &mut Cursor) -> Result<u8> {
+fn stage_rank(cursor: &mut Cursor) -> Result<u8> {
     Ok(match cursor.cell(Column::Stage)? {
         Cell::Text("RequestReceived") => 1,
         Cell::Text("ResponseStarted") => 2,
@@ -197,7 +197,7 @@ pub(crate) fn stage_rank(cursor: &mut Cursor) -> Result<u8> {
 
 /// What the stages of one request have in common; `None` when a part of it is absent, which matches
 /// nothing. An audit id alone would let a client merge two requests by reusing it.
-pub(crate) fn request_key(cursor: &mut Cursor) -> Result<Option<u128>> {
+fn request_key(cursor: &mut Cursor) -> Result<Option<u128>> {
     let mut bytes = Vec::with_capacity(256);
     for column in [
         Column::Cluster,

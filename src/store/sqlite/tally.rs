@@ -219,6 +219,34 @@ impl Groups {
     pub(crate) fn len(&self) -> usize {
         self.counts.len()
     }
+
+    /// Adds a group of others.
+    pub(crate) fn push(&mut self, others: &Groups, row: usize) {
+        self.buckets.push(others.buckets[row]);
+        self.counts.push(others.counts[row]);
+        self.measured.extend(others.measured.get(row).copied());
+        self.last_errors.extend(others.last_errors.get(row).copied());
+        for (column, other) in self.columns.iter_mut().zip(&others.columns) {
+            column.push(other[row]);
+        }
+        for (share, other) in self.shares.iter_mut().zip(&others.shares) {
+            share.push(other[row]);
+        }
+    }
+
+    /// Lets a group say what one of others does, but for how many events it has and what was measured.
+    pub(crate) fn put(&mut self, at: usize, others: &Groups, row: usize) {
+        self.buckets[at] = others.buckets[row];
+        if let Some(last) = self.last_errors.get_mut(at) {
+            *last = others.last_errors[row];
+        }
+        for (column, other) in self.columns.iter_mut().zip(&others.columns) {
+            column[at] = other[row];
+        }
+        for (share, other) in self.shares.iter_mut().zip(&others.shares) {
+            share[at] = other[row];
+        }
+    }
 }
 
 /// Counts of the bucket that rows are in, which come in order of time.

@@ -132,6 +132,7 @@ impl Backing for Fake {
                 first: time,
                 last: time,
                 raw_bytes: raw,
+                ..Measured::NOTHING
             };
             let wanted = *measures != Measures::default();
             totals.add(bucket, &ids, 1, wanted.then_some(&measured));
