@@ -48,7 +48,7 @@ impl SqlSink for Rows {
     }
 }
 
-fn ask(
+pub(super) fn ask(
     bench: &Bench,
     sql: &str,
     params: &[(String, Value)],
@@ -94,13 +94,41 @@ const MEASURES: [[&str; 3]; 11] = [
     ["min(time)", "min(first_time)", "first_time"],
     ["max(time)", "max(last_time)", "last_time"],
     ["sum(raw_bytes)", "sum(raw_bytes)", "raw_bytes"],
-    ["total(outcome in ('success', 'upgraded'))", "total(succeeded)", "cast(succeeded as real)"],
-    ["total(outcome glob 'denied_*')", "total(refused)", "cast(refused as real)"],
-    ["total(code is not null)", "total(answered)", "cast(answered as real)"],
-    ["total(code between 400 and 599)", "total(errors)", "cast(errors as real)"],
-    ["total(code between 400 and 499)", "total(client_errors)", "cast(client_errors as real)"],
-    ["total(code between 500 and 599)", "total(server_errors)", "cast(server_errors as real)"],
-    ["max(iif(code between 400 and 599, time, null))", "max(last_error)", "last_error"],
+    [
+        "total(outcome in ('success', 'upgraded'))",
+        "total(succeeded)",
+        "cast(succeeded as real)",
+    ],
+    [
+        "total(outcome glob 'denied_*')",
+        "total(refused)",
+        "cast(refused as real)",
+    ],
+    [
+        "total(code is not null)",
+        "total(answered)",
+        "cast(answered as real)",
+    ],
+    [
+        "total(code between 400 and 599)",
+        "total(errors)",
+        "cast(errors as real)",
+    ],
+    [
+        "total(code between 400 and 499)",
+        "total(client_errors)",
+        "cast(client_errors as real)",
+    ],
+    [
+        "total(code between 500 and 599)",
+        "total(server_errors)",
+        "cast(server_errors as real)",
+    ],
+    [
+        "max(iif(code between 400 and 599, time, null))",
+        "max(last_error)",
+        "last_error",
+    ],
 ];
 
 const HOUR_OF_EVENT: &str = "strftime('%Y-%m-%dT%H:00:00.000000Z', time)";
@@ -280,75 +308,6 @@ pub(super) fn counts_in_sql_like_events(open: Open) {
     compare(&bench, "pruned", &values, 32);
     bench.store.reseal().unwrap();
     compare(&bench, "resealed", &values, 33);
-}
-
-/// Groups in any order are those that SQLite sorts, and however few are read of them.
-pub(super) fn counts_in_sql_come_in_order(open: Open) {
-    let (bench, _) = super::questions::filled(open);
-    at_every_age(bench, &|bench, age| {
-        let mut rng = Rng::with_seed(34);
-        for round in 0..60 {
-            let mut terms = vec!["events", "first_time", "last_error", "errors", "verb", "user"];
-            terms.extend(["code", "hour", "namespace", "mean_latency_us"]);
-            rng.shuffle(&mut terms);
-            let order = terms.iter().map(|term| match rng.bool() {
-                true => format!("{term} desc"),
-                false => (*term).to_owned(),
-            });
-            let order = order.collect::<Vec<_>>().join(", ");
-            let columns = terms.join(", ");
-            let rows = |order: &str| {
-                let sql = format!("select {columns} from event_counts order by {order} limit 300");
-                ask(bench, &sql, &[]).unwrap().0
-            };
-            // Behind a plus a column is an expression, which SQLite sorts by itself.
-            let by_sqlite = rows(&format!("+{}", order.replace(", ", ", +")));
-            assert_eq!(rows(&order), by_sqlite, "{age}, round {round}: {order}");
-        }
-    });
-}
-
-/// Each request counts once, by the last of its events that match.
-pub(super) fn requests_are_counted_once(open: Open) {
-    let (bench, _) = super::questions::filled(open);
-    at_every_age(bench, &|bench, age| {
-        let mut shorter = 0;
-        for (number, condition) in [
-            "time is not null",
-            "stage match 'ResponseStarted,RequestReceived'",
-            "stage match '!RequestReceived' and verb match 'watch,create,delete'",
-            "namespace is null",
-            "latency_us > 3000",
-        ]
-        .iter()
-        .enumerate()
-        {
-            let by = ["verb, user, outcome", "code, stage", "cluster, namespace"][number % 3];
-            let wanted = format!(
-                "select {by}, count(*), min(first), max(last), total(refused), max(error) from (
-                   select {by}, min(time) over request as first, max(time) over request as last,
-                     outcome glob 'denied_*' as refused,
-                     iif(code between 400 and 599, time, null) as error,
-                     row_number() over (request order by case stage when 'RequestReceived' then 3
-                       when 'ResponseStarted' then 2 else 1 end, time desc, id desc) as place
-                   from events where {condition}
-                   window request as (partition by cluster, user, request_uri, received_time, iif(
-                     user is null or request_uri is null or received_time is null, id, audit_id))
-                 ) where place = 1 group by {by} order by {by}"
-            );
-            let counted = format!(
-                "select {by}, events, first_time, last_time, cast(refused as real), last_error
-                 from event_counts where per_request = 1 and {condition} order by {by}"
-            );
-            let events = format!("select sum(events) from event_counts where {condition}");
-            let requests = format!("select sum(events) from ({counted})");
-            let [wanted, counted, events, requests] =
-                [wanted, counted, events, requests].map(|sql| ask(bench, &sql, &[]).unwrap().0);
-            assert_eq!(counted, wanted, "{age}: {condition}");
-            shorter += u32::from(events != requests);
-        }
-        assert!(shorter > 2, "{age}: requests have one event each");
-    });
 }
 
 /// Work: what only conditions name makes no groups, and rollups are read instead of rows.

@@ -134,9 +134,8 @@ impl Counting<'_> {
 
     /// Counts part by part, by string ids.
     fn parts(&mut self, stored: &Stored) -> Result<()> {
-        let count = |counting: &PartCount<'_>, part: &Part, work: &mut Work| {
-            counting.count(part, work)
-        };
+        let count =
+            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.count(part, work);
         self.part_by_part(stored, count, |totals, translate, part, groups| {
             let groups = translate(totals, &part, groups)?;
             totals.add_all(&groups);
@@ -147,9 +146,8 @@ impl Counting<'_> {
     /// Counts each request once.
     fn requests(&mut self, stored: &Stored) -> Result<()> {
         let mut requests = Requests::new(self.query, stored);
-        let events = |counting: &PartCount<'_>, part: &Part, work: &mut Work| {
-            counting.events(part, work)
-        };
+        let events =
+            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.events(part, work);
         self.part_by_part(stored, events, |totals, translate, part, events| {
             requests.add(part, events, |part, groups| translate(totals, part, groups))
         })?;

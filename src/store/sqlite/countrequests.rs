@@ -147,7 +147,15 @@ impl Chunk {
         let [group, version, resource, subresource, namespace, name] = object;
         let key = (self.audit[row], self.odd[row] != 0, received);
         let ids = [
-            cluster, user, stored, group, version, resource, subresource, namespace, name,
+            cluster,
+            user,
+            stored,
+            group,
+            version,
+            resource,
+            subresource,
+            namespace,
+            name,
         ];
         Some((key, ids))
     }

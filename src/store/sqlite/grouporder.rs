@@ -157,7 +157,11 @@ impl Totals {
                 let numbers = texts.map(|text| text.parse::<i64>().ok());
                 ranks(&std::iter::once(None).chain(numbers).collect::<Vec<_>>())
             }
-            _ => ranks(&std::iter::once(None).chain(texts.map(Some)).collect::<Vec<_>>()),
+            _ => ranks(
+                &std::iter::once(None)
+                    .chain(texts.map(Some))
+                    .collect::<Vec<_>>(),
+            ),
         }
     }
 }

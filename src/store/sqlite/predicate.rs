@@ -57,7 +57,11 @@ impl Pairs {
 
     /// The impersonated user's id is in the first set, or there is none and the user's is in the
     /// second.
-    fn effective_user(part: &Part, [mut impersonated, user]: [IdSet; 2], negate: bool) -> Predicate {
+    fn effective_user(
+        part: &Part,
+        [mut impersonated, user]: [IdSet; 2],
+        negate: bool,
+    ) -> Predicate {
         impersonated.remove(0);
         let absent = IdSet::absent(part.strings(TextColumn::ImpersonatedUser));
         Predicate::Pairs(Pairs {

@@ -225,7 +225,8 @@ impl Groups {
         self.buckets.push(others.buckets[row]);
         self.counts.push(others.counts[row]);
         self.measured.extend(others.measured.get(row).copied());
-        self.last_errors.extend(others.last_errors.get(row).copied());
+        self.last_errors
+            .extend(others.last_errors.get(row).copied());
         for (column, other) in self.columns.iter_mut().zip(&others.columns) {
             column.push(other[row]);
         }

@@ -175,7 +175,9 @@ fn order_text(order: &[(usize, bool)]) -> String {
         return String::new();
     }
     let sign = |descending| if descending { "-" } else { "" };
-    let columns = order.iter().map(|&(at, down)| format!("{}{at}", sign(down)));
+    let columns = order
+        .iter()
+        .map(|&(at, down)| format!("{}{at}", sign(down)));
     format!("by:{} ", columns.collect::<Vec<_>>().join(","))
 }
 

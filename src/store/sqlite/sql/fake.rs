@@ -56,7 +56,9 @@ fn holds(test: &Test, row: &Row) -> bool {
                 .any(|&(low, high)| low <= number && number <= high)
         }),
         Test::Absent { column } => !row.contains_key(column),
-        Test::Resource { .. } | Test::Ended | Test::Contains { .. } => panic!("SQL never asks for {test:?}"),
+        Test::Resource { .. } | Test::Ended | Test::Contains { .. } => {
+            panic!("SQL never asks for {test:?}")
+        }
     }
 }
 

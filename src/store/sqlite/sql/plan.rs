@@ -11,48 +11,13 @@ use std::fmt::Write as _;
 
 use rusqlite::ffi;
 use rusqlite::types::ValueRef;
-use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
+use rusqlite::vtab::{IndexFlags, IndexInfo};
 
 use super::instant;
+use super::ops::{OPS, Op, op};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::Filter;
 use crate::store::sqlite::scan::ScanOrder;
-
-/// How a condition compares its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Eq,
-    In,
-    Ne,
-    Is,
-    IsNot,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Like,
-    Glob,
-    Match,
-    IsNull,
-    NotNull,
-}
-
-const OPS: [(Op, &str); 14] = [
-    (Op::Eq, "="),
-    (Op::In, "in"),
-    (Op::Ne, "<>"),
-    (Op::Is, "is"),
-    (Op::IsNot, "isnot"),
-    (Op::Lt, "<"),
-    (Op::Le, "<="),
-    (Op::Gt, ">"),
-    (Op::Ge, ">="),
-    (Op::Like, "like"),
-    (Op::Glob, "glob"),
-    (Op::Match, "match"),
-    (Op::IsNull, "isnull"),
-    (Op::NotNull, "notnull"),
-];
 
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,26 +217,6 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
     Ok(())
 }
 
-fn op(info: &IndexInfo, at: usize, op: &IndexConstraintOp) -> rusqlite::Result<Option<Op>> {
-    Ok(Some(match op {
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ if info.is_in_constraint(at)? => Op::In,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Op::Eq,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_NE => Op::Ne,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_IS => Op::Is,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOT => Op::IsNot,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT => Op::Lt,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT => Op::Gt,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIKE => Op::Like,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_MATCH => Op::Match,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNULL => Op::IsNull,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOTNULL => Op::NotNull,
-        _ => return Ok(None),
-    }))
-}
-
 /// Whether a condition goes down, and then whether the scan decides it exactly.
 fn takes(
     info: &IndexInfo,
@@ -304,12 +249,9 @@ fn takes(
         }
         (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
         // Such a column cannot be read to be tested again.
-        (Kind::Int, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge)
-            if plain_times && column.is_counting_condition() =>
-        {
-            Some(true)
+        (Kind::Int, _) if plain_times && column.is_counting_condition() => {
+            matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(true)
         }
-        (Kind::Int, _) if plain_times && column.is_counting_condition() => None,
         (Kind::Int | Kind::Bool, _) => Some(false),
         (_, Op::Like | Op::Glob) => Some(false),
         // Another type than text is converted by affinities that the table is not told.

@@ -4,7 +4,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::vtab::Filters;
 
 use super::instant;
-use super::plan::{Op, Plan, Subject};
+use super::ops::Op;
+use super::plan::{Plan, Subject};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::rollup::HOUR;
