@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::grouping::ask;
-use super::{Open, at_every_age};
+use super::{Bench, Open, at_every_age};
 
 /// Groups in any order are those that SQLite sorts, and however few are read of them.
 pub(super) fn counts_in_sql_come_in_order(open: Open) {
@@ -79,4 +79,33 @@ pub(super) fn requests_are_counted_once(open: Open) {
         }
         assert!(shorter > 2, "{age}: requests have one event each");
     });
+}
+
+/// A part that is scanned by several cores counts each of its rows once.
+pub(super) fn counts_of_a_divided_part_add_up(open: Open) {
+    let bench = Bench::new(open);
+    bench.append("c", &super::events(0, 17_000));
+    bench.store.seal(true).unwrap();
+    for condition in [
+        "raw_bytes > 0",
+        "time >= '2026-11-20T00:30:00Z' and time < '2026-11-20T04:10:07Z'",
+        "time >= '2026-11-20T01:00:30Z' and name match 'p1*' and code = 404",
+    ] {
+        let hour = "strftime('%Y-%m-%dT%H:00:00.000000Z', time)";
+        let wanted = format!(
+            "select {hour}, user, source_ip, count(*), sum(raw_bytes), max(time), total(code = 404)
+             from events where {condition} group by 1, 2, 3 order by 1, 2, 3"
+        );
+        let condition = condition.replace("raw_bytes > 0", "time > '2000-01-01'");
+        let counted = format!(
+            "select hour, user, source_ip, sum(events), sum(raw_bytes), max(last_time),
+               total(iif(code = 404, errors, 0))
+             from event_counts where {condition} group by 1, 2, 3 order by 1, 2, 3"
+        );
+        let (wanted, _) = ask(&bench, &wanted, &[]).unwrap();
+        let (counted, answer) = ask(&bench, &counted, &[]).unwrap();
+        assert_eq!(counted, wanted, "{condition}");
+        let visited = answer.stats.rows_visited;
+        assert!((1..=17_000).contains(&visited), "{condition}: {visited}");
+    }
 }

@@ -31,8 +31,8 @@ pub(crate) struct PartCount<'a> {
     pub(crate) cores: usize,
 }
 
-/// Chunks that are worth a core of their own.
-const SHARE_CHUNKS: usize = 16;
+/// Chunks that are worth a core of their own; tests have few.
+const SHARE_CHUNKS: usize = if cfg!(test) { 1 } else { 16 };
 
 impl PartCount<'_> {
     /// The groups of a part, by its string ids. A group may come more than once.
