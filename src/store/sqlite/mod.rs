@@ -49,6 +49,7 @@ mod open;
 mod order;
 mod part;
 mod partscan;
+mod passes;
 mod postings;
 mod predicate;
 mod quarantine;
