@@ -252,7 +252,10 @@ impl PartScan {
                 let ints = &self.ints;
                 if let Origin::Flag(bit) = origin(*column) {
                     let [clear, set] = [0, 1].map(|flag| predicate::in_any(flag, any) != *negate);
-                    keep(out, |row| if ints[at(row)] & bit == 0 { clear } else { set });
+                    keep(
+                        out,
+                        |row| if ints[at(row)] & bit == 0 { clear } else { set },
+                    );
                     return Ok(());
                 }
                 if let Some(second) = second {

@@ -3,6 +3,8 @@
 
 mod delays;
 mod reused;
+#[cfg(test)]
+mod tests;
 
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
@@ -74,10 +76,7 @@ struct Passing<'a> {
 impl Passing<'_> {
     /// Hands over the matching rows of every part, those of a chunk at a time, with the part's number,
     /// which is the same each time, and at the end of a part none.
-    fn each_chunk(
-        &mut self,
-        sink: &mut dyn FnMut(u32, &Part, &[u32]) -> Result<()>,
-    ) -> Result<()> {
+    fn each_chunk(&mut self, sink: &mut dyn FnMut(u32, &Part, &[u32]) -> Result<()>) -> Result<()> {
         let (parts, pruned) = self.snapshot.parts(self.filter);
         self.passed.work.segments_pruned = pruned;
         for (number, at) in (0..).zip(&parts) {

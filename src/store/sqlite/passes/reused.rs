@@ -15,9 +15,14 @@ use crate::store::sqlite::layout::{IntColumn, TextColumn};
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::rowreader::RowReader;
 use crate::store::sqlite::uricolumns::UriColumns;
-use crate::store::{Budget, Result, StoreError};
+use crate::store::{Budget, Result};
 
 pub(super) const COLUMNS: &[(&str, Kind)] = &[("cluster", Kind::Text), ("audit_id", Kind::Text)];
+
+/// Events that are held at once, and of one audit id when there are more: a request has four at
+/// most. So few in tests that this comes about.
+const HELD_MAX: usize = if cfg!(test) { 150 } else { REUSED_IDS_HELD_MAX };
+const OF_ONE_MAX: usize = if cfg!(test) { 20 } else { 1000 };
 
 /// What tells requests with one audit id apart.
 const WHAT: [Column; 4] = [
@@ -37,7 +42,8 @@ const TEXTS: [TextColumn; 4] = [
 
 /// An event.
 struct Entry {
-    audit_key: [u8; 16],
+    /// Equal only for events of one cluster with one audit id.
+    id: [u64; 2],
     /// Equal only for events of one part that agree in everything; of two parts always different.
     what: [u64; 2],
     part: u32,
@@ -52,23 +58,39 @@ struct Share {
 }
 
 impl Share {
-    fn has(self, hash: u64) -> bool {
-        hash & ((1 << self.bits) - 1) == self.value
+    fn has(self, id: [u64; 2]) -> bool {
+        id[0] & ((1 << self.bits) - 1) == self.value
     }
 
     /// Halves it, and gives the other half.
-    fn split(&mut self) -> Result<Share> {
-        if self.bits == 40 {
-            return Err(StoreError::LimitReached(format!(
-                "one audit id stands for more than {REUSED_IDS_HELD_MAX} events; narrow the time range"
-            )));
-        }
+    fn split(&mut self) -> Share {
         let other = Share {
             bits: self.bits + 1,
             value: self.value | 1 << self.bits,
         };
         self.bits += 1;
-        Ok(other)
+        other
+    }
+}
+
+/// Makes room: of events of one audit id those go that agree with others or are too many, and then,
+/// if need be, half of the audit ids are left for another pass.
+fn make_room(entries: &mut Vec<Entry>, share: &mut Share, waiting: &mut Vec<Share>) {
+    entries.sort_unstable_by_key(|entry| (entry.id, entry.what));
+    entries.dedup_by_key(|entry| (entry.id, entry.what));
+    let (mut of_one, mut last) = (0, None);
+    entries.retain(|entry| {
+        of_one = if last == Some(entry.id) {
+            of_one + 1
+        } else {
+            0
+        };
+        last = Some(entry.id);
+        of_one < OF_ONE_MAX
+    });
+    while entries.len() > HELD_MAX / 2 && share.bits < 40 {
+        waiting.push(share.split());
+        entries.retain(|entry| share.has(entry.id));
     }
 }
 
@@ -94,19 +116,14 @@ pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
             columns.load(part, chunk)?;
             for &row in rows {
                 let at = (row - base) as usize;
-                let audit_key = columns.audit_keys[at];
-                if !share.has(xxh3_64_with_seed(&audit_key, seed)) {
-                    continue;
+                let id = columns.id(part, at, seed)?;
+                if entries.len() >= HELD_MAX {
+                    make_room(&mut entries, &mut share, &mut waiting);
                 }
-                while entries.len() >= REUSED_IDS_HELD_MAX {
-                    waiting.push(share.split()?);
-                    entries.retain(|entry| share.has(xxh3_64_with_seed(&entry.audit_key, seed)));
-                }
-                if share.has(xxh3_64_with_seed(&audit_key, seed)) {
-                    let what = xxh3_128_with_seed(&columns.what(number, at), seed);
+                if share.has(id) {
                     entries.push(Entry {
-                        audit_key,
-                        what: [what as u64, (what >> 64) as u64],
+                        id,
+                        what: halves(xxh3_128_with_seed(&columns.what(number, at), seed)),
                         part: number,
                         row,
                     });
@@ -114,8 +131,8 @@ pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
             }
             Ok(())
         })?;
-        entries.sort_unstable_by_key(|entry| (entry.audit_key, entry.what));
-        for events in entries.chunk_by_mut(|left, right| left.audit_key == right.audit_key) {
+        entries.sort_unstable_by_key(|entry| (entry.id, entry.what));
+        for events in entries.chunk_by(|left, right| left.id == right.id) {
             if events[0].what != events[events.len() - 1].what {
                 rows.extend(reused_in(events, &mut readers, &deriver, &budget)?);
             }
@@ -123,6 +140,10 @@ pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
     }
     passing.passed.rows = rows;
     Ok(())
+}
+
+fn halves(number: u128) -> [u64; 2] {
+    [number as u64, (number >> 64) as u64]
 }
 
 /// Columns of one chunk.
@@ -146,6 +167,19 @@ impl Columns {
         Ok(())
     }
 
+    /// What makes a row's cluster and audit id.
+    fn id(&self, part: &Part, at: usize, seed: u64) -> Result<[u64; 2]> {
+        let cluster = match self.ids[0][at] {
+            0 => "",
+            id => part.string(TextColumn::Cluster, id)?,
+        };
+        let cluster = xxh3_64_with_seed(cluster.as_bytes(), seed);
+        let mut both = [0; 24];
+        both[..16].copy_from_slice(&self.audit_keys[at]);
+        both[16..].copy_from_slice(&cluster.to_le_bytes());
+        Ok(halves(xxh3_128_with_seed(&both, seed)))
+    }
+
     /// What makes a row's request, as numbers of its part.
     fn what(&self, part: u32, at: usize) -> [u8; 64] {
         let mut what = [0; 64];
@@ -161,47 +195,32 @@ impl Columns {
     }
 }
 
-/// The clusters of events with one audit id in which it stands for different requests. Events that
-/// agree stand together.
+/// Cluster and audit id of events that have these in common, if they are of different requests.
+/// Events that agree stand together.
 fn reused_in(
     events: &[Entry],
     readers: &mut BTreeMap<u32, RowReader>,
     deriver: &Deriver,
     budget: &Budget,
-) -> Result<Vec<Vec<Value>>> {
-    /// By cluster and audit id, what is known of the request, and whether there is another.
-    type Requests = Vec<([Value; 2], [Value; WHAT.len()], bool)>;
-    let mut requests = Requests::new();
+) -> Result<Option<Vec<Value>>> {
+    let mut known = [const { Value::Null }; WHAT.len()];
     for events in events.chunk_by(|left, right| left.what == right.what) {
         budget.check()?;
         let Entry { part, row, .. } = events[0];
         let Some(reader) = readers.get_mut(&part) else {
             continue;
         };
-        let mut text = |column| -> Result<Value> {
+        let mut value = |column| -> Result<Value> {
             Ok(reader.cell(column, row, deriver)?.of(column).to_value())
         };
-        let id = [text(Column::Cluster)?, text(Column::AuditId)?];
-        let Some(found) = requests.iter().position(|(known, ..)| *known == id) else {
-            let mut what = [const { Value::Null }; WHAT.len()];
-            for (value, column) in what.iter_mut().zip(WHAT) {
-                *value = text(column)?;
-            }
-            requests.push((id, what, false));
-            continue;
-        };
-        let (_, known, differs) = &mut requests[found];
         for (known, column) in known.iter_mut().zip(WHAT) {
-            if *differs {
-                break;
-            }
-            match (&*known, text(column)?) {
+            match (&*known, value(column)?) {
                 (_, Value::Null) => {}
-                (Value::Null, value) => *known = value,
-                (known, value) => *differs = *known != value,
+                (Value::Null, found) => *known = found,
+                (known, found) if *known == found => {}
+                _ => return Ok(Some(vec![value(Column::Cluster)?, value(Column::AuditId)?])),
             }
         }
     }
-    let reused = requests.into_iter().filter(|(_, _, differs)| *differs);
-    Ok(reused.map(|(id, ..)| id.into()).collect())
+    Ok(None)
 }

@@ -115,7 +115,11 @@ impl TableCursor for PassCursor {
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
-        let row = self.rows.get(self.at).map(Vec::as_slice).unwrap_or_default();
+        let row = self
+            .rows
+            .get(self.at)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         if column >= self.pass.columns().len() {
             return Err(StoreError::BadRequest(
                 "time is there for conditions that are joined with `and`, and has no value here; \
@@ -133,7 +137,8 @@ impl TableCursor for PassCursor {
     /// Nothing tells a row from those of another pass.
     fn rowid(&mut self) -> Result<i64> {
         Err(StoreError::BadRequest(
-            "rows of this table have no rowid; select its columns, and join a subquery of it".into(),
+            "rows of this table have no rowid; select its columns, and join a subquery of it"
+                .into(),
         ))
     }
 }
