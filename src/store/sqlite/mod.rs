@@ -52,6 +52,7 @@ mod partscan;
 mod passes;
 mod postings;
 mod predicate;
+mod putback;
 mod quarantine;
 mod rebuild;
 mod report;

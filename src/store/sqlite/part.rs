@@ -290,7 +290,7 @@ impl Part {
     }
 
     /// The places of the bodies of rows, in the order of frames.
-    fn places(&self, rows: &[u32]) -> Result<Vec<((usize, usize), u32)>> {
+    pub(crate) fn places(&self, rows: &[u32]) -> Result<Vec<((usize, usize), u32)>> {
         let mut places = Vec::with_capacity(rows.len());
         let mut chunk_of_ranks = None;
         let mut ranks = Vec::new();
