@@ -74,10 +74,9 @@ where e.impersonated_groups match :group
   and e.user match :user
   and e.source_ip match :source_ip
   and e.time >= :since and e.time < :until
-  and e.id not in (
-    select id from events
-    where impersonated_groups match :group and user_groups match :group
-      and time >= :since and time < :until)
+  and not exists (
+    select 1 from events as own
+    where own.id = e.id and own.time = e.time and own.user_groups match :group)
   and e.stage <> iif(:unanswered, '', 'RequestReceived')
   and (e.stage in ('ResponseComplete', 'Panic') or not exists (
     select 1 from events as later

@@ -22,23 +22,18 @@ least_delay_s = "seconds from stage to stored: the least; negative is ahead"
 most_delay_s = "the most"
 a_future_audit_id = "an event ahead, for auditql show"
 */
-with timed as (
-  select
-    cluster, source, time_quality, latency_us, audit_id,
-    unixepoch(stored_time, 'subsec') - unixepoch(time, 'subsec') as delay
-  from events
-  where cluster match :cluster
-    and source match :source
-    and time >= :since and time < :until
-)
 select
-  cluster, source, count(*) as events,
-  sum(delay * 1000000 < -:ahead) as future,
-  round(max(0, -min(delay)), 3) as most_ahead_s,
-  coalesce(sum(latency_us < 0), 0) as before_received,
-  count(time_quality) as untimed,
-  round(min(delay), 3) as least_delay_s, round(max(delay), 3) as most_delay_s,
-  max(case when delay * 1000000 < -:ahead then audit_id end) as a_future_audit_id
-from timed
+  cluster, source, sum(events) as events,
+  sum(iif(ahead_us > :ahead, events, 0)) as future,
+  round(max(0, -min(least_delay_us)) / 1e6, 3) as most_ahead_s,
+  sum(before_received) as before_received,
+  sum(untimed) as untimed,
+  round(min(least_delay_us) / 1e6, 3) as least_delay_s,
+  round(max(most_delay_us) / 1e6, 3) as most_delay_s,
+  max(iif(ahead_us > :ahead, an_audit_id, null)) as a_future_audit_id
+from event_delays
+where cluster match :cluster
+  and source match :source
+  and time >= :since and time < :until
 group by cluster, source
 order by future desc, before_received desc, cluster, source

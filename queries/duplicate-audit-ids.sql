@@ -22,15 +22,9 @@ cluster = "where"
 */
 with reused as materialized (
   select cluster, audit_id
-  from events
-  where audit_id is not null
-    and cluster match :cluster
+  from reused_audit_ids
+  where cluster match :cluster
     and time >= :since and time < :until
-  group by cluster, audit_id
-  having min(received_time) is not max(received_time)
-    or min(request_uri) is not max(request_uri)
-    or min(user) is not max(user)
-    or min(verb) is not max(verb)
 )
 select
   audit_id,

@@ -27,12 +27,8 @@ user_agents = { json = "programs, as claimed, a JSON array" }
 cluster = "where"
 */
 with
-denied as (
-  select
-    cluster, user, source_ip, client_ip, impersonated_user, outcome, user_agent, namespace,
-    coalesce(resource, path) as target, min(time) as time,
-    cast(round(unixepoch(min(time), 'subsec') * 1000) as integer) * 1000 as at
-  from events
+refused as not materialized (
+  select * from events
   where outcome in ('denied_authn', 'denied_authz', 'denied_escalation', 'denied_other')
     and stage <> 'RequestReceived'
     and cluster match :cluster
@@ -42,7 +38,28 @@ denied as (
     and source_ips match :source_ip
     and user_agent match :user_agent
     and time >= :since and time < :until
-  group by cluster, audit_id, user, request_uri, received_time,
+),
+-- Who was refused often enough at once: most were not, and need not be looked at more closely.
+at_once as materialized (
+  select distinct cluster, user, source_ip
+  from (
+    select
+      cluster, user, source_ip, time,
+      lag(time, max(:at_least - 1, 0)) over (
+        partition by cluster, user, source_ip order by time
+      ) as earlier
+    from refused
+  )
+  where unixepoch(time, 'subsec') - unixepoch(earlier, 'subsec') <= :window / 1e6 + 0.01
+),
+denied as (
+  select
+    e.cluster, e.user, e.source_ip, client_ip, impersonated_user, outcome, user_agent, namespace,
+    coalesce(resource, path) as target, min(time) as time,
+    cast(round(unixepoch(min(time), 'subsec') * 1000) as integer) * 1000 as at
+  from at_once as who cross join refused as e
+  where e.cluster = who.cluster and e.user is who.user and e.source_ip is who.source_ip
+  group by e.cluster, audit_id, e.user, request_uri, received_time,
     case when received_time is null then id end
 ),
 counted as (

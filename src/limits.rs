@@ -154,6 +154,10 @@ pub const SQL_MEMORY_BYTES_MAX: usize = 256 << 20;
 /// about as much.
 pub const HISTORY_LOOKUP_ROWS: usize = 256;
 
+/// Events that are held at once while audit ids are looked for that stand for several requests: 40
+/// bytes each. Of more, those of some ids are looked at in a pass of their own.
+pub const REUSED_IDS_HELD_MAX: usize = 1 << 19;
+
 /// SQL statements and listings that run at once; more wait, then get 503.
 pub const QUERIES_MAX: usize = 4;
 

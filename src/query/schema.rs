@@ -30,10 +30,13 @@ impl Table {
 
     /// Columns that are there for conditions only, and not in [`Table::columns`].
     pub fn conditions(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let counts = self.name == "event_counts";
-        let conditions = Column::ALL
-            .iter()
-            .filter(move |column| counts && column.is_counting_condition());
+        let name = self.name;
+        let counts = name == "event_counts";
+        let conditions = Column::ALL.iter().filter(move |column| match name {
+            "event_counts" => column.is_counting_condition(),
+            "event_delays" | "reused_audit_ids" => **column == Column::Time,
+            _ => false,
+        });
         let more = ["ended", "per_request"].into_iter().filter(move |_| counts);
         conditions.map(|column| column.name()).chain(more)
     }
@@ -59,6 +62,8 @@ impl Table {
 }
 
 const HISTORY: &str = "What was there before is looked for as far back as the statement's conditions on `time` reach; other conditions leave out rows, not what was there before them. Rows come newest first.";
+
+const PASSED: &str = "Every event is looked at that conditions on `cluster`, `time` and, where it is a column, `source` leave, in one pass over numbers. `time` is there for such conditions only, which must be joined with `and`. Rows have no rowid.";
 
 /// Every table, in the order of the documents.
 pub const TABLES: &[Table] = &[
@@ -188,6 +193,40 @@ pub const TABLES: &[Table] = &[
             ),
         ],
         note: HISTORY,
+    },
+    Table {
+        name: "event_delays",
+        doc: "How long after their time events were stored, which says whose clock disagrees with this machine's: one row per cluster, source and how far ahead of this machine's clock its events were.",
+        columns: &[
+            ("cluster", Kind::Text, ""),
+            ("source", Kind::Text, ""),
+            (
+                "ahead_us",
+                Kind::Int,
+                "microseconds by which `time` was later than `stored_time`; 0 for all events that were not ahead",
+            ),
+            ("events", Kind::Int, "how many"),
+            (
+                "before_received",
+                Kind::Int,
+                "of these, with a negative `latency_us`",
+            ),
+            ("untimed", Kind::Int, "of these, with a `time_quality`"),
+            (
+                "least_delay_us",
+                Kind::Int,
+                "microseconds from `time` to `stored_time`: the least; negative is ahead",
+            ),
+            ("most_delay_us", Kind::Int, "the most"),
+            ("an_audit_id", Kind::Text, "of one of them"),
+        ],
+        note: PASSED,
+    },
+    Table {
+        name: "reused_audit_ids",
+        doc: "Audit IDs of a cluster under which different requests were recorded: events whose received time, URI, user or verb differ where both have one. Clients may choose the ID.",
+        columns: &[("cluster", Kind::Text, ""), ("audit_id", Kind::Text, "")],
+        note: PASSED,
     },
     Table {
         name: "users",

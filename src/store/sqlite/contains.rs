@@ -1,5 +1,6 @@
 //! Searching the bytes of events: whole blocks of lean bodies at memory speed, on all cores.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use super::layout::IntColumn;
 use super::lean;
 use super::ngrams;
 use super::part::Part;
+use super::putback::Reach;
 use crate::store::{Budget, Result, Work};
 
 /// Byte strings to search for.
@@ -18,19 +20,21 @@ pub(crate) struct Needles<'n> {
     finders: Vec<Finder<'n>>,
     /// Per needle the rows of its n-grams, if all of them can be looked up.
     ngrams: Option<Vec<Vec<u32>>>,
-    /// A match may reach into what lean bodies leave out, so they must be restored first.
-    restore: bool,
+    /// What a match may have in common with what lean bodies leave out.
+    reach: Reach,
+    /// Lean bodies say nothing of these needles.
+    restore_all: bool,
 }
 
 impl<'n> Needles<'n> {
     pub(crate) fn new(any: &'n [Arc<[u8]>]) -> Needles<'n> {
-        let restore = any.iter().any(|needle| lean::may_touch_restored(needle));
+        let restore_all = any.iter().any(|needle| lean::has_marker(needle));
         let rows = || any.iter().map(|needle| ngrams::rows_of(needle)).collect();
         Needles {
             finders: any.iter().map(|needle| Finder::new(&**needle)).collect(),
-            // What is put back is not in the bodies whose n-grams were noted.
-            ngrams: (!restore).then(rows).flatten(),
-            restore,
+            ngrams: (!restore_all).then(rows).flatten(),
+            reach: Reach::new(any.iter().map(|needle| &**needle)),
+            restore_all,
         }
     }
 
@@ -41,6 +45,9 @@ impl<'n> Needles<'n> {
     }
 }
 
+/// Rows to restore, by the frame of their bodies: where in it, and which.
+type Restored = BTreeMap<usize, Vec<(usize, u32)>>;
+
 /// The rows in a range whose bytes hold any of the needles, ascending.
 pub(crate) fn search(
     part: &Part,
@@ -49,14 +56,14 @@ pub(crate) fn search(
     budget: &Budget,
     work: &mut Work,
 ) -> Result<Vec<u32>> {
-    let frames = match &needles.ngrams {
+    let restored = to_restore(part, needles, range, budget)?;
+    let mut frames = match &needles.ngrams {
         Some(texts) => part.frames_with(texts)?,
         None => (0..part.frames()).collect(),
     };
-    let mut rows_by_rank = None;
-    if needles.restore {
-        rows_by_rank = Some(rows_of_ranks(part)?);
-    }
+    frames.extend(restored.keys());
+    frames.sort_unstable();
+    frames.dedup();
     let next = AtomicUsize::new(0);
     let hits = Mutex::new(Vec::new());
     let failure = Mutex::new(None);
@@ -69,13 +76,16 @@ pub(crate) fn search(
                 .check()
                 .and_then(|()| part.frame(number))
                 .and_then(|frame| {
-                    let (first, step) = part.frame_ranks(number)?;
-                    match &rows_by_rank {
-                        None => Ok(hits_in(&frame, needles, first, step)),
-                        Some(rows) => {
-                            restored_hits(part, &frame, needles, first, step, rows, range)
-                        }
+                    let mut found = match needles.restore_all {
+                        true => Vec::new(),
+                        false => hits_in(&frame, needles),
+                    };
+                    if let Some(rows) = restored.get(&number) {
+                        restored_hits(part, &frame, needles, rows, &mut found)?;
                     }
+                    let (first, step) = part.frame_ranks(number)?;
+                    let rank = |index: usize| first + index as i64 * step;
+                    Ok(found.into_iter().map(rank).collect::<Vec<i64>>())
                 });
             match result {
                 Ok(found) if found.is_empty() => {}
@@ -114,7 +124,7 @@ pub(crate) fn search(
     if hits.is_empty() {
         return Ok(Vec::new());
     }
-    let rows_by_rank = rows_by_rank.map_or_else(|| rows_of_ranks(part), Ok)?;
+    let rows_by_rank = rows_of_ranks(part)?;
     let mut rows: Vec<u32> = hits
         .iter()
         .map(|rank| rows_by_rank[*rank as usize])
@@ -124,9 +134,28 @@ pub(crate) fn search(
     Ok(rows)
 }
 
-/// Ranks of the bodies with a match. Lean bytes equal the exact ones but for three marker bytes, so
-/// a needle without such bytes that cannot reach into them matches in both or in neither.
-fn hits_in(frame: &Frame, needles: &Needles<'_>, first: i64, step: i64) -> Vec<i64> {
+/// The rows in a range that the needles may match in what is put back.
+fn to_restore(
+    part: &Part,
+    needles: &Needles<'_>,
+    range: (u32, u32),
+    budget: &Budget,
+) -> Result<Restored> {
+    let rows = match needles.restore_all {
+        true => (range.0..range.1).collect(),
+        false => needles.reach.rows(part, range, budget)?,
+    };
+    let mut restored = Restored::new();
+    for ((frame, index), row) in part.places(&rows)? {
+        restored.entry(frame).or_default().push((index, row));
+    }
+    Ok(restored)
+}
+
+/// The bodies with a match, in order. Lean bytes equal the exact ones but for three marker bytes, so a
+/// needle without such bytes matches in both or in neither, unless it reaches into what they stand
+/// for.
+fn hits_in(frame: &Frame, needles: &Needles<'_>) -> Vec<usize> {
     let bytes = frame.bytes();
     let mut hits = Vec::new();
     for finder in &needles.finders {
@@ -138,7 +167,7 @@ fn hits_in(frame: &Frame, needles: &Needles<'_>, first: i64, step: i64) -> Vec<i
             if let Ok(body) = frame.body(index)
                 && finder.find(body).is_some()
             {
-                hits.push(first + index as i64 * step);
+                hits.push(index);
                 from = frame.offset_after(index);
                 continue;
             }
@@ -150,30 +179,27 @@ fn hits_in(frame: &Frame, needles: &Needles<'_>, first: i64, step: i64) -> Vec<i
     hits
 }
 
-/// The slow way: every event is restored first.
+/// Adds those of `rows` that match as they were received and are not among the first `found`.
 fn restored_hits(
     part: &Part,
     frame: &Frame,
     needles: &Needles<'_>,
-    first: i64,
-    step: i64,
-    rows: &[u32],
-    range: (u32, u32),
-) -> Result<Vec<i64>> {
-    let mut hits = Vec::new();
+    rows: &[(usize, u32)],
+    found: &mut Vec<usize>,
+) -> Result<()> {
     let mut raw = Vec::new();
-    for index in 0..frame.len() {
-        let rank = first + index as i64 * step;
-        let row = rows[rank as usize];
-        if (range.0..range.1).contains(&row) {
-            raw.clear();
-            lean::restore(frame.body(index)?, &part.fields(row)?, &mut raw);
-            if needles.matches(&raw) {
-                hits.push(rank);
-            }
+    let known = found.len();
+    for &(index, row) in rows {
+        if found[..known].binary_search(&index).is_ok() {
+            continue;
+        }
+        raw.clear();
+        lean::restore(frame.body(index)?, &part.fields(row)?, &mut raw);
+        if needles.matches(&raw) {
+            found.push(index);
         }
     }
-    Ok(hits)
+    Ok(())
 }
 
 /// The row of each rank.

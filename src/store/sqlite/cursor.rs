@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::bytes;
+use super::bytes::{self, Body};
 use super::groups::Groups;
 use super::layout::IntColumn;
 use super::part::Part;
@@ -65,8 +65,10 @@ pub(crate) struct Stream {
     after: Option<Place>,
     buffer: Vec<i64>,
     reader: RowReader,
-    raw: HashMap<u32, Vec<u8>>,
+    raw: HashMap<u32, Body>,
     raw_rows: usize,
+    /// Columns inside the bytes are read, too.
+    reads_inside: bool,
 }
 
 impl Cursor {
@@ -329,11 +331,15 @@ impl Cursor {
             return stream.reader.cell(column, row, &self.snapshot.deriver);
         }
         let ordered = matches!(self.order, ScanOrder::NewestFirst | ScanOrder::OldestFirst);
-        let raw = stream.raw(row, ordered, &self.budget, &mut self.work)?;
+        stream.reads_inside |= bytes::is_inside(column);
+        let body = stream.raw(row, ordered, &self.budget, &mut self.work)?;
         if column == Column::Raw {
-            return Ok(Cell::Bytes(raw));
+            return Ok(Cell::Bytes(&body.raw));
         }
-        self.scratch = bytes::column(column, raw);
+        if bytes::is_inside(column) {
+            return Ok(body.text(column).map_or(Cell::Null, Cell::Text));
+        }
+        self.scratch = bytes::column(column, &body.raw);
         Ok(match &self.scratch {
             Value::Text(text) | Value::Json(text) => Cell::Text(text),
             Value::Bytes(bytes) => Cell::Bytes(bytes),
@@ -370,6 +376,7 @@ impl Stream {
             buffer: Vec::new(),
             raw: HashMap::new(),
             raw_rows: 0,
+            reads_inside: false,
         }
     }
 
@@ -438,7 +445,13 @@ impl Stream {
 
     /// The exact bytes of a row; the rows that come next are read along with it, more and more of
     /// them, so that a block of bodies is decompressed once for all of them.
-    fn raw(&mut self, row: u32, ordered: bool, budget: &Budget, work: &mut Work) -> Result<&[u8]> {
+    fn raw(
+        &mut self,
+        row: u32,
+        ordered: bool,
+        budget: &Budget,
+        work: &mut Work,
+    ) -> Result<&mut Body> {
         if !self.raw.contains_key(&row) {
             self.raw.clear();
             self.raw_rows = (self.raw_rows * 4).clamp(RAW_AHEAD_ROWS_MIN, RAW_AHEAD_ROWS_MAX);
@@ -455,12 +468,14 @@ impl Stream {
             }
             wanted.truncate(self.raw_rows);
             let (raw, mut total) = (&mut self.raw, 0);
-            work.blocks_read += self.scan.part.raw(&wanted, &mut |at, bytes| {
+            let reads_inside = self.reads_inside;
+            let make = |raw| Body::new(raw, reads_inside);
+            work.blocks_read += self.scan.part.raw_as(&wanted, &make, &mut |at, body| {
                 budget.check()?;
                 // What does not fit is read again in its turn.
-                total += bytes.len();
+                total += body.raw.len();
                 if total <= RAW_AHEAD_BYTES || at == row {
-                    raw.insert(at, bytes);
+                    raw.insert(at, body);
                 }
                 Ok(())
             })?;
@@ -468,7 +483,7 @@ impl Stream {
             let fit = wanted.len() * RAW_AHEAD_BYTES / total.max(1);
             self.raw_rows = self.raw_rows.min(fit / 4);
         }
-        let raw = self.raw.get(&row).map(Vec::as_slice);
+        let raw = self.raw.get_mut(&row);
         raw.ok_or_else(|| super::codec::damaged("an event's body is missing"))
     }
 }

@@ -38,6 +38,7 @@ impl IdSet {
         self.bits[id as usize / 64] &= !(1 << (id % 64));
     }
 
+    #[inline]
     pub(crate) fn holds(&self, id: u32) -> bool {
         self.bits
             .get(id as usize / 64)

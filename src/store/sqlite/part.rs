@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::active::BodyReader;
 use super::block::{BODY_CLASSES, Block, Frame};
+use super::inorder::in_order;
 use super::layout::{self, IntColumn, TextColumn};
 use super::lean::{self, Fields};
 use super::ngrams;
@@ -14,6 +15,9 @@ use crate::limits;
 use crate::model::column::Column;
 use crate::store::Result;
 use crate::store::filter::{Term, Test};
+
+/// So many frames are read on all cores.
+const FRAMES_WORTH_THREADS: usize = 8;
 
 /// A part, open for reading.
 #[derive(Clone)]
@@ -246,8 +250,47 @@ impl Part {
     pub(crate) fn raw(
         &self,
         rows: &[u32],
-        sink: &mut dyn FnMut(u32, Vec<u8>) -> Result<()>,
+        sink: &mut (dyn FnMut(u32, Vec<u8>) -> Result<()> + Send),
     ) -> Result<u64> {
+        self.raw_as(rows, &|bytes| bytes, sink)
+    }
+
+    /// The same of what `make` makes of the bytes, which is done on all cores if there is much of it.
+    pub(crate) fn raw_as<T: Send>(
+        &self,
+        rows: &[u32],
+        make: &(dyn Fn(Vec<u8>) -> T + Sync),
+        sink: &mut (dyn FnMut(u32, T) -> Result<()> + Send),
+    ) -> Result<u64> {
+        let places = self.places(rows)?;
+        let frames: Vec<_> = places
+            .chunk_by(|left, right| left.0.0 == right.0.0)
+            .collect();
+        let read = |at: usize| -> Result<Vec<(u32, T)>> {
+            let places = frames[at];
+            let frame = self.frame(places[0].0.0)?;
+            let body = |&((_, index), row): &((usize, usize), u32)| {
+                let mut raw = Vec::new();
+                lean::restore(frame.body(index)?, &self.fields(row)?, &mut raw);
+                Ok((row, make(raw)))
+            };
+            places.iter().map(body).collect()
+        };
+        in_order(
+            frames.len(),
+            frames.len() >= FRAMES_WORTH_THREADS,
+            read,
+            |made| {
+                made?
+                    .into_iter()
+                    .try_for_each(|(row, made)| sink(row, made))
+            },
+        )?;
+        Ok(frames.len() as u64)
+    }
+
+    /// The places of the bodies of rows, in the order of frames.
+    pub(crate) fn places(&self, rows: &[u32]) -> Result<Vec<((usize, usize), u32)>> {
         let mut places = Vec::with_capacity(rows.len());
         let mut chunk_of_ranks = None;
         let mut ranks = Vec::new();
@@ -271,19 +314,7 @@ impl Part {
             places.push((self.place(rank)?, row));
         }
         places.sort_unstable();
-        let mut frame: Option<(usize, Frame)> = None;
-        let mut frames_read = 0;
-        for ((number, index), row) in places {
-            if frame.as_ref().is_none_or(|(open, _)| *open != number) {
-                frame = Some((number, self.frame(number)?));
-                frames_read += 1;
-            }
-            let (_, open) = frame.as_ref().expect("the frame was opened just above");
-            let mut raw = Vec::new();
-            lean::restore(open.body(index)?, &self.fields(row)?, &mut raw);
-            sink(row, raw)?;
-        }
-        Ok(frames_read)
+        Ok(places)
     }
 
     /// The frame and index of a body's place.

@@ -5,7 +5,7 @@ use super::contains::{self, Needles};
 use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
-use super::layout::{IntColumn, TextColumn};
+use super::layout::{IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
 use super::predicate::{self, Compiled, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
@@ -228,14 +228,14 @@ impl PartScan {
             Predicate::Ids(column, set) => {
                 self.part.ids(*column, chunk, &mut self.ids)?;
                 let ids = &self.ids;
-                out.retain(|&row| set.holds(ids[at(row)]));
+                keep(out, |row| set.holds(ids[at(row)]));
             }
             Predicate::Pairs(pairs) => {
                 let [first, second] = pairs.columns;
                 self.part.ids(first, chunk, &mut self.ids)?;
                 self.part.ids(second, chunk, &mut self.other_ids)?;
                 let (ids, others) = (&self.ids, &self.other_ids);
-                out.retain(|&row| pairs.hold(ids[at(row)], others[at(row)]));
+                keep(out, |row| pairs.hold(ids[at(row)], others[at(row)]));
             }
             Predicate::Number {
                 column,
@@ -245,12 +245,20 @@ impl PartScan {
             } => {
                 let (source, second) = predicate::number_sources(*column);
                 self.part.ints(source, chunk, &mut self.ints)?;
-                match second {
-                    Some(second) => self.part.ints(second, chunk, &mut self.other_ints)?,
-                    None => self.other_ints.clone_from(&self.ints),
+                let ints = &self.ints;
+                if let Origin::Flag(bit) = origin(*column) {
+                    let [clear, set] = [0, 1].map(|flag| predicate::in_any(flag, any) != *negate);
+                    keep(
+                        out,
+                        |row| if ints[at(row)] & bit == 0 { clear } else { set },
+                    );
+                    return Ok(());
                 }
-                let (ints, others) = (&self.ints, &self.other_ints);
-                out.retain(|&row| {
+                if let Some(second) = second {
+                    self.part.ints(second, chunk, &mut self.other_ints)?;
+                }
+                let others = second.map_or(ints, |_| &self.other_ints);
+                keep(out, |row| {
                     let holds = match predicate::number(*column, ints[at(row)], others[at(row)]) {
                         None => *absent,
                         Some(value) => predicate::in_any(value, any),
@@ -380,6 +388,19 @@ impl PartScan {
         self.bytes = terms;
         Ok(())
     }
+}
+
+/// Keeps the rows that hold. Nothing here depends on the answer but where the next row goes: most
+/// scans keep few rows or nearly all, and `retain` takes several times as long.
+#[inline]
+fn keep(rows: &mut Vec<u32>, holds: impl Fn(u32) -> bool) {
+    let mut kept = 0;
+    for at in 0..rows.len() {
+        let row = rows[at];
+        rows[kept] = row;
+        kept += usize::from(holds(row));
+    }
+    rows.truncate(kept);
 }
 
 /// The text of an audit id from what is stored.

@@ -6,7 +6,7 @@ mod uris;
 pub(crate) use chunks::Stored;
 
 use super::deriver::Deriver;
-use super::layout::{self, Origin, TextColumn, origin};
+use super::layout::{self, Derivation, Origin, TextColumn, origin};
 use super::part::Part;
 use super::predicate;
 use crate::model::column::{Column, Kind};
@@ -48,7 +48,14 @@ pub(crate) struct RowReader {
     uri_of: Option<(u32, bool)>,
     /// What the last call of `cell` lent out.
     scratch: String,
+    /// Texts derived lately with the ids of the strings that they come from.
+    derived: Vec<(u32, Option<Box<str>>)>,
 }
+
+/// Texts of each derivation that are kept, and the longest one that is read again.
+const DERIVED_KEPT: usize = 64;
+const DERIVATIONS: usize = Derivation::FirstHop as usize + 1;
+const DERIVED_BYTES_MAX: usize = 512;
 
 impl RowReader {
     pub(crate) fn new(part: Part) -> RowReader {
@@ -58,6 +65,7 @@ impl RowReader {
             uri: String::new(),
             uri_of: None,
             scratch: String::new(),
+            derived: Vec::new(),
         }
     }
 
@@ -91,11 +99,7 @@ impl RowReader {
             }
             Origin::Derived(text, derivation) => {
                 let id = self.id(text, row)?;
-                let derived = match self.string(text, id)? {
-                    Cell::Text(text) => deriver.derive(derivation, text),
-                    _ => None,
-                };
-                Ok(self.made(derived))
+                self.derived_cell(text, derivation, id, deriver)
             }
             Origin::RequestUri | Origin::Path => self.of_uri(column, row),
             // Only execs have a command, and few of the rows are any.
@@ -142,14 +146,33 @@ impl RowReader {
         }
     }
 
-    fn made(&mut self, text: Option<String>) -> Cell<'_> {
-        match text {
-            None => Cell::Null,
-            Some(text) => {
-                self.scratch = text;
-                Cell::Text(&self.scratch)
-            }
+    /// What is derived from the string with an id: rows share their strings, and deriving costs
+    /// several times what reading does.
+    fn derived_cell(
+        &mut self,
+        column: TextColumn,
+        derivation: Derivation,
+        id: u32,
+        deriver: &Deriver,
+    ) -> Result<Cell<'_>> {
+        if id == 0 {
+            return Ok(Cell::Null);
         }
+        let at = derivation as usize * DERIVED_KEPT + id as usize % DERIVED_KEPT;
+        if self.derived.is_empty() {
+            let count = DERIVED_KEPT * DERIVATIONS;
+            self.derived.resize(count, (0, None));
+        }
+        if self.derived[at].0 != id {
+            let made = match self.string(column, id)? {
+                Cell::Text(text) => deriver.derive(derivation, text),
+                _ => None,
+            };
+            let long = (made.as_ref()).is_some_and(|text| text.len() > DERIVED_BYTES_MAX);
+            let kept = if long { 0 } else { id };
+            self.derived[at] = (kept, made.map(String::into_boxed_str));
+        }
+        Ok(self.derived[at].1.as_deref().map_or(Cell::Null, Cell::Text))
     }
 }
 

@@ -23,7 +23,6 @@ use super::plan::{self, Planned, Subject};
 use super::pushdown;
 use super::session::Session;
 use super::vtab::{Table, TableCursor};
-use crate::limits::HISTORY_LOOKUP_ROWS;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Test};
@@ -125,7 +124,7 @@ impl HistoryCursor {
                 return Err(StoreError::Io("an event is not in its own past".into()));
             }
             // Bodies, where a segment lacks the facts, are better read once for all objects.
-            let reads_on = pasts.since_lookup < HISTORY_LOOKUP_ROWS
+            let reads_on = pasts.since_lookup < self.what.lookup_rows()
                 || pasts.rows.place().is_none()
                 || pasts.rows.has_read_bodies();
             if reads_on {

@@ -15,6 +15,7 @@ mod length;
 mod like;
 mod memory;
 mod ops;
+mod passed;
 mod plan;
 mod pushdown;
 mod quota;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::counts::{self, EventCounts};
 use super::events::Events;
 use super::history::{self, History};
+use super::passed::{self, PassTable};
 use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
@@ -119,6 +120,10 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
                 what,
             },
         )?;
+    }
+    for (name, pass) in passed::ALL {
+        let session = shared();
+        vtab::register(&connection, name, &shared(), PassTable { session, pass })?;
     }
     for (name, source) in tables::ALL {
         vtab::register(
@@ -340,6 +345,7 @@ fn may_read(table: &str, column: &str) -> bool {
     let is = |known: &str| known.eq_ignore_ascii_case(table);
     let ours = ["events", "requests", counts::NAME].into_iter().any(is)
         || history::ALL.iter().any(|(name, _)| is(name))
+        || passed::ALL.iter().any(|(name, _)| is(name))
         || tables::ALL.iter().any(|(name, _)| is(name));
     let useful = ["json_each", "json_tree", "sqlite_schema", "sqlite_master"];
     let pragma = table

@@ -11,6 +11,7 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::{self, Counted};
+use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
 use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::sqlite::tally::Measures;
@@ -33,6 +34,10 @@ pub(super) trait Backing: Send + Sync {
         measures: &Measures,
         budget: &Budget,
     ) -> Result<Counted>;
+    /// See [`passes::rows`].
+    fn pass(&self, _: Pass, _: &Filter, _skip_damaged: bool, _: &Budget) -> Result<Passed> {
+        Ok(Passed::default())
+    }
     /// See [`Snapshot::seen`].
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>>;
     /// See [`Snapshot::rows`].
@@ -82,6 +87,16 @@ impl Backing for Snapshot {
         budget: &Budget,
     ) -> Result<Counted> {
         count::groups(&self, query, measures, budget)
+    }
+
+    fn pass(
+        &self,
+        pass: Pass,
+        filter: &Filter,
+        skip_damaged: bool,
+        budget: &Budget,
+    ) -> Result<Passed> {
+        passes::rows(self, pass, filter, skip_damaged, budget)
     }
 
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
@@ -227,6 +242,18 @@ impl Session {
         scanned.work.add(counted.work);
         scanned.left_out(&counted.damaged);
         Ok(counted)
+    }
+
+    /// Goes over events; see [`passes`].
+    pub(super) fn pass(&self, pass: Pass, filter: &Filter) -> Result<Vec<Vec<Value>>> {
+        let passed = self
+            .backing
+            .pass(pass, filter, self.skip_damaged, &self.budget)?;
+        let mut scanned = self.scanned();
+        scanned.saw(filter);
+        scanned.work.add(passed.work);
+        scanned.left_out(&passed.damaged);
+        Ok(passed.rows)
     }
 
     /// Asks for [`Session::reads`] once the statement is compiled.

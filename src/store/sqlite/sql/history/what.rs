@@ -1,5 +1,6 @@
 //! Which writes a history holds, and what they ask for and leave.
 
+use crate::limits::HISTORY_LOOKUP_ROWS;
 use crate::model::column::Column;
 use crate::model::json;
 use crate::model::value::Value;
@@ -128,6 +129,15 @@ impl What {
         match self {
             What::Images => None,
             What::Replicas => Some(Column::ReplicasObserved),
+        }
+    }
+
+    /// Writes that are read on behalf of a row before the row's object is looked up alone, which
+    /// costs about as much: replicas are in two kinds of writes, and one of them is told by users.
+    pub(super) fn lookup_rows(self) -> usize {
+        match self {
+            What::Images => HISTORY_LOOKUP_ROWS,
+            What::Replicas => 16 * HISTORY_LOOKUP_ROWS,
         }
     }
 

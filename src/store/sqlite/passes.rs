@@ -1,0 +1,114 @@
+//! What takes a look at every event of a range to find out, and gives few rows: one pass over
+//! columns of numbers instead of rows of text.
+
+mod delays;
+mod reused;
+#[cfg(test)]
+mod tests;
+
+use super::part::Part;
+use super::partscan::{Direction, PartScan};
+use super::scan::{Snapshot, advised};
+use crate::model::column::Kind;
+use crate::model::value::Value;
+use crate::store::filter::Filter;
+use crate::store::{Budget, Result, StoreError, Work};
+
+/// What a pass is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// How long after their time events were stored.
+    Delays,
+    /// Audit ids under which different requests were recorded.
+    ReusedAuditIds,
+}
+
+impl Pass {
+    /// Its rows' columns.
+    pub(crate) fn columns(self) -> &'static [(&'static str, Kind)] {
+        match self {
+            Pass::Delays => delays::COLUMNS,
+            Pass::ReusedAuditIds => reused::COLUMNS,
+        }
+    }
+}
+
+/// What a pass found, and what it took.
+#[derive(Default)]
+pub(crate) struct Passed {
+    pub(crate) rows: Vec<Vec<Value>>,
+    pub(crate) work: Work,
+    /// Damaged segments that were left out.
+    pub(crate) damaged: Vec<String>,
+}
+
+/// Goes over the events that match.
+pub(crate) fn rows(
+    snapshot: &Snapshot,
+    pass: Pass,
+    filter: &Filter,
+    skip_damaged: bool,
+    budget: &Budget,
+) -> Result<Passed> {
+    let mut passing = Passing {
+        snapshot,
+        filter,
+        skip_damaged,
+        budget,
+        passed: Passed::default(),
+    };
+    match pass {
+        Pass::Delays => delays::find(&mut passing)?,
+        Pass::ReusedAuditIds => reused::find(&mut passing)?,
+    }
+    Ok(passing.passed)
+}
+
+/// A running pass.
+struct Passing<'a> {
+    snapshot: &'a Snapshot,
+    filter: &'a Filter,
+    skip_damaged: bool,
+    budget: &'a Budget,
+    passed: Passed,
+}
+
+impl Passing<'_> {
+    /// Hands over the matching rows of every part, those of a chunk at a time, with the part's number,
+    /// which is the same each time, and at the end of a part none.
+    fn each_chunk(&mut self, sink: &mut dyn FnMut(u32, &Part, &[u32]) -> Result<()>) -> Result<()> {
+        let (parts, pruned) = self.snapshot.parts(self.filter);
+        self.passed.work.segments_pruned = pruned;
+        for (number, at) in (0..).zip(&parts) {
+            let opened = at.open(&self.snapshot.shared, &mut self.passed.work);
+            match opened.and_then(|part| self.each_chunk_of(number, part, sink)) {
+                Err(StoreError::Damaged(text)) if self.skip_damaged => {
+                    if !self.passed.damaged.contains(&text) {
+                        self.passed.damaged.push(text);
+                    }
+                }
+                done => done.map_err(advised)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn each_chunk_of(
+        &mut self,
+        number: u32,
+        part: Part,
+        sink: &mut dyn FnMut(u32, &Part, &[u32]) -> Result<()>,
+    ) -> Result<()> {
+        let (deriver, work) = (&self.snapshot.deriver, &mut self.passed.work);
+        let ascending = Direction::Ascending;
+        let scan = PartScan::new(part, self.filter, ascending, deriver, self.budget, work)?;
+        let Some(mut scan) = scan else { return Ok(()) };
+        let mut rows = Vec::new();
+        while scan.next_rows(&mut rows, self.budget, work)? {
+            if !rows.is_empty() {
+                sink(number, &scan.part, &rows)?;
+            }
+        }
+        sink(number, &scan.part, &[])
+    }
+}

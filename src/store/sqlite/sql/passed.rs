@@ -1,0 +1,150 @@
+//! The tables `event_delays` and `reused_audit_ids`: what one pass over the events of a range finds.
+//!
+//! Conditions on time, cluster and source say which events these are, all others which rows are
+//! wanted.
+
+use std::sync::Arc;
+
+use rusqlite::vtab::{Filters, IndexInfo};
+
+use super::events::{declaration, read_plan};
+use super::plan::{self, Planned, Subject};
+use super::session::Session;
+use super::vtab::{Table, TableCursor};
+use super::{errors, pushdown, quota};
+use crate::limits::SQL_MEMORY_BYTES_MAX;
+use crate::model::column::Column;
+use crate::model::value::Value;
+use crate::store::sqlite::passes::Pass;
+use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::{Result, StoreError};
+
+/// Every table with its name in SQL.
+pub(super) const ALL: [(&str, Pass); 2] = [
+    ("event_delays", Pass::Delays),
+    ("reused_audit_ids", Pass::ReusedAuditIds),
+];
+
+/// What a row takes while it is held, about.
+const ROW_BYTES: usize = 512;
+
+pub(super) struct PassTable {
+    pub(super) session: Arc<Session>,
+    pub(super) pass: Pass,
+}
+
+impl Table for PassTable {
+    fn columns(&self) -> String {
+        let columns = self.pass.columns().iter();
+        let columns = columns.map(|&(name, kind)| declaration(name, kind));
+        // For conditions only, and left out of `select *`.
+        let columns = columns.chain(["\"time\" TIME TEXT HIDDEN".to_owned()]);
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
+        let events = self.session.backing.event_count();
+        let columns = self.pass.columns();
+        let subject = |at: i32| {
+            let at = usize::try_from(at).ok()?;
+            let column = match columns.get(at) {
+                None if at == columns.len() => Column::Time,
+                Some(("cluster", _)) => Column::Cluster,
+                Some(("source", _)) => Column::Source,
+                _ => return None,
+            };
+            Some(Subject::Event(column))
+        };
+        plan::choose(
+            info,
+            &Planned {
+                subject: &subject,
+                ordered: &|_| None,
+                only_order: Some(ScanOrder::Any),
+                prefix: "",
+                plain_times: true,
+                events,
+            },
+        )?;
+        // As with counts: no plan is put together from several passes, whose rows differ.
+        info.set_estimated_cost(events.max(1) as f64);
+        info.set_estimated_rows(100);
+        Ok(())
+    }
+
+    fn cursor(&self) -> Box<dyn TableCursor> {
+        Box::new(PassCursor {
+            session: Arc::clone(&self.session),
+            pass: self.pass,
+            rows: Vec::new(),
+            at: 0,
+            charged: 0,
+        })
+    }
+}
+
+struct PassCursor {
+    session: Arc<Session>,
+    pass: Pass,
+    rows: Vec<Vec<Value>>,
+    at: usize,
+    /// Memory counted against the statement.
+    charged: i64,
+}
+
+impl TableCursor for PassCursor {
+    fn start(&mut self, _used: i32, plan: &str, arguments: &Filters<'_>) -> Result<bool> {
+        self.rows.clear();
+        self.at = 0;
+        quota::take_memory(-std::mem::take(&mut self.charged));
+        let Some(filter) = pushdown::filter(&read_plan(plan)?, arguments)? else {
+            return Ok(false);
+        };
+        self.rows = quota::exempt(|| self.session.pass(self.pass, &filter))?;
+        let bytes = i64::try_from(self.rows.len() * ROW_BYTES).unwrap_or(i64::MAX);
+        if !quota::take_memory(bytes) {
+            return Err(errors::out_of_memory(SQL_MEMORY_BYTES_MAX));
+        }
+        self.charged = bytes;
+        Ok(!self.rows.is_empty())
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        self.at += 1;
+        Ok(self.at < self.rows.len())
+    }
+
+    fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
+        let row = self
+            .rows
+            .get(self.at)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        if column >= self.pass.columns().len() {
+            return Err(StoreError::BadRequest(
+                "time is there for conditions that are joined with `and`, and has no value here; \
+                 select it from events"
+                    .into(),
+            ));
+        }
+        Ok(match row.get(column) {
+            Some(Value::Int(number)) => Cell::Int(*number),
+            Some(Value::Text(text)) => Cell::Text(text),
+            _ => Cell::Null,
+        })
+    }
+
+    /// Nothing tells a row from those of another pass.
+    fn rowid(&mut self) -> Result<i64> {
+        Err(StoreError::BadRequest(
+            "rows of this table have no rowid; select its columns, and join a subquery of it"
+                .into(),
+        ))
+    }
+}
+
+impl Drop for PassCursor {
+    fn drop(&mut self) {
+        quota::take_memory(-self.charged);
+    }
+}
