@@ -81,16 +81,23 @@ impl Passing<'_> {
         self.passed.work.segments_pruned = pruned;
         for (number, at) in (0..).zip(&parts) {
             let opened = at.open(&self.snapshot.shared, &mut self.passed.work);
-            match opened.and_then(|part| self.each_chunk_of(number, part, sink)) {
-                Err(StoreError::Damaged(text)) if self.skip_damaged => {
-                    if !self.passed.damaged.contains(&text) {
-                        self.passed.damaged.push(text);
-                    }
-                }
-                done => done.map_err(advised)?,
-            }
+            let done = opened.and_then(|part| self.each_chunk_of(number, part, sink));
+            self.tolerate(done)?;
         }
         Ok(())
+    }
+
+    /// What is damaged is left out, if that was asked for, and named.
+    fn tolerate<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
+        match done {
+            Err(StoreError::Damaged(text)) if self.skip_damaged => {
+                if !self.passed.damaged.contains(&text) {
+                    self.passed.damaged.push(text);
+                }
+                Ok(None)
+            }
+            done => done.map(Some).map_err(advised),
+        }
     }
 
     fn each_chunk_of(
