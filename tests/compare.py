@@ -13,8 +13,9 @@ them HTTP). Every question is asked once to warm up and then --repeat times; the
 a table, and answers that differ from a plain pass over the lines end the run. Files go to a
 temporary directory (--tmp) and are removed; --memory bounds what a peer may take, in GB.
 
-With --store the import is left out: AuditQL serves that directory as it is, which must hold exactly
-these events, sealed.
+With --keep DIR the filled stores stay there, and the next run with it asks them again; seconds of
+filling are those of the first. With --store the import is left out: AuditQL serves that directory as it
+is, which must hold exactly these events, sealed.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -278,6 +280,18 @@ def measured(store, truth, asks, repeat):
     return medians
 
 
+def filled(directory, fill):
+    """Seconds that filling a store took, now or in the run that did it."""
+    mark = os.path.join(directory, "seconds")
+    if not os.path.exists(mark):
+        begin = time.perf_counter()
+        took = fill() or time.perf_counter() - begin
+        with open(mark, "w") as file:
+            file.write(str(took))
+    with open(mark) as file:
+        return float(file.read())
+
+
 def size(path):
     return sum(os.path.getsize(os.path.join(at, file)) for at, _, files in os.walk(path) for file in files)
 
@@ -285,10 +299,12 @@ def size(path):
 def auditql(args, directory, truth):
     program, data = args.program, args.store or os.path.join(directory, "auditql")
     took = None
-    if not args.store:
-        begin = time.perf_counter()
+
+    def fill():
         subprocess.run([program, "import", "--data", data, args.events], check=True, stderr=subprocess.DEVNULL)
-        took = time.perf_counter() - begin
+
+    if not args.store:
+        took = filled(directory, fill)
         subprocess.run([program, "seal", "--data", data], check=True, stderr=subprocess.DEVNULL)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -330,13 +346,15 @@ def clickhouse(args, directory, truth):
     data = os.path.join(directory, "clickhouse")
     db = session.Session(data)
     memory = int(args.memory * 1e9)
-    db.query("create database a engine = Atomic")
+    db.query("create database if not exists a engine = Atomic")
     db.query("use a")
     db.query(f"set max_memory_usage = {memory}")
-    begin = time.perf_counter()
-    db.query(clickhouse_schema())
-    db.query(clickhouse_load(args.events, memory))
-    took = time.perf_counter() - begin
+
+    def fill():
+        db.query(clickhouse_schema())
+        db.query(clickhouse_load(args.events, memory))
+
+    took = filled(directory, fill)
     db.query("optimize table events final")
     sql = peer_sql(truth, "toStartOfHour(time)", f"position(raw, {quoted(truth.needle)}) > 0")
 
@@ -361,13 +379,18 @@ def duck(args, directory, truth):
     db = duckdb.connect(data)
     db.execute(f"set memory_limit = '{args.memory}GB'")
     db.execute(f"set temp_directory = '{directory}'")
-    db.execute(duckdb_schema())
-    took = 0
-    for batch in batches(args.events, directory):
-        begin = time.perf_counter()
-        db.execute(duckdb_load(batch))
-        db.execute("checkpoint")
-        took += time.perf_counter() - begin
+
+    def fill():
+        db.execute(duckdb_schema())
+        took = 0
+        for batch in batches(args.events, directory):
+            begin = time.perf_counter()
+            db.execute(duckdb_load(batch))
+            db.execute("checkpoint")
+            took += time.perf_counter() - begin
+        return took
+
+    took = filled(directory, fill)
     sql = peer_sql(truth, "date_trunc('hour', time)", f"contains(raw, {quoted(truth.needle)})")
 
     def ask(text):
@@ -381,6 +404,21 @@ def duck(args, directory, truth):
     medians = measured("duckdb", truth, asks, args.repeat)
     db.close()
     return took, os.path.getsize(data), medians
+
+
+@contextlib.contextmanager
+def room(args, name):
+    """A directory for a store: kept, or gone before the next store's is made."""
+    if not args.keep:
+        with tempfile.TemporaryDirectory(dir=args.tmp) as directory:
+            yield directory
+        return
+    directory = os.path.join(args.keep, name.lower())
+    if not os.path.exists(os.path.join(directory, "seconds")):
+        # Whatever is there was not filled to its end.
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory)
+    yield directory
 
 
 def apart(store, *given):
@@ -397,6 +435,7 @@ def arguments():
     parser.add_argument("--store", type=os.path.abspath, help="an AuditQL directory that holds them already")
     parser.add_argument("--repeat", type=int, default=7, help="how often each question is timed (default 7)")
     parser.add_argument("--memory", type=float, default=4, help="what a peer may take, in GB (default 4)")
+    parser.add_argument("--keep", type=os.path.abspath, help="keep the stores in this directory, and use them again")
     parser.add_argument("--tmp", help="where the stores are made (default: the system's)")
     return parser.parse_args()
 
@@ -407,8 +446,7 @@ def main():
     print(f"{truth.count:,} events read", file=sys.stderr)
     results = {}
     for name, store in (("AuditQL", auditql), ("ClickHouse", clickhouse), ("DuckDB", duck)):
-        # One store's files are gone before the next one's are written.
-        with tempfile.TemporaryDirectory(dir=args.tmp) as directory:
+        with room(args, name) as directory:
             results[name] = apart(store, args, directory, truth)
         print(f"{name} answered", file=sys.stderr)
     print(f"| {truth.count:,} events | " + " | ".join(results) + " |")

@@ -41,6 +41,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// What a command found; with 2 for errors these are the exit codes.
@@ -142,13 +143,28 @@ fn program() -> clap::Command {
     }
 }
 
+/// How many names are proposed for a mistyped one.
+const SUGGESTIONS_MAX: usize = 3;
+
+/// Names few questions, reports or commands beside a mistyped one. clap names whatever is alike,
+/// the nearest last.
+fn nearest_first(mut error: clap::Error) -> clap::Error {
+    let kind = ContextKind::SuggestedSubcommand;
+    if let Some(ContextValue::Strings(names)) = error.get(kind) {
+        let nearest = names.iter().rev().take(SUGGESTIONS_MAX).cloned().collect();
+        error.insert(kind, ContextValue::Strings(nearest));
+    }
+    error
+}
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     if let Some(answered) = complete::answer() {
         return answered;
     }
     let mut program = program();
-    let matches = program.clone().get_matches();
+    let matches = program.clone().try_get_matches();
+    let matches = matches.unwrap_or_else(|error| nearest_first(error).exit());
     let cli = Cli::from_arg_matches(&matches);
     let cli = cli.unwrap_or_else(|error| error.format(&mut program).exit());
     match cli.command.run() {

@@ -63,6 +63,14 @@ fn usage_errors() {
     assert!(Cli::try_parse_from(words.split_whitespace()).is_ok());
 }
 
+#[test]
+fn a_mistyped_question_gets_few_names_and_the_nearest_first() {
+    let error = super::program().try_get_matches_from(["auditql", "ask", "wo-deleted"]);
+    let told = super::nearest_first(error.unwrap_err()).to_string();
+    assert!(told.contains("exist: 'who-deleted', "), "{told}");
+    assert_eq!(told.matches(", 'wh").count(), 2, "{told}");
+}
+
 fn list(format: Format, pairs: &[(&str, &str)]) -> (anyhow::Result<Exit>, String) {
     let pairs = pairs
         .iter()
