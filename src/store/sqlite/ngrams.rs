@@ -32,9 +32,12 @@ const PIECES: u32 = (1 << ROW_BITS) / PIECE_ROWS as u32;
 /// Rows looked at per text: enough to leave out what a long one's common parts do not.
 const LOOKED_AT_MAX: usize = 24;
 
-/// Grams noted after a difference from the neighbour before likeness is looked for again, and how far
-/// from where it ended.
+/// Grams noted after a difference from the neighbour before likeness is looked for again: twice as
+/// many each time that there is none, as looking costs about as much as noting so many.
 const STRETCH: usize = 24;
+const STRETCH_MAX: usize = 192;
+
+/// How far from where it ended likeness is looked for.
 const SHIFT_MAX: usize = 24;
 
 /// Groups of a file: the first block of each and how many.
@@ -138,17 +141,19 @@ impl Ngrams {
     /// alike: what stands in both is noted already.
     pub(crate) fn add(&mut self, body: &[u8], before: &[u8]) {
         // Windows before `at` are noted; `like` is the place in the neighbour that is like it.
-        let (mut at, mut like) = (0, 0);
+        let (mut at, mut like, mut stretch) = (0, 0, STRETCH);
         while at + WINDOW <= body.len() {
             let alike = alike(&body[at..], before.get(like..).unwrap_or_default());
             if let Some(known) = (alike + 1).checked_sub(WINDOW) {
                 at += known;
                 like += known;
+                stretch = STRETCH;
             }
-            let end = (at + STRETCH + WINDOW - 1).min(body.len());
+            let end = (at + stretch + WINDOW - 1).min(body.len());
             rows_in(&body[at..end], |row| self.block[row as usize] = 1);
-            at += STRETCH;
-            like = place_like(body, at, before, like + STRETCH);
+            at += stretch;
+            like = place_like(body, at, before, like + stretch);
+            stretch = (stretch * 2).min(STRETCH_MAX);
         }
     }
 
