@@ -318,6 +318,25 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn likeness_in_other_places_changes_nothing(
+            pieces in prop::collection::vec("[a-z]{1,60}", 1..12),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), "[a-z]{0,40}"), 0..5),
+        ) {
+            let one = pieces.concat().into_bytes();
+            let mut changed = pieces;
+            for (at, text) in edits {
+                let at = at.index(changed.len());
+                changed[at] = text;
+            }
+            let other = changed.concat().into_bytes();
+            let mut apart = Ngrams::new(1).unwrap();
+            [&one, &other].into_iter().for_each(|body| apart.add(body, &[]));
+            prop_assert_eq!(noted(&[one, other]), apart.block);
+        }
+    }
+
     #[test]
     fn likeness_to_a_neighbour_changes_nothing() {
         let bodies = [
