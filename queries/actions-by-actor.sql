@@ -20,47 +20,22 @@ refused = "of these, refused: not authenticated, forbidden, or denied by admissi
 failed = "of these, ended otherwise: not found, conflict, error, ..."
 cluster = "where"
 */
-with ended as (
-  select
-    cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, events
-  from event_counts
-  where stage match 'ResponseComplete,Panic'
-    and cluster match :cluster
-    and user match :user
-    and impersonated_user match :as_user
-    and verb match :verb
-    and resource match :resource
-    and subresource match :subresource
-    and namespace match :namespace
-    and outcome match :outcome
-    and time >= :since and time < :until
-  union all
-  -- Refused before anybody was authenticated: the only event of such a request.
-  select
-    cluster, user, impersonated_user, verb, api_group, resource, subresource, outcome, events
-  from event_counts
-  where stage = 'ResponseStarted' and user is null
-    and cluster match :cluster
-    and user match :user
-    and impersonated_user match :as_user
-    and verb match :verb
-    and resource match :resource
-    and subresource match :subresource
-    and namespace match :namespace
-    and outcome match :outcome
-    and time >= :since and time < :until
-)
 select
   user, impersonated_user as as_user, verb,
   case
     when resource is null then 'non-resource paths'
     else resource || coalesce('.' || api_group, '') || coalesce('/' || subresource, '')
   end as object,
-  sum(events) as requests,
-  sum(iif(outcome in ('success', 'upgraded'), events, 0)) as succeeded,
-  sum(iif(outcome glob 'denied_*', events, 0)) as refused,
-  sum(iif(outcome in ('success', 'upgraded') or outcome glob 'denied_*', 0, events)) as failed,
-  cluster
-from ended
-group by cluster, user, impersonated_user, verb, resource, api_group, subresource
-order by requests desc, user, verb, object, as_user, cluster
+  events as requests, succeeded, refused, events - succeeded - refused as failed, cluster
+from event_counts
+where ended = 1
+  and cluster match :cluster
+  and user match :user
+  and impersonated_user match :as_user
+  and verb match :verb
+  and resource match :resource
+  and subresource match :subresource
+  and namespace match :namespace
+  and outcome match :outcome
+  and time >= :since and time < :until
+order by events desc, user, verb, resource, api_group, subresource, impersonated_user, cluster

@@ -21,38 +21,18 @@ client_error_share = "0 to 1"
 server_error_share = "0 to 1"
 last_error = "when the last error was"
 */
-with ended as (
-  select user, verb, resource, code, events, last_time
-  from event_counts
-  where stage match 'ResponseComplete,Panic'
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and time >= :since and time < :until
-  union all
-  -- Refused before anybody was authenticated: the only event of such a call.
-  select user, verb, resource, code, events, last_time
-  from event_counts
-  where stage = 'ResponseStarted' and user is null
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and time >= :since and time < :until
-)
 select
-  user, verb, resource, sum(events) as calls,
-  sum((code between 400 and 499) * events) as client_errors,
-  sum((code between 500 and 599) * events) as server_errors,
-  round(1.0 * sum((code between 400 and 499) * events) / sum(iif(code is null, 0, events)), 4)
-    as client_error_share,
-  round(1.0 * sum((code between 500 and 599) * events) / sum(iif(code is null, 0, events)), 4)
-    as server_error_share,
-  max(case when code between 400 and 599 then last_time end) as last_error
-from ended
-group by user, verb, resource
-having sum((code between 400 and 599) * events) >= max(1, :at_least)
-order by client_errors + server_errors desc, calls desc
+  user, verb, resource, events as calls, client_errors, server_errors,
+  round(1.0 * client_errors / answered, 4) as client_error_share,
+  round(1.0 * server_errors / answered, 4) as server_error_share,
+  last_error
+from event_counts
+where ended = 1
+  and errors >= max(1, :at_least)
+  and cluster match :cluster
+  and user match :user
+  and verb match :verb
+  and resource match :resource
+  and namespace match :namespace
+  and time >= :since and time < :until
+order by errors desc, events desc, user, verb, resource

@@ -88,6 +88,7 @@ with calls as not materialized (
     and verb match 'update,patch'
     and stage <> 'ResponseStarted'
   union all
+  -- Each once, by what came of it.
   select
     8,
     case subresource
@@ -95,27 +96,19 @@ with calls as not materialized (
       when 'ephemeralcontainers' then 'debug container'
       else subresource
     end,
-    cluster, user, impersonated_user, 'ResponseComplete', outcome, dry_run, 0,
-    count(*)
-  from (
-    -- Few enough to put their stages together; the last one says what came of it.
-    select
-      cluster, user, impersonated_user, subresource, outcome, dry_run,
-      max((stage <> 'ResponseStarted') || time) as stage_and_time
-    from events
-    where (:privilege is null or 'exec' glob :privilege or 'attach' glob :privilege
-        or 'port-forward' glob :privilege or 'debug container' glob :privilege
-        or 'proxy' glob :privilege)
-      and resource in ('pods', 'services', 'nodes') and api_group is null
-      and subresource in ('exec', 'attach', 'portforward', 'ephemeralcontainers', 'proxy')
-      and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-      and cluster match :cluster
-      and user match :user
-      and namespace match :namespace
-      and time >= :since and time < :until
-    group by cluster, ifnull(audit_id, id), user, request_uri, ifnull(received_time, id)
-  )
-  group by cluster, user, impersonated_user, subresource, outcome, dry_run
+    cluster, user, impersonated_user, 'ResponseComplete', outcome, dry_run, 0, events
+  from event_counts
+  where (:privilege is null or 'exec' glob :privilege or 'attach' glob :privilege
+      or 'port-forward' glob :privilege or 'debug container' glob :privilege
+      or 'proxy' glob :privilege)
+    and per_request = 1
+    and resource match 'pods,services,nodes' and api_group is null
+    and subresource match 'exec,attach,portforward,ephemeralcontainers,proxy'
+    and stage match 'ResponseStarted,ResponseComplete,Panic'
+    and cluster match :cluster
+    and user match :user
+    and namespace match :namespace
+    and time >= :since and time < :until
   union all
   select
     9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, long, events

@@ -23,11 +23,22 @@ cluster = "where"
 */
 with churned as (
   select
-    user, resource, cluster, 1 as watch, code < 400 and latency_us < :shorter_than as short,
-    code >= 400 as failed, 0 as lists, latency_us, time as last
-  from events
+    user, resource, cluster, events as watches, 0 as short, errors as failed, 0 as lists,
+    mean_latency_us, last_time
+  from event_counts
   where verb = 'watch'
-    and stage in ('ResponseComplete', 'Panic')
+    and stage match 'ResponseComplete,Panic'
+    and cluster match :cluster
+    and user match :user
+    and user_agent match :user_agent
+    and resource match :resource
+    and namespace match :namespace
+    and time >= :since and time < :until
+  union all
+  select user, resource, cluster, 0, answered - errors, 0, 0, null, null
+  from event_counts
+  where verb = 'watch' and latency_us < :shorter_than
+    and stage match 'ResponseComplete,Panic'
     and cluster match :cluster
     and user match :user
     and user_agent match :user_agent
@@ -48,12 +59,12 @@ with churned as (
 )
 select
   user, resource,
-  sum(watch) as watches,
+  sum(watches) as watches,
   sum(short) as short_watches,
   sum(failed) as failed_watches,
   sum(lists) as lists,
-  round(avg(latency_us) / 1e6, 3) as mean_seconds,
-  max(last) as last, cluster
+  round(max(mean_latency_us) / 1e6, 3) as mean_seconds,
+  max(last_time) as last, cluster
 from churned
 group by user, resource, cluster
 having short_watches + failed_watches > 0

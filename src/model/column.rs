@@ -182,6 +182,7 @@ impl Column {
                     | Column::AuditId
                     | Column::RequestUri
                     | Column::Path
+                    | Column::LatencyUs
                     | Column::Raw
             )
     }

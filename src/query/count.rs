@@ -160,6 +160,7 @@ impl CountParams {
                 by,
                 step: None,
                 last_stage_only: self.r#final,
+                per_request: false,
                 limit,
                 skip_damaged: self.skip_damaged,
             },

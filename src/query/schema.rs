@@ -34,7 +34,8 @@ impl Table {
         let conditions = Column::ALL
             .iter()
             .filter(move |column| counts && column.is_counting_condition());
-        conditions.map(|column| column.name())
+        let more = ["ended", "per_request"].into_iter().filter(move |_| counts);
+        conditions.map(|column| column.name()).chain(more)
     }
 
     /// The columns in their order; those of `events` are every [`Column`].
@@ -80,8 +81,28 @@ pub const TABLES: &[Table] = &[
             ("first_time", Kind::Time, "time of the first of them"),
             ("last_time", Kind::Time, "time of the last of them"),
             ("raw_bytes", Kind::Int, "sum of `events.raw_bytes`"),
+            (
+                "mean_latency_us",
+                Kind::Int,
+                "mean of `events.latency_us`, rounded",
+            ),
+            (
+                "succeeded",
+                Kind::Int,
+                "how many have the outcome `success` or `upgraded`",
+            ),
+            (
+                "refused",
+                Kind::Int,
+                "how many have an outcome that begins with `denied_`",
+            ),
+            ("answered", Kind::Int, "how many have a code"),
+            ("errors", Kind::Int, "how many have a code from 400 to 599"),
+            ("client_errors", Kind::Int, "of these 4xx"),
+            ("server_errors", Kind::Int, "of these 5xx"),
+            ("last_error", Kind::Time, "time of the last of the errors"),
         ],
-        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. What segments have counted is read where it fits: rollups by hour, and for segments that lie in the time range as a whole a summary that also knows `first_time` and `last_time`. `raw_bytes` is read from events. A statement that reads neither `hour` nor any column below these gets one row, or none when nothing matches. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times, `match` and `is null` on the others. Reading one is an error, and `select *` leaves them out. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
+        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. What segments have counted is read where it fits: rollups by hour, and for segments that lie in the time range as a whole a summary that also knows `first_time` and `last_time`. `raw_bytes` and `mean_latency_us` are read from events. `order by` any of its columns costs little, and rows that are not read of an ordered statement cost nothing. A statement that reads neither `hour` nor any column below these gets one row, or none when nothing matches. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `latency_us`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times and of `latency_us`, `match` and `is null` on the others. Reading one is an error, and `select *` leaves them out. So are two more: `ended = 1` counts the last event of each request only (stage `ResponseComplete` or `Panic`, or the `ResponseStarted` of who was not authenticated), and with `per_request = 1` the events of one request, put together as in `requests`, count once, by the last one that matches: for sessions and the like, because events are read for it. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
     },
     Table {
         name: "requests",

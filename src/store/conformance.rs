@@ -2,6 +2,7 @@
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
 mod cancelling;
+mod counted;
 mod counting;
 mod exporting;
 mod filters;
@@ -203,6 +204,9 @@ macro_rules! conformance {
             counting: counts_from_summaries_like_from_rows,
             counting: counts_without_visiting_rows,
             grouping: counts_in_sql_like_events,
+            counted: counts_in_sql_come_in_order,
+            counted: requests_are_counted_once,
+            counted: counts_of_a_divided_part_add_up,
             grouping: counts_in_sql_read_rollups,
             questions: orders_by_time_then_id,
             questions: finds_bytes_across_borders,

@@ -46,6 +46,9 @@ pub enum Test {
     },
     /// The column is absent.
     Absent { column: Column },
+    /// The event is the last of its request: it ended or panicked, or was refused before anybody was
+    /// authenticated, of which there is but one event (AS/pkg/endpoints/filters/authn_audit.go).
+    Ended,
     /// The exact bytes of the event hold any of these byte strings.
     Contains { any: Vec<Arc<[u8]>> },
 }

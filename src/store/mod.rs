@@ -156,6 +156,8 @@ pub struct CountQuery {
     pub step: Option<i64>,
     /// Count requests, each by its last stage only.
     pub last_stage_only: bool,
+    /// Count requests, each by the last of those of its events that match.
+    pub per_request: bool,
     /// Most groups; 0 is all.
     pub limit: u64,
     /// Answer without damaged segments instead of failing.

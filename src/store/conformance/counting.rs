@@ -300,6 +300,7 @@ fn summarised(rng: &mut Rng, rows: &[Row]) -> Vec<Term> {
             ];
         }
         (2, ..) => Test::Absent { column },
+        (3, ..) => Test::Ended,
         (_, _, Some(number)) => Test::Number {
             column,
             any: vec![(number, number)],

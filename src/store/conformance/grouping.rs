@@ -48,7 +48,7 @@ impl SqlSink for Rows {
     }
 }
 
-fn ask(
+pub(super) fn ask(
     bench: &Bench,
     sql: &str,
     params: &[(String, Value)],
@@ -85,6 +85,52 @@ struct Condition {
     params: Vec<(String, Value)>,
 }
 
+const ENDED: &str =
+    "(stage in ('ResponseComplete', 'Panic') or stage = 'ResponseStarted' and user is null)";
+
+/// What is measured, of events and of their counts, added up and as it stands.
+const MEASURES: [[&str; 3]; 11] = [
+    ["count(*)", "coalesce(sum(events), 0)", "events"],
+    ["min(time)", "min(first_time)", "first_time"],
+    ["max(time)", "max(last_time)", "last_time"],
+    ["sum(raw_bytes)", "sum(raw_bytes)", "raw_bytes"],
+    [
+        "total(outcome in ('success', 'upgraded'))",
+        "total(succeeded)",
+        "cast(succeeded as real)",
+    ],
+    [
+        "total(outcome glob 'denied_*')",
+        "total(refused)",
+        "cast(refused as real)",
+    ],
+    [
+        "total(code is not null)",
+        "total(answered)",
+        "cast(answered as real)",
+    ],
+    [
+        "total(code between 400 and 599)",
+        "total(errors)",
+        "cast(errors as real)",
+    ],
+    [
+        "total(code between 400 and 499)",
+        "total(client_errors)",
+        "cast(client_errors as real)",
+    ],
+    [
+        "total(code between 500 and 599)",
+        "total(server_errors)",
+        "cast(server_errors as real)",
+    ],
+    [
+        "max(iif(code between 400 and 599, time, null))",
+        "max(last_error)",
+        "last_error",
+    ],
+];
+
 const HOUR_OF_EVENT: &str = "strftime('%Y-%m-%dT%H:00:00.000000Z', time)";
 
 fn condition(rng: &mut Rng, number: usize, values: &BTreeMap<&str, Vec<Value>>) -> Condition {
@@ -104,6 +150,19 @@ fn condition(rng: &mut Rng, number: usize, values: &BTreeMap<&str, Vec<Value>>) 
                 .choice(&["user_groups", "source_ips", "images"])
                 .unwrap();
             return same(format!("{list} is null"), Vec::new());
+        }
+        4 => {
+            let ended = rng.bool();
+            return Condition {
+                events: format!("coalesce({ENDED}, 0) = {}", u8::from(ended)),
+                counts: format!("ended = {}", u8::from(ended)),
+                params: Vec::new(),
+            };
+        }
+        5 => {
+            let op = rng.choice(["<", "<=", ">", ">=", "="]).unwrap();
+            let value = Value::Int(rng.i64(0..40_000) / 1000 * 1000);
+            return same(format!("latency_us {op} :{a}"), vec![(a, value)]);
         }
         0 => {
             let text = format!("time >= :{a} and time < :{b}");
@@ -199,24 +258,23 @@ fn compare(bench: &Bench, age: &str, values: &BTreeMap<&str, Vec<Value>>, seed: 
             let order = clause("order by", &order, ", ");
             format!("select {given} from {table}{conditions}{by}{order}")
         };
-        let measured = rng.u8(..3) == 0;
-        let [all, sums, plain] = match measured {
-            true => [
-                "count(*), min(time), max(time), sum(raw_bytes)",
-                "coalesce(sum(events), 0), min(first_time), max(last_time), sum(raw_bytes)",
-                "events, first_time, last_time, raw_bytes",
-            ],
-            false => ["count(*)", "coalesce(sum(events), 0)", "events"],
-        };
-        let wanted = statement(HOUR_OF_EVENT, all, "events", &events);
+        let mut measures = MEASURES[..1].to_vec();
+        measures.extend(MEASURES[1..].iter().filter(|_| rng.u8(..4) == 0));
+        let [all, sums, plain] = [0, 1, 2].map(|at| {
+            let of = measures.iter().map(|measure| measure[at]);
+            of.collect::<Vec<_>>().join(", ")
+        });
+        let wanted = statement(HOUR_OF_EVENT, &all, "events", &events);
         let wanted = ask(bench, &wanted, &params).unwrap().0;
         for (count, group) in [(sums, true), (plain, false)] {
-            let mut sql = statement("hour", count, "event_counts", &counts);
+            let mut sql = statement("hour", &count, "event_counts", &counts);
             if !group {
                 // Only where no condition is left to SQLite do the groups need no adding up.
                 let decided = |text: &String| {
                     text.contains(" match ")
                         || text.starts_with("time ")
+                        || text.starts_with("ended ")
+                        || text.starts_with("latency_us ")
                         || text.contains(" is null")
                 };
                 if names.is_empty() || !counts.iter().all(decided) {

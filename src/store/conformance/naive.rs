@@ -166,6 +166,11 @@ fn holds(term: &Term, row: &Row) -> bool {
                 .any(|(low, high)| (*low..=*high).contains(&value))
         }),
         Test::Absent { column } => row.text(*column).is_none() && row.number(*column).is_none(),
+        Test::Ended => match row.text(Column::Stage) {
+            Some("ResponseComplete" | "Panic") => true,
+            Some("ResponseStarted") => row.text(Column::User).is_none(),
+            _ => false,
+        },
         Test::Contains { any } => any
             .iter()
             .any(|needle| memchr::memmem::find(&row.raw, needle).is_some()),

@@ -85,6 +85,6 @@ pub(crate) fn matches(term: &Term, raw: &[u8]) -> bool {
             _ => false,
         },
         Test::Absent { column } => matches!(self::column(*column, raw), Value::Null),
-        Test::Resource { .. } => false,
+        Test::Resource { .. } | Test::Ended => false,
     }
 }

@@ -68,10 +68,8 @@ impl Candidates {
         for (at, predicate) in self.predicates.iter().enumerate() {
             let found = match predicate {
                 Predicate::Ids(column, set) => Lists::new(sealed, at, *column, set, true)?,
-                Predicate::Resource(pairs, false) => match pairs.as_slice() {
-                    [(resource, _)] => {
-                        Lists::new(sealed, at, TextColumn::Resource, resource, false)?
-                    }
+                Predicate::Pairs(pairs) if !pairs.negate => match &pairs.any[..] {
+                    [[first, _]] => Lists::new(sealed, at, pairs.columns[0], first, false)?,
                     _ => None,
                 },
                 _ => None,

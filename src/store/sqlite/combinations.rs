@@ -1,161 +1,177 @@
 //! Numbering combinations of ids: one per column, of as many columns as are asked for.
 //!
-//! Ids of a few columns make one 64-bit key. More columns fold: the number of what came before is
-//! the first part of the next key. So the usual combination costs one look-up, and none is too wide.
-
-use std::collections::hash_map::Entry;
-use std::hash::BuildHasherDefault;
-
-use rustc_hash::FxHasher;
-
-type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
-
-/// Bits of a number of a combination.
-const NUMBER_BITS: u32 = 32;
+//! A combination's ids are packed into as few 64-bit words as hold them, mostly one, and looked up at
+//! once, so that it costs about one look into memory however many columns there are.
 
 /// Combinations of ids and their numbers, which count from 0 in the order they came.
 #[derive(Default)]
 pub(crate) struct Combinations {
-    folds: Vec<Fold>,
-}
-
-/// Some columns of a combination.
-#[derive(Default)]
-struct Fold {
-    /// The bits that an id of each column takes.
-    bits: Vec<u32>,
-    numbers: Map<u64, u32>,
+    columns: Vec<Place>,
+    /// Words of a key, at least one.
+    words: usize,
+    /// The keys of all combinations, one after the other.
     keys: Vec<u64>,
+    /// By the key's hash the hash and, above it, the number plus 1; 0 is free. A power of two long, and
+    /// at least twice as long as there are combinations.
+    slots: Vec<u64>,
+    /// The keys of rows that are looked up.
+    wanted: Vec<u64>,
 }
 
-impl Fold {
-    #[inline]
-    fn number(&mut self, key: u64) -> u32 {
-        let next = self.keys.len() as u32;
-        match self.numbers.entry(key) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                self.keys.push(key);
-                *new.insert(next)
-            }
-        }
-    }
+/// Where a column's id is in a key.
+struct Place {
+    word: usize,
+    shift: u32,
+    mask: u64,
+}
+
+const SLOTS_FIRST: usize = 64;
+
+/// An odd number whose bits are as good as random: those of the golden ratio.
+const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+#[inline]
+fn hash(key: &[u64]) -> u32 {
+    let mix = |hash: u64, word: &u64| {
+        let product = u128::from(hash ^ word) * u128::from(MULTIPLIER);
+        product as u64 ^ (product >> 64) as u64
+    };
+    // Not 0, which a multiplication would keep.
+    let hash = key.iter().fold(MULTIPLIER >> 1, mix);
+    (hash ^ hash >> 32) as u32
 }
 
 impl Combinations {
     /// For columns whose ids take so many bits, at most 32.
     pub(crate) fn new(bits: impl Iterator<Item = u32>) -> Combinations {
-        let mut folds = vec![Fold::default()];
-        let mut left = u64::BITS;
-        for bits in bits {
-            if bits > left {
-                folds.push(Fold::default());
-                left = u64::BITS - NUMBER_BITS;
+        let (mut word, mut used) = (0, 0);
+        let place = |bits: u32| {
+            if used + bits > u64::BITS {
+                word += 1;
+                used = 0;
             }
-            left -= bits;
-            let fold = folds.last_mut().expect("there is one from the beginning");
-            fold.bits.push(bits);
+            let shift = used.min(u64::BITS - 1);
+            used += bits;
+            let mask = (1 << bits) - 1;
+            Place { word, shift, mask }
+        };
+        let columns: Vec<Place> = bits.map(place).collect();
+        Combinations {
+            columns,
+            words: word + 1,
+            ..Combinations::default()
         }
-        Combinations { folds }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.folds.last().map_or(0, |fold| fold.keys.len())
+        self.keys.len() / self.words.max(1)
     }
 
     /// The number of a combination.
-    #[inline]
     pub(crate) fn number(&mut self, ids: &[u32]) -> usize {
-        let (mut number, mut ids) = (0, ids);
-        for fold in &mut self.folds {
-            let (own, rest) = ids.split_at(fold.bits.len());
-            ids = rest;
-            let key = own
-                .iter()
-                .zip(&fold.bits)
-                .fold(u64::from(number), |key, (&id, &bits)| {
-                    key << bits | u64::from(id)
-                });
-            number = fold.number(key);
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.clear();
+        wanted.resize(self.words, 0);
+        for (place, &id) in self.columns.iter().zip(ids) {
+            wanted[place.word] |= u64::from(id) << place.shift;
         }
+        let number = self.find(&wanted);
+        self.wanted = wanted;
         number as usize
     }
 
     /// The numbers of the combinations in these rows of columns, one column after the other: what
     /// is done to one column at a time costs a few instructions per row.
     pub(crate) fn numbers(&mut self, columns: &[&[u32]], rows: &[u32], numbers: &mut Vec<u32>) {
-        let mut columns = columns.iter();
-        let mut keys = Vec::with_capacity(rows.len());
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.clear();
+        wanted.resize(rows.len() * self.words, 0);
+        for (place, ids) in self.columns.iter().zip(columns) {
+            let words = wanted.iter_mut().skip(place.word).step_by(self.words);
+            for (word, &row) in words.zip(rows) {
+                *word |= u64::from(ids[row as usize]) << place.shift;
+            }
+        }
         numbers.clear();
-        numbers.resize(rows.len(), 0);
-        for fold in &mut self.folds {
-            keys.clear();
-            keys.extend(numbers.iter().map(|&number| u64::from(number)));
-            for (&bits, ids) in fold.bits.iter().zip(columns.by_ref()) {
-                for (key, &row) in keys.iter_mut().zip(rows) {
-                    *key = *key << bits | u64::from(ids[row as usize]);
+        let mut last: Option<(&[u64], u32)> = None;
+        for key in wanted.chunks_exact(self.words) {
+            let number = match last {
+                Some((same, number)) if same == key => number,
+                _ => self.find(key),
+            };
+            last = Some((key, number));
+            numbers.push(number);
+        }
+        self.wanted = wanted;
+    }
+
+    #[inline]
+    fn find(&mut self, key: &[u64]) -> u32 {
+        if self.slots.len() < (self.len() + 1) * 2 {
+            self.grow();
+        }
+        let hash = hash(key);
+        let most = self.slots.len() - 1;
+        let mut at = hash as usize & most;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                let number = self.len() as u32;
+                self.slots[at] = (u64::from(number) + 1) << u32::BITS | u64::from(hash);
+                self.keys.extend_from_slice(key);
+                return number;
+            }
+            if slot as u32 == hash {
+                let number = (slot >> u32::BITS) as usize - 1;
+                let known = &self.keys[number * self.words..];
+                if known.iter().zip(key).all(|(known, word)| known == word) {
+                    return number as u32;
                 }
             }
-            let mut last = None;
-            for (number, &key) in numbers.iter_mut().zip(&keys) {
-                *number = match last {
-                    Some((same, known)) if same == key => known,
-                    _ => fold.number(key),
-                };
-                last = Some((key, *number));
+            at = (at + 1) & most;
+        }
+    }
+
+    fn grow(&mut self) {
+        let slots = vec![0; (self.slots.len() * 2).max(SLOTS_FIRST)];
+        let old = std::mem::replace(&mut self.slots, slots);
+        let most = self.slots.len() - 1;
+        for slot in old.into_iter().filter(|&slot| slot != 0) {
+            let mut at = slot as u32 as usize & most;
+            while self.slots[at] != 0 {
+                at = (at + 1) & most;
             }
+            self.slots[at] = slot;
         }
     }
 
     /// The ids of all combinations, column by column, each in order of their numbers.
     pub(crate) fn columns(&self) -> Vec<Vec<u32>> {
-        let mut columns = Vec::new();
-        let mut numbers: Option<Vec<u32>> = None;
-        for fold in self.folds.iter().rev() {
-            let mut keys: Vec<u64> = match &numbers {
-                None => fold.keys.clone(),
-                Some(numbers) => {
-                    let key = |&number: &u32| fold.keys[number as usize];
-                    numbers.iter().map(key).collect()
-                }
-            };
-            for &bits in fold.bits.iter().rev() {
-                let mask = (1 << bits) - 1;
-                columns.push(keys.iter().map(|key| (key & mask) as u32).collect());
-                keys.iter_mut().for_each(|key| *key >>= bits);
-            }
-            numbers = Some(keys.iter().map(|&key| key as u32).collect());
-        }
-        columns.reverse();
-        columns
+        let column = |place: &Place| {
+            let words = self.keys.iter().skip(place.word).step_by(self.words);
+            words
+                .map(|word| (word >> place.shift & place.mask) as u32)
+                .collect()
+        };
+        self.columns.iter().map(column).collect()
     }
 
     /// The combination with a number.
     pub(crate) fn ids(&self, number: usize, ids: &mut Vec<u32>) {
+        let key = &self.keys[number * self.words..][..self.words];
         ids.clear();
-        let mut number = number;
-        for fold in self.folds.iter().rev() {
-            let mut key = fold.keys[number];
-            for &bits in fold.bits.iter().rev() {
-                ids.push((key & ((1 << bits) - 1)) as u32);
-                key >>= bits;
-            }
-            number = key as usize;
-        }
-        ids.reverse();
+        let id = |place: &Place| (key[place.word] >> place.shift & place.mask) as u32;
+        ids.extend(self.columns.iter().map(id));
     }
 
     /// Bytes of memory that they take, about.
     pub(crate) fn bytes(&self) -> usize {
-        let fold = |fold: &Fold| fold.keys.capacity() * 8 + fold.numbers.capacity() * 18;
-        self.folds.iter().map(fold).sum()
+        (self.keys.capacity() + self.slots.capacity() + self.wanted.capacity()) * 8
     }
 
     pub(crate) fn clear(&mut self) {
-        for fold in &mut self.folds {
-            fold.numbers.clear();
-            fold.keys.clear();
-        }
+        self.keys.clear();
+        self.slots.fill(0);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::countkeys::{Stored, refuse_nonsense};
 use super::countmerge;
 use super::countpart::PartCount;
+use super::countrequests::Requests;
 use super::frequent;
 use super::inorder::in_order;
 use super::listing::LastStages;
@@ -28,7 +29,7 @@ pub(crate) fn count(
         ..Answer::default()
     };
     if !frequent::give(snapshot, query, budget, &mut answer, sink)? {
-        let mut counted = groups(snapshot, query, Measures::default(), budget)?;
+        let mut counted = groups(snapshot, query, &Measures::default(), budget)?;
         answer.coverage.damaged.append(&mut counted.damaged);
         answer.stats = counted.work;
         counted.totals.give(query, &mut answer, sink);
@@ -49,7 +50,7 @@ pub(crate) struct Counted {
 pub(crate) fn groups(
     snapshot: &Arc<Snapshot>,
     query: &CountQuery,
-    measures: Measures,
+    measures: &Measures,
     budget: &Budget,
 ) -> Result<Counted> {
     let mut counting = Counting {
@@ -61,7 +62,8 @@ pub(crate) fn groups(
         work: Work::default(),
         damaged: Vec::new(),
     };
-    match Stored::new(query) {
+    match Stored::new(query, measures) {
+        Some(stored) if query.per_request => counting.requests(&stored)?,
         Some(stored) => counting.parts(&stored)?,
         None => counting.rows()?,
     }
@@ -75,7 +77,7 @@ pub(crate) fn groups(
 struct Counting<'a> {
     snapshot: &'a Arc<Snapshot>,
     query: &'a CountQuery,
-    measures: Measures,
+    measures: &'a Measures,
     budget: &'a Budget,
     totals: Totals,
     work: Work,
@@ -130,47 +132,73 @@ impl Counting<'_> {
         Ok(())
     }
 
-    /// Counts part by part, by string ids: on all cores, added up in order.
+    /// Counts part by part, by string ids.
     fn parts(&mut self, stored: &Stored) -> Result<()> {
+        let count =
+            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.count(part, work);
+        self.part_by_part(stored, count, |totals, translate, part, groups| {
+            let groups = translate(totals, &part, groups)?;
+            totals.add_all(&groups);
+            totals.check()
+        })
+    }
+
+    /// Counts each request once.
+    fn requests(&mut self, stored: &Stored) -> Result<()> {
+        let mut requests = Requests::new(self.query, stored);
+        let events =
+            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.events(part, work);
+        self.part_by_part(stored, events, |totals, translate, part, events| {
+            requests.add(part, events, |part, groups| translate(totals, part, groups))
+        })?;
+        let groups = requests.into_groups(self.measures.any());
+        self.totals.add_all(&groups);
+        self.totals.check()
+    }
+
+    /// Counts each part with `count`, on all cores, and takes what it gives with `take`, in order.
+    fn part_by_part<T: Send>(
+        &mut self,
+        stored: &Stored,
+        count: impl Fn(&PartCount<'_>, &Part, &mut Work) -> Result<T> + Sync,
+        mut take: impl FnMut(&mut Totals, &Translate<'_>, Part, T) -> Result<()> + Send,
+    ) -> Result<()> {
         let (parts, pruned) = self.snapshot.parts(&self.query.filter);
         self.work.segments_pruned = pruned;
         let (snapshot, query) = (self.snapshot, self.query);
+        let threads = worth_threads(&parts);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let counting = PartCount {
             snapshot,
             query,
             stored,
             measures: self.measures,
             budget: self.budget,
+            cores: if threads { 1 } else { cores },
         };
         let count = |at: usize| {
             let mut work = Work::default();
             let counted = (self.budget.check())
                 .and_then(|()| parts[at].open(&snapshot.shared, &mut work))
-                .and_then(|part| Ok((counting.count(&part, &mut work)?, part)));
+                .and_then(|part| Ok((count(&counting, &part, &mut work)?, part)));
             (counted, work)
         };
-        let add = |(counted, work): (Result<(Groups, Part)>, Work)| {
+        let translate = |totals: &mut Totals, part: &Part, groups: Groups| {
+            countmerge::translate(totals, part, query, stored, &snapshot.deriver, groups)
+        };
+        let add = |(counted, work): (Result<(T, Part)>, Work)| {
             self.work.add(work);
-            let merged = counted.and_then(|(groups, part)| {
-                countmerge::add(
-                    &mut self.totals,
-                    &part,
-                    query,
-                    stored,
-                    &snapshot.deriver,
-                    groups,
-                )
-            });
-            match merged {
-                Ok(()) => self.totals.check(),
+            let taken = counted
+                .and_then(|(counted, part)| take(&mut self.totals, &translate, part, counted));
+            match taken {
                 Err(StoreError::Damaged(text)) if query.skip_damaged => {
                     self.damaged.push(text);
                     Ok(())
                 }
-                Err(error) => Err(advised(error)),
+                taken => taken.map_err(advised),
             }
         };
-        in_order(parts.len(), worth_threads(&parts), count, add)
+        in_order(parts.len(), threads, count, add)
     }
 
     /// What a column's value counts as: itself, or each element of a list once.
@@ -190,6 +218,9 @@ impl Counting<'_> {
         }
     }
 }
+
+/// Gives a part's groups the ids of the totals.
+type Translate<'a> = dyn Fn(&mut Totals, &Part, Groups) -> Result<Groups> + Sync + 'a;
 
 /// Whether there is enough to count to divide it: more than one segment.
 fn worth_threads(parts: &[PartAt]) -> bool {

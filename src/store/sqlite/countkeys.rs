@@ -2,6 +2,8 @@
 
 use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
+use super::shares::{Share, Shared};
+use super::tally::Measures;
 use crate::limits::COUNT_COLUMNS_MAX;
 use crate::store::{CountQuery, Result, StoreError};
 
@@ -11,6 +13,7 @@ pub(crate) struct Stored {
     pub(crate) columns: Vec<Key>,
     /// Per column of the query which of them says its value.
     pub(crate) sources: Vec<Source>,
+    pub(crate) shared: Shared,
 }
 
 /// A stored column whose few values have ids.
@@ -30,13 +33,14 @@ pub(crate) struct Source {
 
 impl Stored {
     /// `None` when string ids alone do not tell the groups apart.
-    pub(crate) fn new(query: &CountQuery) -> Option<Stored> {
+    pub(crate) fn new(query: &CountQuery, measures: &Measures) -> Option<Stored> {
         if query.last_stage_only {
             return None;
         }
         let mut stored = Stored {
             columns: Vec::new(),
             sources: Vec::new(),
+            shared: Shared::default(),
         };
         for &column in &query.by {
             let (first, otherwise) = match origin(column) {
@@ -55,6 +59,13 @@ impl Stored {
                 otherwise: otherwise.map(|key| stored.place(key)),
             };
             stored.sources.push(source);
+        }
+        for &share in &measures.shares {
+            let place = stored.place(share.key());
+            stored.shared.shares.push((share, place));
+        }
+        if measures.last_error {
+            stored.shared.last_error = Some(stored.place(Share::Errors.key()));
         }
         Some(stored)
     }

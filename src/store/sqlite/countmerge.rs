@@ -12,15 +12,17 @@ use crate::store::{CountQuery, Result};
 /// Not yet looked up: no text has this id in the totals.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Adds the groups. All strings are read before the first count: half a damaged part is no answer.
-pub(crate) fn add(
+/// A part's groups with the ids that their texts have in the totals, to be added there. All strings are
+/// read before the first count: half a damaged part is no answer.
+pub(crate) fn translate(
     totals: &mut Totals,
     part: &Part,
     query: &CountQuery,
     stored: &Stored,
     deriver: &Deriver,
     mut groups: Groups,
-) -> Result<()> {
+) -> Result<Groups> {
+    stored.shared.fill(part, &stored.columns, &mut groups)?;
     let mut columns = Vec::with_capacity(stored.sources.len());
     let mut elements = None;
     for (at, source) in stored.sources.iter().enumerate() {
@@ -43,8 +45,7 @@ pub(crate) fn add(
     if let Some((at, elements)) = elements {
         groups = each_element(&groups, at, &elements);
     }
-    totals.add_all(&groups);
-    Ok(())
+    Ok(groups)
 }
 
 /// Every group once for each of its elements in the column at `at`.
@@ -58,7 +59,13 @@ fn each_element(groups: &Groups, at: usize, elements: &[Vec<u32>]) -> Groups {
             false => column(ids),
         });
     }
+    let shares = |shares: &Vec<u64>| rows().map(|row| shares[row]).collect();
     Groups {
+        shares: groups.shares.iter().map(shares).collect(),
+        last_errors: match groups.last_errors.is_empty() {
+            true => Vec::new(),
+            false => rows().map(|row| groups.last_errors[row]).collect(),
+        },
         buckets: rows().map(|row| groups.buckets[row]).collect(),
         counts: rows().map(|row| groups.counts[row]).collect(),
         columns,

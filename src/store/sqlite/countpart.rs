@@ -18,16 +18,21 @@ use super::sealed::Sealed;
 use super::summaryplan::SummaryPlan;
 use super::tally::{Amounts, Buckets, Groups, Measures, Tally};
 use crate::store::filter::Filter;
-use crate::store::{Budget, CountQuery, Result, Work};
+use crate::store::{Budget, CountQuery, Result, StoreError, Work};
 
 /// How parts are counted.
 pub(crate) struct PartCount<'a> {
     pub(crate) snapshot: &'a Arc<Snapshot>,
     pub(crate) query: &'a CountQuery,
     pub(crate) stored: &'a Stored,
-    pub(crate) measures: Measures,
+    pub(crate) measures: &'a Measures,
     pub(crate) budget: &'a Budget,
+    /// How many cores there are for one part.
+    pub(crate) cores: usize,
 }
+
+/// Chunks that are worth a core of their own; tests have few.
+const SHARE_CHUNKS: usize = if cfg!(test) { 1 } else { 16 };
 
 impl PartCount<'_> {
     /// The groups of a part, by its string ids. A group may come more than once.
@@ -48,9 +53,7 @@ impl PartCount<'_> {
             groups.counts.push((part.rows() - part.dead().len()) as u64);
             return Ok(groups);
         }
-        let strings = columns.iter().map(|column| column.strings(part));
-        let tally = Tally::new(strings, measures.any());
-        let mut buckets = Buckets::new(self.query.step, tally, &mut groups);
+        let mut buckets = self.buckets(part, &mut groups);
         let span = Span::new(filter, part, self.query.step);
         match (&columns[..], part, &span) {
             (_, Part::Sealed(sealed), Some(span))
@@ -167,7 +170,7 @@ impl PartCount<'_> {
         Ok(true)
     }
 
-    /// Counts the matching rows of a part.
+    /// Counts the matching rows of a part, on several cores where one has much to do.
     fn scan(
         &self,
         part: &Part,
@@ -175,24 +178,73 @@ impl PartCount<'_> {
         work: &mut Work,
         buckets: &mut Buckets<'_>,
     ) -> Result<()> {
-        let scan = PartScan::new(
-            part.clone(),
-            filter,
-            Direction::Ascending,
-            &self.snapshot.deriver,
-            self.budget,
-            work,
-        )?;
-        let Some(mut scan) = scan else { return Ok(()) };
+        let scan = |work: &mut Work| {
+            let (deriver, budget) = (&self.snapshot.deriver, self.budget);
+            let ascending = Direction::Ascending;
+            PartScan::new(part.clone(), filter, ascending, deriver, budget, work)
+        };
+        let Some(mut first) = scan(work)? else {
+            return Ok(());
+        };
+        let shares = self.cores.min(first.chunks_left() / SHARE_CHUNKS).max(1);
+        let share = |at: usize| -> Result<(Groups, Work)> {
+            let mut work = Work::default();
+            let mut groups = Groups::new(self.stored.columns.len());
+            if let Some(mut scan) = scan(&mut Work::default())? {
+                scan.take_share(at, shares);
+                let mut buckets = self.buckets(part, &mut groups);
+                self.add_rows(part, scan, &mut work, &mut buckets)?;
+                buckets.finish();
+            }
+            Ok((groups, work))
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..shares)
+                .map(|at| scope.spawn(move || share(at)))
+                .collect();
+            first.take_share(0, shares);
+            let own = self.add_rows(part, first, work, buckets);
+            for other in others {
+                let (groups, done) = other
+                    .join()
+                    .map_err(|_| StoreError::Io("a count failed inside; see the log".into()))??;
+                work.add(done);
+                buckets.take_over(groups);
+            }
+            own
+        })
+    }
+
+    /// For a part's groups.
+    fn buckets<'a>(&self, part: &Part, groups: &'a mut Groups) -> Buckets<'a> {
+        let strings = self.stored.columns.iter().map(|key| key.strings(part));
+        Buckets::new(
+            self.query.step,
+            Tally::new(strings, self.measures.any()),
+            groups,
+        )
+    }
+
+    /// Adds the rows of a scan.
+    fn add_rows(
+        &self,
+        part: &Part,
+        mut scan: PartScan,
+        work: &mut Work,
+        buckets: &mut Buckets<'_>,
+    ) -> Result<()> {
         let (columns, measures) = (&self.stored.columns, self.measures);
         let (mut rows, mut flags) = (Vec::new(), Vec::new());
-        let (mut times, mut lengths) = (Vec::new(), Vec::new());
+        let (mut times, mut lengths, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
         let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
         while scan.next_rows(&mut rows, self.budget, work)? {
             let Some(&first) = rows.first() else { continue };
             let (chunk, base) = part.chunk_of(first);
             if buckets.step.is_some() || measures.times {
                 part.ints(IntColumn::Time, chunk, &mut times)?;
+            }
+            if measures.latency {
+                part.ints(IntColumn::Latency, chunk, &mut latencies)?;
             }
             if measures.raw_bytes {
                 part.ints(IntColumn::RawBytes, chunk, &mut lengths)?;
@@ -206,6 +258,7 @@ impl PartCount<'_> {
                 events: None,
                 times: measures.times.then_some((&times, &times)),
                 raw_bytes: measures.raw_bytes.then_some(&lengths),
+                latency: measures.latency.then_some(&latencies),
             };
             let mut left = &rows[..];
             while let Some(&next) = left.first() {

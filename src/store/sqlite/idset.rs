@@ -16,8 +16,26 @@ impl IdSet {
         }
     }
 
+    /// Every id, the absent value's too.
+    pub(crate) fn all(strings: u32) -> IdSet {
+        let mut set = IdSet::none(strings);
+        set.invert();
+        set
+    }
+
+    /// The absent value alone.
+    pub(crate) fn absent(strings: u32) -> IdSet {
+        let mut set = IdSet::none(strings);
+        set.insert(0);
+        set
+    }
+
     pub(crate) fn insert(&mut self, id: u32) {
         self.bits[id as usize / 64] |= 1 << (id % 64);
+    }
+
+    pub(crate) fn remove(&mut self, id: u32) {
+        self.bits[id as usize / 64] &= !(1 << (id % 64));
     }
 
     pub(crate) fn holds(&self, id: u32) -> bool {

@@ -121,6 +121,18 @@ impl PartScan {
         }))
     }
 
+    /// How many chunks are still to do.
+    pub(crate) fn chunks_left(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Leaves one of so many shares of what is to do, each as large as the others.
+    pub(crate) fn take_share(&mut self, at: usize, shares: usize) {
+        let chunks = self.chunks.clone();
+        let bound = |at: usize| chunks.start + (chunks.len() * at / shares) as u32;
+        self.chunks = bound(at)..bound(at + 1);
+    }
+
     /// Whether rows come from lists of rows.
     pub(crate) fn indexed(&self) -> bool {
         self.candidates.is_some()
@@ -218,28 +230,12 @@ impl PartScan {
                 let ids = &self.ids;
                 out.retain(|&row| set.holds(ids[at(row)]));
             }
-            Predicate::EffectiveUser(impersonated, user) => {
-                self.part
-                    .ids(TextColumn::ImpersonatedUser, chunk, &mut self.ids)?;
-                self.part
-                    .ids(TextColumn::User, chunk, &mut self.other_ids)?;
-                let (ids, users) = (&self.ids, &self.other_ids);
-                out.retain(|&row| match ids[at(row)] {
-                    0 => user.holds(users[at(row)]),
-                    id => impersonated.holds(id),
-                });
-            }
-            Predicate::Resource(pairs, negate) => {
-                self.part.ids(TextColumn::Resource, chunk, &mut self.ids)?;
-                self.part
-                    .ids(TextColumn::ApiGroup, chunk, &mut self.other_ids)?;
-                let (ids, groups) = (&self.ids, &self.other_ids);
-                out.retain(|&row| {
-                    let holds = pairs.iter().any(|(resource, group)| {
-                        resource.holds(ids[at(row)]) && group.holds(groups[at(row)])
-                    });
-                    holds != *negate
-                });
+            Predicate::Pairs(pairs) => {
+                let [first, second] = pairs.columns;
+                self.part.ids(first, chunk, &mut self.ids)?;
+                self.part.ids(second, chunk, &mut self.other_ids)?;
+                let (ids, others) = (&self.ids, &self.other_ids);
+                out.retain(|&row| pairs.hold(ids[at(row)], others[at(row)]));
             }
             Predicate::Number {
                 column,

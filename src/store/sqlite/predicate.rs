@@ -15,10 +15,8 @@ use crate::store::filter::{Filter, Pattern, Term, Test};
 pub(crate) enum Predicate {
     /// The column's string id is in the set.
     Ids(TextColumn, IdSet),
-    /// The impersonated user's id is in the first set, or there is none and the user's is in the second.
-    EffectiveUser(IdSet, IdSet),
-    /// Any pair of resource and group sets holds (or, negated, none does).
-    Resource(Vec<(IdSet, IdSet)>, bool),
+    /// The ids of two columns are in any pair of sets (or, negated, in none).
+    Pairs(Pairs),
     /// A number derived from stored numbers lies in a range; absent never does.
     Number {
         column: Column,
@@ -41,6 +39,62 @@ pub(crate) enum Predicate {
     },
     /// Something about the event's bytes.
     Bytes(Term),
+}
+
+/// Sets of ids of two columns.
+pub(crate) struct Pairs {
+    pub(crate) columns: [TextColumn; 2],
+    pub(crate) any: Vec<[IdSet; 2]>,
+    pub(crate) negate: bool,
+}
+
+impl Pairs {
+    #[inline]
+    pub(crate) fn hold(&self, id: u32, other: u32) -> bool {
+        let mut any = self.any.iter();
+        any.any(|[first, second]| first.holds(id) && second.holds(other)) != self.negate
+    }
+
+    /// The impersonated user's id is in the first set, or there is none and the user's is in the
+    /// second.
+    fn effective_user(
+        part: &Part,
+        [mut impersonated, user]: [IdSet; 2],
+        negate: bool,
+    ) -> Predicate {
+        impersonated.remove(0);
+        let absent = IdSet::absent(part.strings(TextColumn::ImpersonatedUser));
+        Predicate::Pairs(Pairs {
+            columns: [TextColumn::ImpersonatedUser, TextColumn::User],
+            any: vec![
+                [impersonated, IdSet::all(part.strings(TextColumn::User))],
+                [absent, user],
+            ],
+            negate,
+        })
+    }
+
+    /// See [`Test::Ended`].
+    fn ended(part: &Part, negate: bool) -> Result<Predicate> {
+        let stages = |names: &[&str]| -> Result<IdSet> {
+            let mut set = IdSet::none(part.strings(TextColumn::Stage));
+            for name in names {
+                if let Some(id) = part.find(TextColumn::Stage, name)? {
+                    set.insert(id);
+                }
+            }
+            Ok(set)
+        };
+        let users = part.strings(TextColumn::User);
+        Ok(Predicate::Pairs(Pairs {
+            columns: [TextColumn::Stage, TextColumn::User],
+            any: vec![
+                [stages(&["ResponseComplete", "Panic"])?, IdSet::all(users)],
+                [stages(&["ResponseStarted"])?, IdSet::absent(users)],
+            ],
+            negate,
+        }))
+    }
 }
 
 impl Predicate {
@@ -123,6 +177,7 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
     }
     Ok(match &term.test {
         Test::Contains { .. } => Predicate::Bytes(term.clone()),
+        Test::Ended => Pairs::ended(part, negate)?,
         Test::Resource { any } => {
             let mut pairs = Vec::with_capacity(any.len());
             for (resource, group) in any {
@@ -136,9 +191,7 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 let group = match group {
                     // The core group has no name.
                     Some(Pattern::Is(name)) if name.is_empty() => {
-                        let mut set = IdSet::none(part.strings(TextColumn::ApiGroup));
-                        set.insert(0);
-                        set
+                        IdSet::absent(part.strings(TextColumn::ApiGroup))
                     }
                     Some(pattern) => {
                         let mut set = id_set(
@@ -153,17 +206,13 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                         }
                         set
                     }
-                    None => {
-                        let mut set = IdSet::none(part.strings(TextColumn::ApiGroup));
-                        set.invert();
-                        set
-                    }
+                    None => IdSet::all(part.strings(TextColumn::ApiGroup)),
                 };
-                pairs.push((resource, group));
+                pairs.push([resource, group]);
             }
             if any.iter().all(|(_, group)| group.is_none()) {
                 let mut union = IdSet::none(part.strings(TextColumn::Resource));
-                for (resource, _) in &pairs {
+                for [resource, _] in &pairs {
                     resource.ids().for_each(|id| union.insert(id));
                 }
                 if negate {
@@ -171,7 +220,11 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 }
                 return Ok(Predicate::Ids(TextColumn::Resource, union));
             }
-            Predicate::Resource(pairs, negate)
+            Predicate::Pairs(Pairs {
+                columns: [TextColumn::Resource, TextColumn::ApiGroup],
+                any: pairs,
+                negate,
+            })
         }
         Test::Text { column, any } => match origin(*column) {
             Origin::Text(text) => {
@@ -200,14 +253,9 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 Predicate::Ids(text, set)
             }
             Origin::EffectiveUser => {
-                let mut impersonated =
-                    id_set(part, TextColumn::ImpersonatedUser, any, None, deriver)?;
-                let mut user = id_set(part, TextColumn::User, any, None, deriver)?;
-                if negate {
-                    impersonated.invert();
-                    user.invert();
-                }
-                Predicate::EffectiveUser(impersonated, user)
+                let impersonated = id_set(part, TextColumn::ImpersonatedUser, any, None, deriver)?;
+                let user = id_set(part, TextColumn::User, any, None, deriver)?;
+                Pairs::effective_user(part, [impersonated, user], negate)
             }
             Origin::RequestUri | Origin::Path | Origin::Command => Predicate::Uri {
                 column: *column,
@@ -270,22 +318,16 @@ fn compile_term(term: &Term, part: &Part, deriver: &Deriver) -> Result<Predicate
                 Predicate::Ids(text, set)
             }
             Origin::Text(text) | Origin::Number(text) => {
-                let mut set = IdSet::none(part.strings(text));
-                set.insert(0);
+                let mut set = IdSet::absent(part.strings(text));
                 if negate {
                     set.invert();
                 }
                 Predicate::Ids(text, set)
             }
             Origin::EffectiveUser => {
-                let mut impersonated = IdSet::none(part.strings(TextColumn::ImpersonatedUser));
-                let mut user = IdSet::none(part.strings(TextColumn::User));
-                user.insert(0);
-                if negate {
-                    impersonated.invert();
-                    user.invert();
-                }
-                Predicate::EffectiveUser(impersonated, user)
+                let impersonated = IdSet::none(part.strings(TextColumn::ImpersonatedUser));
+                let user = IdSet::absent(part.strings(TextColumn::User));
+                Pairs::effective_user(part, [impersonated, user], negate)
             }
             Origin::RequestUri | Origin::Path | Origin::Command => Predicate::Uri {
                 column: *column,

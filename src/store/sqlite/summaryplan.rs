@@ -20,7 +20,8 @@ pub(crate) struct SummaryPlan {
     /// With the columns that they are about.
     predicates: Vec<(Predicate, Vec<u8>)>,
     by: Vec<Key>,
-    measures: Measures,
+    /// Whether times are wanted.
+    times: bool,
     /// The columns that are counted by and added up; those of times in order.
     places: Vec<u8>,
 }
@@ -31,9 +32,9 @@ impl SummaryPlan {
         sealed: &Sealed,
         predicates: Vec<Predicate>,
         by: &[Key],
-        measures: Measures,
+        measures: &Measures,
     ) -> Option<SummaryPlan> {
-        if !sealed.has_summary() || measures.raw_bytes {
+        if !sealed.has_summary() || measures.of_events() {
             return None;
         }
         // Of events about a resource, a summary knows only whether they have a URI.
@@ -59,7 +60,7 @@ impl SummaryPlan {
         Some(SummaryPlan {
             predicates,
             by: by.to_vec(),
-            measures,
+            times: measures.times,
             places,
         })
     }
@@ -118,8 +119,8 @@ impl SummaryPlan {
             let columns: Vec<&[u32]> = self.by.iter().zip(bits).map(column).collect();
             let amounts = Amounts {
                 events: Some(&read.ids[EVENTS as usize]),
-                times: self.measures.times.then_some((&read.first, &read.last)),
-                raw_bytes: None,
+                times: self.times.then_some((&read.first, &read.last)),
+                ..Amounts::default()
             };
             buckets.tally.add(&columns, &rows, &amounts);
         }
@@ -144,8 +145,7 @@ fn places_of(predicate: &Predicate, about_none: bool) -> Option<Vec<u8>> {
     match predicate {
         Predicate::Ids(T::Name, set) => set.tells_absent_only().then(|| vec![FLAGS]),
         Predicate::Ids(column, _) => columns(&[*column]),
-        Predicate::EffectiveUser(..) => columns(&[T::ImpersonatedUser, T::User]),
-        Predicate::Resource(..) => columns(&[T::Resource, T::ApiGroup]),
+        Predicate::Pairs(pairs) => columns(&pairs.columns),
         Predicate::Uri { any, .. } if any.is_empty() => Some(vec![FLAGS]),
         // A command is told by the subresource, too.
         Predicate::Uri { column, .. } => {
@@ -233,22 +233,9 @@ impl Columns {
                 let ids = self.column(*column);
                 rows.retain(|&row| set.holds(ids[row as usize]));
             }
-            Predicate::EffectiveUser(impersonated, user) => {
-                let ids = self.column(TextColumn::ImpersonatedUser);
-                let users = self.column(TextColumn::User);
-                rows.retain(|&row| match ids[row as usize] {
-                    0 => user.holds(users[row as usize]),
-                    id => impersonated.holds(id),
-                });
-            }
-            Predicate::Resource(pairs, negate) => {
-                let ids = self.column(TextColumn::Resource);
-                let groups = self.column(TextColumn::ApiGroup);
-                rows.retain(|&row| {
-                    let (id, group) = (ids[row as usize], groups[row as usize]);
-                    let mut pairs = pairs.iter();
-                    pairs.any(|(resources, of)| resources.holds(id) && of.holds(group)) != *negate
-                });
+            Predicate::Pairs(pairs) => {
+                let [ids, others] = pairs.columns.map(|column| self.column(column));
+                rows.retain(|&row| pairs.hold(ids[row as usize], others[row as usize]));
             }
             Predicate::Number {
                 column,

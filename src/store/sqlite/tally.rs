@@ -1,17 +1,29 @@
 //! Adding up counts of one part by string ids.
 
 use super::combinations::Combinations;
+use super::layout;
+use super::shares::Share;
 
 /// What is wanted of each group beside the number of its events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Measures {
     pub(crate) times: bool,
     pub(crate) raw_bytes: bool,
+    pub(crate) latency: bool,
+    pub(crate) shares: Vec<Share>,
+    /// Needs times.
+    pub(crate) last_error: bool,
 }
 
 impl Measures {
-    pub(crate) fn any(self) -> bool {
-        self.times || self.raw_bytes
+    /// Whether anything is read of events beside ids.
+    pub(crate) fn any(&self) -> bool {
+        self.times || self.of_events()
+    }
+
+    /// Whether only the events themselves say it.
+    pub(crate) fn of_events(&self) -> bool {
+        self.raw_bytes || self.latency
     }
 }
 
@@ -22,6 +34,9 @@ pub(crate) struct Measured {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) raw_bytes: u64,
+    /// Microseconds from received to the stage, added up, and of how many events.
+    pub(crate) latency: i64,
+    pub(crate) timed: u64,
 }
 
 impl Measured {
@@ -29,6 +44,8 @@ impl Measured {
         first: i64::MAX,
         last: i64::MIN,
         raw_bytes: 0,
+        latency: 0,
+        timed: 0,
     };
 
     #[inline]
@@ -36,6 +53,15 @@ impl Measured {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.raw_bytes += other.raw_bytes;
+        self.latency = self.latency.saturating_add(other.latency);
+        self.timed += other.timed;
+    }
+
+    /// Microseconds, rounded; `None` where no event was timed.
+    pub(crate) fn mean_latency(&self) -> Option<i64> {
+        let timed = i64::try_from(self.timed).ok().filter(|&timed| timed > 0)?;
+        let half = timed / 2;
+        Some(self.latency.saturating_add(half).div_euclid(timed))
     }
 }
 
@@ -47,6 +73,8 @@ pub(crate) struct Amounts<'a> {
     /// Microseconds of the first and the last of them.
     pub(crate) times: Option<(&'a [i64], &'a [i64])>,
     pub(crate) raw_bytes: Option<&'a [i64]>,
+    /// As it is stored.
+    pub(crate) latency: Option<&'a [i64]>,
 }
 
 impl Amounts<'_> {
@@ -60,7 +88,10 @@ impl Amounts<'_> {
         let (first, last) = self.times.map_or((i64::MAX, i64::MIN), |(first, last)| {
             (first[row], last[row])
         });
+        let latency = (self.latency).and_then(|latency| layout::decode_latency(latency[row]));
         Measured {
+            latency: latency.unwrap_or_default(),
+            timed: u64::from(latency.is_some()),
             first,
             last,
             raw_bytes: self.raw_bytes.map_or(0, |bytes| bytes[row] as u64),
@@ -171,6 +202,10 @@ pub(crate) struct Groups {
     pub(crate) columns: Vec<Vec<u32>>,
     /// One per group, or none at all.
     pub(crate) measured: Vec<Measured>,
+    /// How many of the events of each group belong to each share that is wanted.
+    pub(crate) shares: Vec<Vec<u64>>,
+    /// Microseconds of the last error of each group, where that is wanted.
+    pub(crate) last_errors: Vec<Option<i64>>,
 }
 
 impl Groups {
@@ -183,6 +218,35 @@ impl Groups {
 
     pub(crate) fn len(&self) -> usize {
         self.counts.len()
+    }
+
+    /// Adds a group of others.
+    pub(crate) fn push(&mut self, others: &Groups, row: usize) {
+        self.buckets.push(others.buckets[row]);
+        self.counts.push(others.counts[row]);
+        self.measured.extend(others.measured.get(row).copied());
+        self.last_errors
+            .extend(others.last_errors.get(row).copied());
+        for (column, other) in self.columns.iter_mut().zip(&others.columns) {
+            column.push(other[row]);
+        }
+        for (share, other) in self.shares.iter_mut().zip(&others.shares) {
+            share.push(other[row]);
+        }
+    }
+
+    /// Lets a group say what one of others does, but for how many events it has and what was measured.
+    pub(crate) fn put(&mut self, at: usize, others: &Groups, row: usize) {
+        self.buckets[at] = others.buckets[row];
+        if let Some(last) = self.last_errors.get_mut(at) {
+            *last = others.last_errors[row];
+        }
+        for (column, other) in self.columns.iter_mut().zip(&others.columns) {
+            column[at] = other[row];
+        }
+        for (share, other) in self.shares.iter_mut().zip(&others.shares) {
+            share[at] = other[row];
+        }
     }
 }
 
@@ -230,6 +294,18 @@ impl<'a> Buckets<'a> {
         if let Some(step) = self.step {
             self.bucket = begin(time, step);
             self.end = self.bucket.saturating_add(step);
+        }
+    }
+
+    /// Takes over groups that were counted beside.
+    pub(crate) fn take_over(&mut self, mut groups: Groups) {
+        self.finish();
+        let all = &mut *self.groups;
+        all.buckets.append(&mut groups.buckets);
+        all.counts.append(&mut groups.counts);
+        all.measured.append(&mut groups.measured);
+        for (column, own) in all.columns.iter_mut().zip(&mut groups.columns) {
+            column.append(own);
         }
     }
 

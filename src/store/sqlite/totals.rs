@@ -10,7 +10,7 @@ use rustc_hash::FxHasher;
 use super::combinations::Combinations;
 use super::tally::{Groups, Measured};
 use crate::limits::COUNT_GROUPS_MAX;
-use crate::model::column::{Column, Kind};
+use crate::model::column::Kind;
 use crate::model::value::Value;
 use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
 
@@ -23,25 +23,6 @@ struct Texts {
     texts: Vec<Arc<str>>,
 }
 
-/// What groups can be sorted by: the beginning of their bucket, or a column that is counted by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum SortedBy {
-    Bucket,
-    Column(usize),
-}
-
-/// Of each key its place in their order; equal keys have the same.
-fn ranks<K: Ord>(keys: &[K]) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_unstable_by(|&left, &right| keys[left].cmp(&keys[right]));
-    let mut ranks = vec![0; keys.len()];
-    for (rank, pair) in (0..).zip(order.windows(2)) {
-        let same = keys[pair[0]] == keys[pair[1]];
-        ranks[pair[1]] = if same { ranks[pair[0]] } else { rank + 1 };
-    }
-    ranks
-}
-
 /// Counts per bucket and values over all parts.
 pub(crate) struct Totals {
     columns: Vec<Texts>,
@@ -52,6 +33,10 @@ pub(crate) struct Totals {
     counts: Vec<u64>,
     /// One per group, or none at all.
     measured: Vec<Measured>,
+    /// Per share that is wanted one number per group.
+    shares: Vec<Vec<u64>>,
+    /// One per group, or none at all.
+    last_errors: Vec<Option<i64>>,
     stepped: bool,
     ids: Vec<u32>,
 }
@@ -67,6 +52,8 @@ impl Totals {
             groups: Combinations::new(std::iter::repeat_n(u32::BITS, width)),
             counts: Vec::new(),
             measured: Vec::new(),
+            shares: Vec::new(),
+            last_errors: Vec::new(),
             stepped,
             ids: Vec::new(),
         }
@@ -149,6 +136,21 @@ impl Totals {
                 self.measured[number as usize].add(measured);
             }
         }
+        let wanted = self.shares.len().max(groups.shares.len());
+        self.shares.resize_with(wanted, Vec::new);
+        for (shares, added) in self.shares.iter_mut().zip(&groups.shares) {
+            shares.resize(self.groups.len(), 0);
+            for (&number, &share) in numbers.iter().zip(added) {
+                shares[number as usize] += share;
+            }
+        }
+        if !groups.last_errors.is_empty() {
+            self.last_errors.resize(self.groups.len(), None);
+            for (&number, &last) in numbers.iter().zip(&groups.last_errors) {
+                let known = &mut self.last_errors[number as usize];
+                *known = (*known).max(last);
+            }
+        }
     }
 
     fn bucket(&mut self, begin: i64) -> u32 {
@@ -162,6 +164,35 @@ impl Totals {
     /// What was measured of a group.
     pub(crate) fn measured(&self, number: usize) -> Option<&Measured> {
         self.measured.get(number)
+    }
+
+    /// How many of a group's events belong to a share, by its place among those that are wanted.
+    pub(crate) fn share(&self, at: usize, number: usize) -> u64 {
+        self.shares.get(at).map_or(0, |shares| shares[number])
+    }
+
+    /// When the last error of a group was.
+    pub(crate) fn last_error(&self, number: usize) -> Option<i64> {
+        self.last_errors.get(number).copied().flatten()
+    }
+
+    /// How many events a group has.
+    pub(crate) fn events(&self, number: usize) -> u64 {
+        self.counts[number]
+    }
+
+    /// The ids of the groups, column by column: of their buckets, if there are any, and their texts.
+    pub(crate) fn group_ids(&self) -> Vec<Vec<u32>> {
+        self.groups.columns()
+    }
+
+    pub(crate) fn is_stepped(&self) -> bool {
+        self.stepped
+    }
+
+    /// The beginnings of the buckets, by id.
+    pub(crate) fn bucket_begins(&self) -> &[i64] {
+        &self.bucket_begins
     }
 
     /// How many groups there are.
@@ -179,50 +210,9 @@ impl Totals {
         (bucket, self.counts[number])
     }
 
-    /// The numbers of the groups in ascending order of what these columns of `by` say: numbers as
-    /// such, texts by their bytes, the absent first.
-    pub(crate) fn sorted(&self, by: &[Column], order: &[SortedBy]) -> Vec<u32> {
-        let ids = self.groups.columns();
-        let (buckets, ids) = ids.split_at(usize::from(self.stepped));
-        let mut numbers: Vec<u32> = (0..self.len() as u32).collect();
-        let mut keys = vec![0u128; self.len()];
-        let mut left = u128::BITS;
-        // The last columns first, as many at a time as fit a key; sorting is stable.
-        for &column in order.iter().rev() {
-            let (ranks, ids) = match column {
-                SortedBy::Bucket if buckets.is_empty() => continue,
-                SortedBy::Bucket => (ranks(&self.bucket_begins), &buckets[0]),
-                SortedBy::Column(at) => (self.ranks_of_texts(at, by[at].kind()), &ids[at]),
-            };
-            let bits = usize::BITS - ranks.len().leading_zeros();
-            if bits > left {
-                numbers.sort_by_key(|&number| keys[number as usize]);
-                keys.fill(0);
-                left = u128::BITS;
-            }
-            let shift = u128::BITS - left;
-            left -= bits;
-            for (key, &id) in keys.iter_mut().zip(ids) {
-                *key |= u128::from(ranks[id as usize]) << shift;
-            }
-        }
-        numbers.sort_by_key(|&number| keys[number as usize]);
-        numbers
-    }
-
-    /// The place of each of a column's texts among them all, the absent one first.
-    fn ranks_of_texts(&self, column: usize, kind: Kind) -> Vec<u32> {
-        let texts = self.columns[column].texts.iter();
-        match kind {
-            Kind::Int | Kind::Bool => {
-                let numbers = texts.map(|text| text.parse::<i64>().ok());
-                ranks(&std::iter::once(None).chain(numbers).collect::<Vec<_>>())
-            }
-            _ => {
-                let texts = texts.map(|text| Some(&**text));
-                ranks(&std::iter::once(None).chain(texts).collect::<Vec<_>>())
-            }
-        }
+    /// A column's texts, by id from 1.
+    pub(crate) fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
+        self.columns[column].texts.iter().map(|text| &**text)
     }
 
     /// A column's text.

@@ -46,6 +46,11 @@ impl UriColumns {
         Ok(())
     }
 
+    /// The ids of the row at an offset of the chunk.
+    pub(crate) fn ids(&self, offset: usize) -> [u32; 7] {
+        std::array::from_fn(|index| self.columns[index][offset])
+    }
+
     /// The subresource of the row at an offset of the chunk.
     pub(crate) fn subresource<'p>(&self, part: &'p Part, offset: usize) -> Result<Option<&'p str>> {
         match self.columns[4][offset] {
@@ -56,8 +61,7 @@ impl UriColumns {
 
     /// Writes the URI of the row at an offset of the chunk; false when it has none.
     pub(crate) fn restore(&self, part: &Part, offset: usize, out: &mut String) -> Result<bool> {
-        let ids: [u32; 7] = std::array::from_fn(|index| self.columns[index][offset]);
-        let [stored, object @ ..] = ids;
+        let [stored, object @ ..] = self.ids(offset);
         if stored == 0 {
             return Ok(false);
         }

@@ -31,7 +31,7 @@ impl Backing for Nothing {
     fn groups(
         self: Arc<Self>,
         _query: &CountQuery,
-        _measures: Measures,
+        _measures: &Measures,
         _budget: &Budget,
     ) -> Result<Counted> {
         Err(StoreError::Cancelled)

@@ -16,12 +16,12 @@ use super::quota;
 use super::session::Session;
 use super::vtab::{Table, TableCursor};
 use crate::model::column::{Column, Kind};
-use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
+use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::sqlite::shares::Share;
 use crate::store::sqlite::tally::Measures;
-use crate::store::sqlite::totals::SortedBy;
 use crate::store::{CountQuery, Result, StoreError};
 
 pub(super) const NAME: &str = "event_counts";
@@ -39,6 +39,14 @@ pub(super) enum Shown {
     FirstTime,
     LastTime,
     RawBytes,
+    MeanLatency,
+    /// How many of the events.
+    Share(Share),
+    LastError,
+    /// Whether the event is the last of its request.
+    Ended,
+    /// Whether each request counts once.
+    PerRequest,
     /// For conditions only, and left out of `select *`.
     Condition(Column),
 }
@@ -50,13 +58,22 @@ pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
     let conditions = columns().filter(|column| column.is_counting_condition());
     [Shown::Hour, Shown::Events]
         .into_iter()
-        .chain([Shown::FirstTime, Shown::LastTime, Shown::RawBytes])
+        .chain([Shown::FirstTime, Shown::LastTime])
+        .chain([Shown::RawBytes, Shown::MeanLatency])
+        .chain(Share::ALL.map(Shown::Share))
+        .chain([Shown::LastError])
         .chain(groups.map(Shown::Group))
+        .chain([Shown::Ended, Shown::PerRequest])
         .chain(conditions.map(Shown::Condition))
         .collect()
 });
 
 impl Shown {
+    /// Whether it is there for conditions only, and left out of `select *`.
+    fn is_hidden(self) -> bool {
+        matches!(self, Shown::Ended | Shown::PerRequest | Shown::Condition(_))
+    }
+
     fn name(self) -> &'static str {
         match self {
             Shown::Hour => "hour",
@@ -64,14 +81,19 @@ impl Shown {
             Shown::FirstTime => "first_time",
             Shown::LastTime => "last_time",
             Shown::RawBytes => "raw_bytes",
+            Shown::MeanLatency => "mean_latency_us",
+            Shown::Share(share) => share.name(),
+            Shown::LastError => "last_error",
+            Shown::Ended => "ended",
+            Shown::PerRequest => "per_request",
             Shown::Group(column) | Shown::Condition(column) => column.name(),
         }
     }
 }
 
 /// SQLite loses the collation of a hidden column when it takes the word out of its type.
-fn hidden(column: Column) -> String {
-    let declared = declaration(column.name(), column.kind());
+fn hidden(name: &str, kind: Kind) -> String {
+    let declared = declaration(name, kind);
     let plain = declared.split(" COLLATE ").next().unwrap_or_default();
     format!("{plain} HIDDEN")
 }
@@ -83,12 +105,15 @@ pub(super) struct EventCounts {
 impl Table for EventCounts {
     fn columns(&self) -> String {
         let columns = COLUMNS.iter().map(|&shown| match shown {
-            Shown::Hour | Shown::FirstTime | Shown::LastTime => {
+            Shown::Hour | Shown::FirstTime | Shown::LastTime | Shown::LastError => {
                 declaration(shown.name(), Kind::Time)
             }
-            Shown::Events | Shown::RawBytes => declaration(shown.name(), Kind::Int),
+            Shown::Events | Shown::RawBytes | Shown::MeanLatency | Shown::Share(_) => {
+                declaration(shown.name(), Kind::Int)
+            }
+            Shown::Ended | Shown::PerRequest => hidden(shown.name(), Kind::Bool),
             Shown::Group(column) => declaration(column.name(), column.kind()),
-            Shown::Condition(column) => hidden(column),
+            Shown::Condition(column) => hidden(column.name(), column.kind()),
         });
         columns.collect::<Vec<_>>().join(", ")
     }
@@ -99,7 +124,9 @@ impl Table for EventCounts {
         let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
             Shown::Hour => Some(Subject::Hour),
             Shown::Group(column) | Shown::Condition(column) => Some(Subject::Event(*column)),
-            Shown::Events | Shown::FirstTime | Shown::LastTime | Shown::RawBytes => None,
+            Shown::Ended => Some(Subject::Ended),
+            Shown::PerRequest => Some(Subject::PerRequest),
+            _ => None,
         };
         let order = order(info);
         plan::choose(
@@ -130,38 +157,42 @@ impl Table for EventCounts {
     }
 }
 
-/// The columns by which groups are to come in order, which spares SQLite's `group by` and `order by`
-/// their sorting; none if some term is for SQLite to sort by.
-fn order(info: &IndexInfo) -> Vec<usize> {
+/// The columns by which groups are to come in order, each descending if it says so, which spares
+/// SQLite's `group by` and `order by` their sorting and lets a statement of whose rows only the first
+/// are wanted end with them; none if some term is for SQLite to sort by.
+fn order(info: &IndexInfo) -> Vec<(usize, bool)> {
     let column = |term: rusqlite::vtab::OrderBy<'_>| {
         let at = usize::try_from(term.column()).ok()?;
-        let sorted = matches!(COLUMNS.get(at)?, Shown::Hour | Shown::Group(_));
-        (sorted && !term.is_order_by_desc()).then_some(at)
+        (!COLUMNS.get(at)?.is_hidden()).then_some((at, term.is_order_by_desc()))
     };
-    let columns: Option<Vec<usize>> = info.order_bys().map(column).collect();
+    let columns: Option<Vec<_>> = info.order_bys().map(column).collect();
     columns.unwrap_or_default()
 }
 
 /// The order as it stands in a plan's text.
-fn order_text(order: &[usize]) -> String {
+fn order_text(order: &[(usize, bool)]) -> String {
     if order.is_empty() {
         return String::new();
     }
-    let columns: Vec<String> = order.iter().map(usize::to_string).collect();
-    format!("by:{} ", columns.join(","))
+    let sign = |descending| if descending { "-" } else { "" };
+    let columns = order
+        .iter()
+        .map(|&(at, down)| format!("{}{at}", sign(down)));
+    format!("by:{} ", columns.collect::<Vec<_>>().join(","))
 }
 
 /// The order that a plan's text begins with, and the rest.
-fn read_order(text: &str) -> (Vec<usize>, &str) {
-    let read = |text: &str| {
-        let (columns, rest) = text.strip_prefix("by:")?.split_once(' ')?;
-        let columns = columns.split(',').map(|at| at.parse().ok());
-        Some((columns.collect::<Option<_>>()?, rest.len()))
+fn read_order(text: &str) -> (Vec<(usize, bool)>, &str) {
+    let column = |text: &str| {
+        let ascending = text.trim_start_matches('-');
+        Some((ascending.parse().ok()?, ascending.len() < text.len()))
     };
-    match read(text) {
-        Some((columns, rest)) => (columns, &text[text.len() - rest..]),
-        None => (Vec::new(), text),
-    }
+    let read = || {
+        let (columns, rest) = text.strip_prefix("by:")?.split_once(' ')?;
+        let columns = columns.split(',').map(column);
+        Some((columns.collect::<Option<_>>()?, rest))
+    };
+    read().unwrap_or((Vec::new(), text))
 }
 
 struct EventCountsCursor {
@@ -172,10 +203,10 @@ struct EventCountsCursor {
 /// Groups, and the one that the cursor stands at.
 struct Groups {
     counted: Counted,
-    /// Where each of the table's columns is among those that were counted by.
+    /// Where each of the table's columns is among those that were counted by, or the shares.
     places: Vec<Option<usize>>,
-    /// The numbers of the groups in the order asked for, if one is.
-    order: Option<Vec<u32>>,
+    /// The order asked for, if one is.
+    order: Option<GroupOrder>,
     at: usize,
     /// The group's number.
     number: usize,
@@ -185,12 +216,12 @@ struct Groups {
 }
 
 impl EventCountsCursor {
-    fn count(&self, filter: Filter, reads: &[usize], order: &[usize]) -> Result<Groups> {
-        let mut query = CountQuery {
-            filter,
-            skip_damaged: self.session.skip_damaged,
-            ..CountQuery::default()
-        };
+    fn count(
+        &self,
+        mut query: CountQuery,
+        reads: &[usize],
+        order: &[(usize, bool)],
+    ) -> Result<Groups> {
         let mut measures = Measures::default();
         let mut places = vec![None; COLUMNS.len()];
         for &at in reads {
@@ -200,16 +231,36 @@ impl EventCountsCursor {
                     places[at] = Some(query.by.len());
                     query.by.push(column);
                 }
-                Some(&shown @ Shown::Condition(_)) => return Err(no_value(shown)),
+                Some(&shown) if shown.is_hidden() => return Err(no_value(shown)),
                 Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
                 Some(Shown::RawBytes) => measures.raw_bytes = true,
-                Some(Shown::Events) | None => {}
+                Some(Shown::MeanLatency) => measures.latency = true,
+                Some(&Shown::Share(share)) => {
+                    places[at] = Some(measures.shares.len());
+                    measures.shares.push(share);
+                }
+                Some(Shown::LastError) => (measures.times, measures.last_error) = (true, true),
+                Some(_) | None => {}
             }
         }
-        let counted = self.session.count(&query, measures)?;
-        let sorted_by = |&at: &usize| places[at].map_or(SortedBy::Bucket, SortedBy::Column);
-        let order: Vec<SortedBy> = order.iter().map(sorted_by).collect();
-        let order = (!order.is_empty()).then(|| counted.totals.sorted(&query.by, &order));
+        let counted = self.session.count(&query, &measures)?;
+        let sorted_by = |&(at, descending): &(usize, bool)| {
+            let place = || places[at].unwrap_or_default();
+            let column = match COLUMNS[at] {
+                Shown::Hour => SortedBy::Bucket,
+                Shown::Events => SortedBy::Events,
+                Shown::FirstTime => SortedBy::First,
+                Shown::LastTime => SortedBy::Last,
+                Shown::RawBytes => SortedBy::RawBytes,
+                Shown::MeanLatency => SortedBy::MeanLatency,
+                Shown::LastError => SortedBy::LastError,
+                Shown::Share(_) => SortedBy::Share(place()),
+                _ => SortedBy::Column(place()),
+            };
+            (column, descending)
+        };
+        let order: Vec<_> = order.iter().map(sorted_by).collect();
+        let order = (!order.is_empty()).then(|| counted.totals.in_order(&query.by, &order));
         Ok(Groups {
             counted,
             places,
@@ -227,6 +278,7 @@ fn no_value(shown: Shown) -> StoreError {
     let name = shown.name();
     let instead = match shown {
         Shown::Condition(Column::Time) => "select hour".to_owned(),
+        Shown::Ended | Shown::PerRequest => format!("write {name} = 1"),
         _ => format!("compare it with `{name} match :words`, or select from events"),
     };
     StoreError::BadRequest(format!(
@@ -236,13 +288,22 @@ fn no_value(shown: Shown) -> StoreError {
 }
 
 impl Groups {
+    /// Where one of the table's columns is among those that were counted by, or the shares.
+    fn place(&self, column: usize) -> Result<usize> {
+        self.places[column].ok_or_else(|| {
+            let name = COLUMNS[column].name();
+            StoreError::Io(format!("event_counts was not counted by {name}"))
+        })
+    }
+
     /// Goes to the group at `at`; false at the end.
     fn enter(&mut self) -> bool {
         let totals = &self.counted.totals;
         if self.at >= totals.len() {
             return false;
         }
-        self.number = (self.order.as_ref()).map_or(self.at, |order| order[self.at] as usize);
+        let in_order = self.order.as_mut().and_then(|order| order.at(self.at));
+        self.number = in_order.unwrap_or(self.at);
         (self.hour, self.events) = totals.group(self.number, &mut self.ids);
         true
     }
@@ -253,18 +314,24 @@ impl TableCursor for EventCountsCursor {
         self.groups = None;
         let (order, plan) = read_order(text.strip_prefix(PREFIX).unwrap_or(text));
         let plan = read_plan(plan)?;
-        let Some(filter) = pushdown::filter(&plan, arguments)? else {
+        let Some((filter, per_request)) = pushdown::counted(&plan, arguments)? else {
             return Ok(false);
         };
         let mut reads = self.session.reads(text);
         reads.extend(
             order
                 .iter()
+                .map(|&(at, _)| at)
                 .filter(|at| !reads.contains(at))
-                .copied()
                 .collect::<Vec<_>>(),
         );
-        let groups = quota::exempt(|| self.count(filter, &reads, &order))?;
+        let query = CountQuery {
+            filter,
+            per_request,
+            skip_damaged: self.session.skip_damaged,
+            ..CountQuery::default()
+        };
+        let groups = quota::exempt(|| self.count(query, &reads, &order))?;
         let groups = self.groups.insert(groups);
         Ok(quota::exempt(|| groups.enter()))
     }
@@ -281,26 +348,30 @@ impl TableCursor for EventCountsCursor {
         let (Some(groups), Some(&shown)) = (&self.groups, COLUMNS.get(column)) else {
             return Ok(Cell::Null);
         };
+        let int = |number: u64| Cell::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        let totals = &groups.counted.totals;
         Ok(match shown {
             Shown::Hour => Cell::Time(groups.hour),
-            Shown::Events => Cell::Int(i64::try_from(groups.events).unwrap_or(i64::MAX)),
-            Shown::Condition(_) => return Err(no_value(shown)),
-            Shown::FirstTime | Shown::LastTime | Shown::RawBytes => {
-                match (groups.counted.totals.measured(groups.number), shown) {
+            Shown::Events => int(groups.events),
+            Shown::Share(_) => int(totals.share(groups.place(column)?, groups.number)),
+            Shown::LastError => totals
+                .last_error(groups.number)
+                .map_or(Cell::Null, Cell::Time),
+            Shown::Ended | Shown::PerRequest | Shown::Condition(_) => return Err(no_value(shown)),
+            Shown::FirstTime | Shown::LastTime | Shown::RawBytes | Shown::MeanLatency => {
+                match (totals.measured(groups.number), shown) {
                     (None, _) => Cell::Null,
                     (Some(measured), Shown::FirstTime) => Cell::Time(measured.first),
                     (Some(measured), Shown::LastTime) => Cell::Time(measured.last),
-                    (Some(measured), _) => {
-                        Cell::Int(i64::try_from(measured.raw_bytes).unwrap_or(i64::MAX))
+                    (Some(measured), Shown::MeanLatency) => {
+                        measured.mean_latency().map_or(Cell::Null, Cell::Int)
                     }
+                    (Some(measured), _) => int(measured.raw_bytes),
                 }
             }
             Shown::Group(event_column) => {
-                let place = groups.places[column].ok_or_else(|| {
-                    let name = event_column.name();
-                    StoreError::Io(format!("event_counts was not counted by {name}"))
-                })?;
-                let text = groups.counted.totals.text(place, groups.ids[place]);
+                let place = groups.place(column)?;
+                let text = totals.text(place, groups.ids[place]);
                 match (text, event_column.kind()) {
                     (None, _) => Cell::Null,
                     (Some(text), Kind::Int | Kind::Bool) => {

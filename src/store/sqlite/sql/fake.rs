@@ -56,7 +56,9 @@ fn holds(test: &Test, row: &Row) -> bool {
                 .any(|&(low, high)| low <= number && number <= high)
         }),
         Test::Absent { column } => !row.contains_key(column),
-        Test::Resource { .. } | Test::Contains { .. } => panic!("SQL never asks for {test:?}"),
+        Test::Resource { .. } | Test::Ended | Test::Contains { .. } => {
+            panic!("SQL never asks for {test:?}")
+        }
     }
 }
 
@@ -111,7 +113,7 @@ impl Backing for Fake {
     fn groups(
         self: Arc<Self>,
         query: &CountQuery,
-        measures: Measures,
+        measures: &Measures,
         _budget: &Budget,
     ) -> Result<Counted> {
         let mut totals = Totals::new(query.by.len(), query.step.is_some());
@@ -132,8 +134,9 @@ impl Backing for Fake {
                 first: time,
                 last: time,
                 raw_bytes: raw,
+                ..Measured::NOTHING
             };
-            let wanted = measures != Measures::default();
+            let wanted = *measures != Measures::default();
             totals.add(bucket, &ids, 1, wanted.then_some(&measured));
         }
         self.counts.lock().unwrap().push(query.clone());

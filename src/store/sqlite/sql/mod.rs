@@ -14,6 +14,7 @@ mod instant;
 mod length;
 mod like;
 mod memory;
+mod ops;
 mod plan;
 mod pushdown;
 mod quota;

@@ -11,48 +11,13 @@ use std::fmt::Write as _;
 
 use rusqlite::ffi;
 use rusqlite::types::ValueRef;
-use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
+use rusqlite::vtab::{IndexFlags, IndexInfo};
 
 use super::instant;
+use super::ops::{OPS, Op, op};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::Filter;
 use crate::store::sqlite::scan::ScanOrder;
-
-/// How a condition compares its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Eq,
-    In,
-    Ne,
-    Is,
-    IsNot,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Like,
-    Glob,
-    Match,
-    IsNull,
-    NotNull,
-}
-
-const OPS: [(Op, &str); 14] = [
-    (Op::Eq, "="),
-    (Op::In, "in"),
-    (Op::Ne, "<>"),
-    (Op::Is, "is"),
-    (Op::IsNot, "isnot"),
-    (Op::Lt, "<"),
-    (Op::Le, "<="),
-    (Op::Gt, ">"),
-    (Op::Ge, ">="),
-    (Op::Like, "like"),
-    (Op::Glob, "glob"),
-    (Op::Match, "match"),
-    (Op::IsNull, "isnull"),
-    (Op::NotNull, "notnull"),
-];
 
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +25,10 @@ pub(super) enum Subject {
     Event(Column),
     /// The begin of the hour UTC that an event's time lies in.
     Hour,
+    /// Whether the event is the last of its request.
+    Ended,
+    /// Whether each request counts once.
+    PerRequest,
 }
 
 impl Subject {
@@ -68,6 +37,7 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
+            Subject::Ended | Subject::PerRequest => Column::Stage,
         }
     }
 
@@ -75,12 +45,16 @@ impl Subject {
         match self {
             Subject::Event(column) => column.name(),
             Subject::Hour => "hour",
+            Subject::Ended => "ended",
+            Subject::PerRequest => "per_request",
         }
     }
 
     fn by_name(name: &str) -> Option<Subject> {
         match name {
             "hour" => Some(Subject::Hour),
+            "ended" => Some(Subject::Ended),
+            "per_request" => Some(Subject::PerRequest),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -211,9 +185,11 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             }
             continue;
         }
-        let Some(exact) = takes(info, at, column, op, table.plain_times)? else {
-            continue;
+        let exact = match subject {
+            Subject::Ended | Subject::PerRequest => matches!(op, Op::Eq | Op::Is).then_some(true),
+            _ => takes(info, at, column, op, table.plain_times)?,
         };
+        let Some(exact) = exact else { continue };
         if op == Op::In && !info.set_in_constraint(at, true)? {
             continue;
         }
@@ -239,26 +215,6 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
     }
     info.set_idx_str(&format!("{}{}", table.prefix, plan.to_text()));
     Ok(())
-}
-
-fn op(info: &IndexInfo, at: usize, op: &IndexConstraintOp) -> rusqlite::Result<Option<Op>> {
-    Ok(Some(match op {
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ if info.is_in_constraint(at)? => Op::In,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Op::Eq,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_NE => Op::Ne,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_IS => Op::Is,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOT => Op::IsNot,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT => Op::Lt,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => Op::Le,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT => Op::Gt,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Op::Ge,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIKE => Op::Like,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GLOB => Op::Glob,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_MATCH => Op::Match,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNULL => Op::IsNull,
-        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOTNULL => Op::NotNull,
-        _ => return Ok(None),
-    }))
 }
 
 /// Whether a condition goes down, and then whether the scan decides it exactly.
@@ -292,6 +248,10 @@ fn takes(
             (plain || collation.eq_ignore_ascii_case(instant::COLLATION)).then_some(true)
         }
         (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
+        // Such a column cannot be read to be tested again.
+        (Kind::Int, _) if plain_times && column.is_counting_condition() => {
+            matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(true)
+        }
         (Kind::Int | Kind::Bool, _) => Some(false),
         (_, Op::Like | Op::Glob) => Some(false),
         // Another type than text is converted by affinities that the table is not told.

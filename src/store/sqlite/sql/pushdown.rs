@@ -4,7 +4,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::vtab::Filters;
 
 use super::instant;
-use super::plan::{Op, Plan, Subject};
+use super::ops::Op;
+use super::plan::{Plan, Subject};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::rollup::HOUR;
@@ -13,22 +14,46 @@ use crate::store::{Result, StoreError};
 
 /// The filter that a plan and its values make; `None` when no row can match.
 pub(super) fn filter(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Filter>> {
-    let mut building = Building::default();
+    Ok(building(plan, arguments, false)?.map(|building| building.filter))
+}
+
+/// The same for `event_counts`, and whether each request counts once.
+pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<(Filter, bool)>> {
+    let building = building(plan, arguments, true)?;
+    Ok(building.map(|building| (building.filter, building.per_request)))
+}
+
+fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Option<Building>> {
+    let mut building = Building {
+        counting,
+        ..Building::default()
+    };
     for (at, (&(subject, op), value)) in plan.conditions.iter().zip(arguments.iter()).enumerate() {
         match subject {
             Subject::Event(column) if op == Op::In => building.is_in(column, arguments, at)?,
             Subject::Event(column) => building.condition(column, op, value)?,
+            Subject::Ended => match building.truth("ended", value)? {
+                Some(true) => building.filter.push(Test::Ended),
+                Some(false) => building.filter.push_not(Test::Ended),
+                None => {}
+            },
+            Subject::PerRequest => {
+                building.per_request |= building.truth("per_request", value)? == Some(true);
+            }
             Subject::Hour if op == Op::In => building.hour_in(arguments, at)?,
             Subject::Hour => building.hour(op, value)?,
         }
     }
-    Ok((!building.empty).then_some(building.filter))
+    Ok((!building.empty).then_some(building))
 }
 
 #[derive(Default)]
 struct Building {
     filter: Filter,
     empty: bool,
+    /// Conditions are on `event_counts`.
+    counting: bool,
+    per_request: bool,
 }
 
 impl Building {
@@ -43,7 +68,7 @@ impl Building {
             _ if null => self.empty = true,
             _ => match column.kind() {
                 Kind::Time => self.time(column, op, value)?,
-                Kind::Int | Kind::Bool => self.number(column, op, value),
+                Kind::Int | Kind::Bool => self.number(column, op, value)?,
                 _ => self.text(column, op, value),
             },
         }
@@ -82,6 +107,20 @@ impl Building {
             });
         }
         Ok(())
+    }
+
+    /// What a column that is there for conditions only is compared with; NULL matches nothing.
+    fn truth(&mut self, name: &str, value: ValueRef<'_>) -> Result<Option<bool>> {
+        match value {
+            ValueRef::Integer(number @ 0..=1) => Ok(Some(number == 1)),
+            ValueRef::Null => {
+                self.empty = true;
+                Ok(None)
+            }
+            _ => Err(StoreError::BadRequest(format!(
+                "{name} is compared with something else than 0 and 1; write {name} = 1"
+            ))),
+        }
     }
 
     /// A condition on the begin of the hour, as one on the time.
@@ -156,35 +195,43 @@ impl Building {
         }
     }
 
-    /// Numbers are tested again by SQLite, so a range may be too wide, and another type than a
-    /// number, which SQLite may convert, narrows nothing.
-    fn number(&mut self, column: Column, op: Op, value: ValueRef<'_>) {
-        // Floats saturate into integers.
+    /// Numbers are tested again by SQLite unless they cannot be read; then another type than a number,
+    /// which SQLite may convert, is refused, and otherwise it narrows nothing.
+    fn number(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
         let (low, high) = match value {
             ValueRef::Integer(number) => (number, number),
             ValueRef::Real(number) => (number.floor() as i64, number.ceil() as i64),
-            _ => return,
-        };
-        let range = match op {
-            Op::Eq | Op::Is => (low, high),
-            Op::Lt | Op::Le => (i64::MIN, high),
-            Op::Gt | Op::Ge => (low, i64::MAX),
-            _ if matches!(value, ValueRef::Integer(_)) => {
-                return self.exclude(
-                    Test::Number {
-                        column,
-                        any: vec![(low, low)],
-                    },
-                    column,
-                    op,
-                );
+            _ if self.counting && column.is_counting_condition() => {
+                let name = column.name();
+                return Err(StoreError::BadRequest(format!(
+                    "{name} is compared with something else than a number"
+                )));
             }
-            _ => return,
+            _ => return Ok(()),
         };
-        self.filter.push(Test::Number {
-            column,
-            any: vec![range],
-        });
+        let whole = low == high;
+        let any = match op {
+            Op::Eq | Op::Is if whole => vec![(low, low)],
+            Op::Eq | Op::Is => Vec::new(),
+            // Floats saturate into integers.
+            Op::Lt if high == i64::MAX => vec![(i64::MIN, i64::MAX)],
+            Op::Lt if high == i64::MIN => Vec::new(),
+            Op::Lt => vec![(i64::MIN, high - 1)],
+            Op::Le => vec![(i64::MIN, low)],
+            Op::Gt if low == i64::MIN => vec![(i64::MIN, i64::MAX)],
+            Op::Gt if low == i64::MAX => Vec::new(),
+            Op::Gt => vec![(low + 1, i64::MAX)],
+            Op::Ge => vec![(high, i64::MAX)],
+            _ if matches!(value, ValueRef::Integer(_)) => {
+                let any = vec![(low, low)];
+                self.exclude(Test::Number { column, any }, column, op);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        self.empty |= any.is_empty();
+        self.filter.push(Test::Number { column, any });
+        Ok(())
     }
 
     fn text(&mut self, column: Column, op: Op, value: ValueRef<'_>) {

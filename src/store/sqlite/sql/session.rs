@@ -30,7 +30,7 @@ pub(super) trait Backing: Send + Sync {
     fn groups(
         self: Arc<Self>,
         query: &CountQuery,
-        measures: Measures,
+        measures: &Measures,
         budget: &Budget,
     ) -> Result<Counted>;
     /// See [`Snapshot::seen`].
@@ -78,7 +78,7 @@ impl Backing for Snapshot {
     fn groups(
         self: Arc<Self>,
         query: &CountQuery,
-        measures: Measures,
+        measures: &Measures,
         budget: &Budget,
     ) -> Result<Counted> {
         count::groups(&self, query, measures, budget)
@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// Counts events.
-    pub(super) fn count(&self, query: &CountQuery, measures: Measures) -> Result<Counted> {
+    pub(super) fn count(&self, query: &CountQuery, measures: &Measures) -> Result<Counted> {
         let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget)?;
         let mut scanned = self.scanned();
         scanned.saw(&query.filter);
