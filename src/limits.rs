@@ -91,8 +91,10 @@ pub const BLOCK_BYTES: usize = 4 << 20;
 /// Uncompressed bytes of events that one compressed body block holds, before the block is closed.
 pub const BODY_BLOCK_BYTES: usize = 2 << 20;
 
-/// zstd level of body blocks in the active segment and in sealed ones.
-pub const ACTIVE_ZSTD_LEVEL: i32 = 1;
+/// zstd level of body blocks in the active segment, where they stay for minutes, of quarantined bytes,
+/// and of body blocks in sealed segments.
+pub const ACTIVE_ZSTD_LEVEL: i32 = -1;
+pub const QUARANTINE_ZSTD_LEVEL: i32 = 1;
 pub const SEALED_ZSTD_LEVEL: i32 = 3;
 pub const MERGED_ZSTD_LEVEL: i32 = 6;
 

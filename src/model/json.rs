@@ -5,6 +5,7 @@
 //! clients write into `requestObject` must not cost the event around it.
 
 mod literal;
+mod plain;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -13,6 +14,7 @@ use std::ops::Range;
 use crate::limits::BODY_DEPTH_MAX;
 
 pub use self::literal::{quoted_end, string_end, texts, unescape};
+use self::plain::plain_length;
 
 /// Where and why text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -392,36 +394,6 @@ pub fn body_problem(body: &[u8]) -> Option<&'static str> {
         }
         Err(_) => Some(NOT_JSON),
     }
-}
-
-/// How many bytes come before the first quote, backslash or control character; eight at a time,
-/// because the strings of events are too short for a call of memchr to pay off.
-#[inline]
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let slash = word ^ (ONES * b'\\' as u64);
-        // The lowest bit set is exact; higher ones may be borrows, which do not matter.
-        let found = ((quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        at += 1;
-    }
-    at
 }
 
 /// Which brackets are open, one bit each (set: an object), so that depth costs no stack.

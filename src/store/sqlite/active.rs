@@ -256,7 +256,7 @@ impl Transaction<'_> {
             .map_err(|error| failed(self.path, &error))?;
         let mut part = 0;
         let mut put = |bytes: &[u8]| -> Result<()> {
-            let data = zstd::bulk::compress(bytes, crate::limits::ACTIVE_ZSTD_LEVEL)
+            let data = zstd::bulk::compress(bytes, crate::limits::QUARANTINE_ZSTD_LEVEL)
                 .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
             self.connection
                 .prepare_cached("insert into quarantine_part values (?1, ?2, ?3)")

@@ -3,6 +3,7 @@
 //! Events of one user, resource, level, verb, namespace and name lie together: they compress far
 //! better, and what one user did is read from few blocks.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use super::block::{self, Frame};
@@ -14,8 +15,9 @@ use super::segfile::SegmentFile;
 use crate::limits;
 use crate::store::Result;
 
-/// Bodies gathered at once, about.
-const WINDOW_BYTES: usize = 12 << 20;
+/// Bodies gathered at once, about: a class of an active segment's bodies, mostly. What a window leaves
+/// of a class is decompressed again for the next.
+const WINDOW_BYTES: usize = 24 << 20;
 
 /// The columns that decide the order, first to last.
 const ORDER: [TextColumn; 6] = [
@@ -141,6 +143,8 @@ pub(crate) struct BodyAt {
     pub(crate) part: u32,
     /// Its row's number in `Rank`.
     pub(crate) rank: u32,
+    /// Bytes of its event as received, where that is known without looking at the body.
+    pub(crate) event_bytes: Option<NonZeroU32>,
 }
 
 /// Gives lean bodies one after the other in the order of `bodies`. They are gathered a window at a
@@ -148,19 +152,42 @@ pub(crate) struct BodyAt {
 pub(crate) fn read(
     parts: &[Part],
     bodies: &[BodyAt],
-    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    sink: &mut dyn FnMut(&BodyAt, &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let (mut begin, mut bytes) = (0, 0);
     let mut window = Window::default();
+    let mut begin = 0;
+    while begin < bodies.len() {
+        let (end, bytes) = window_from(parts, &bodies[begin..])?;
+        window.read(parts, &bodies[begin..begin + end], bytes, sink)?;
+        begin += end;
+    }
+    Ok(())
+}
+
+/// How many bodies the next window takes, and about how many bytes they are. A window that is full
+/// ends where other frames begin, if that is in its second half: what is left of a class would have
+/// all of its frames decompressed again.
+fn window_from(parts: &[Part], bodies: &[BodyAt]) -> Result<(usize, usize)> {
+    let mut bytes = 0;
+    let mut border = None;
+    let mut last_frame = None;
     for (index, at) in bodies.iter().enumerate() {
-        let length = parts[at.part as usize].body_bytes(at.rank)?;
-        if bytes + length > WINDOW_BYTES && index > begin {
-            window.read(parts, &bodies[begin..index], bytes, sink)?;
-            (begin, bytes) = (index, 0);
+        let part = &parts[at.part as usize];
+        let length = part.body_bytes(at.rank)?;
+        if let Part::Block(..) = part {
+            let (frame, _) = part.place(i64::from(at.rank))?;
+            if last_frame.replace(frame).is_some_and(|last| last != frame)
+                && bytes > WINDOW_BYTES / 2
+            {
+                border = Some((index, bytes));
+            }
+        }
+        if bytes + length > WINDOW_BYTES && index > 0 {
+            return Ok(border.unwrap_or((index, bytes)));
         }
         bytes += length;
     }
-    window.read(parts, &bodies[begin..], bytes, sink)
+    Ok((bodies.len(), bytes))
 }
 
 /// Bodies that were gathered.
@@ -178,7 +205,7 @@ impl Window {
         parts: &[Part],
         bodies: &[BodyAt],
         bytes: usize,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+        sink: &mut dyn FnMut(&BodyAt, &[u8]) -> Result<()>,
     ) -> Result<()> {
         self.wanted.clear();
         for (slot, at) in bodies.iter().enumerate() {
@@ -207,8 +234,8 @@ impl Window {
             self.slots[slot] = start..self.buffer.len();
         }
         drop(open);
-        for slot in &self.slots {
-            sink(&self.buffer[slot.clone()])?;
+        for (at, slot) in bodies.iter().zip(&self.slots) {
+            sink(at, &self.buffer[slot.clone()])?;
         }
         // A few huge events must not take their room for good.
         self.buffer.shrink_to(WINDOW_BYTES / 8 * 9);

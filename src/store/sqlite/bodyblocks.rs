@@ -1,5 +1,7 @@
 //! The bodies of a new segment: bucket by bucket, clustered and compressed, or taken over.
 
+use std::num::NonZeroU32;
+
 use super::block::Frame;
 use super::bodies::{self, BodyAt, Division};
 use super::codec::put_varint;
@@ -39,15 +41,21 @@ pub(crate) fn put_bodies(
     let mut new_ranks: Vec<u32> = Vec::with_capacity(order.len() - division.taken_rows);
     let mut bucket = Bucket::default();
     let mut places = Columns::ints(parts, IntColumn::Rank);
+    let mut lengths = Columns::ints(parts, IntColumn::RawBytes);
     for (row, at) in order.iter().enumerate() {
         if division.taken[at.part as usize].is_some() {
             continue;
         }
-        let place = places.get(at)? as u32;
+        // A sealed file keeps lengths in the order of bodies: there the body itself tells sooner.
+        let event_bytes = match parts[at.part as usize] {
+            Part::Block(..) => NonZeroU32::new(lengths.get(at)? as u32),
+            Part::Sealed(_) => None,
+        };
         bucket.rows.push(row as u32);
         bucket.bodies.push(BodyAt {
             part: at.part,
-            rank: place,
+            rank: places.get(at)? as u32,
+            event_bytes,
         });
         if bucket.rows.len() == division.bucket_rows {
             let first_rank = (division.taken_rows + new_ranks.len()) as u32;
@@ -106,8 +114,8 @@ impl Bucket {
         drop(ranked);
         self.rows.clear();
         self.bodies.clear();
-        bodies::read(parts, &clustered, &mut |body| {
-            if blocks.push(file, body)? {
+        bodies::read(parts, &clustered, &mut |at, body| {
+            if blocks.push(file, body, at.event_bytes)? {
                 pause()?;
             }
             Ok(())
@@ -117,6 +125,9 @@ impl Bucket {
     }
 }
 
+/// Bytes kept free before the bodies of a block for their lengths.
+const LENGTHS_ROOM: usize = 16 << 10;
+
 /// Fills blocks of bodies and compresses them.
 struct BodyBlocks {
     compressor: zstd::bulk::Compressor<'static>,
@@ -124,6 +135,7 @@ struct BodyBlocks {
     count: u32,
     events: u32,
     lengths: Vec<u8>,
+    /// Room for the lengths, then the bodies of the open block.
     bodies: Vec<u8>,
     /// Where the last body of `bodies` begins.
     last: usize,
@@ -141,21 +153,28 @@ impl BodyBlocks {
             count: 0,
             events: 0,
             lengths: Vec::new(),
-            bodies: Vec::new(),
-            last: 0,
+            bodies: vec![0; LENGTHS_ROOM],
+            last: LENGTHS_ROOM,
             event_lengths: Lengths::default(),
             ngrams: Ngrams::new(level)?,
         })
     }
 
     /// Adds a body; true when a block was full and written before.
-    fn push(&mut self, file: &mut SegmentFile, body: &[u8]) -> Result<bool> {
-        let full = self.events > 0 && self.bodies.len() + body.len() > limits::BODY_BLOCK_BYTES;
+    fn push(
+        &mut self,
+        file: &mut SegmentFile,
+        body: &[u8],
+        event_bytes: Option<NonZeroU32>,
+    ) -> Result<bool> {
+        let held = self.bodies.len() - LENGTHS_ROOM;
+        let full = self.events > 0 && held + body.len() > limits::BODY_BLOCK_BYTES;
         if full {
             self.flush(file)?;
         }
-        self.event_lengths
-            .push(lean::restored_length(body) as u32)?;
+        let event_bytes =
+            event_bytes.map_or_else(|| lean::restored_length(body) as u32, NonZeroU32::get);
+        self.event_lengths.push(event_bytes)?;
         self.ngrams.add(body, &self.bodies[self.last..]);
         put_varint(&mut self.lengths, body.len() as u64);
         self.last = self.bodies.len();
@@ -168,18 +187,21 @@ impl BodyBlocks {
         if self.events == 0 {
             return Ok(());
         }
-        self.lengths.extend_from_slice(&self.bodies);
+        // The lengths stand before the bodies without moving these, unless events are tiny.
+        let begin = LENGTHS_ROOM.saturating_sub(self.lengths.len());
+        self.bodies
+            .splice(begin..LENGTHS_ROOM, self.lengths.drain(..));
+        let frame = &self.bodies[begin..];
         let compressed = self
             .compressor
-            .compress(&self.lengths)
+            .compress(frame)
             .map_err(|error| StoreError::Io(format!("zstd: {error}")))?;
-        let (events, size) = (self.events, self.lengths.len() as u32);
+        let (events, size) = (self.events, frame.len() as u32);
         self.put(file, events, size, &compressed)?;
         self.ngrams.end_block(file, self.count - 1)?;
         self.events = 0;
-        self.lengths.clear();
-        self.bodies.clear();
-        self.last = 0;
+        self.bodies.truncate(LENGTHS_ROOM);
+        self.last = LENGTHS_ROOM;
         Ok(())
     }
 

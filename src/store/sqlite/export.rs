@@ -11,6 +11,7 @@ use std::thread::{Scope, available_parallelism};
 use super::encode::{Encode, Slice};
 use super::listing::Listing;
 use super::scan::Snapshot;
+use super::sql::give_back;
 use crate::store::{
     Answer, Budget, EventQuery, Pool, Result, RowEncoder, StoreError, Text, TextSink,
 };
@@ -23,6 +24,10 @@ const SLICES_WAITING: usize = 2;
 
 /// More workers than this find rows no faster.
 const WORKERS_MAX: usize = 8;
+
+/// After so many slices what was freed meanwhile goes back to the system: the allocator keeps it for
+/// each thread that had it, and the next listing runs on other ones.
+const SLICES_MANY: usize = 1024;
 
 /// Bytes of rows that are written where they were found.
 const TEXT_BYTES: usize = 64 << 10;
@@ -38,10 +43,10 @@ pub(crate) fn export(
     let mut finder = Finder::new(Listing::new(snapshot, query, budget)?, query, encoder);
     let workers = available_parallelism().map_or(1, usize::from);
     let workers = workers.min(WORKERS_MAX);
-    std::thread::scope(|scope| {
+    let mut handed_out = 0;
+    let written = std::thread::scope(|scope| {
         let mut crew: Vec<Worker> = Vec::with_capacity(workers);
         let mut turns: VecDeque<Turn> = VecDeque::new();
-        let mut handed_out = 0;
         loop {
             let found = finder.find()?;
             let ended = found.is_none();
@@ -76,8 +81,12 @@ pub(crate) fn export(
                 }
             }
         }
-    })?;
-    Ok(finder.listing.end())
+    });
+    let answer = finder.listing.end();
+    if handed_out > SLICES_MANY {
+        give_back();
+    }
+    written.map(|()| answer)
 }
 
 /// Whose text is next, and of how many rows.

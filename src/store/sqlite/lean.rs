@@ -57,12 +57,21 @@ pub(crate) fn strip(raw: &[u8], spans: &Spans, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&raw[position..]);
     let cut_count = cuts.iter().flatten().count();
-    let marker_count = out[begin..].iter().filter(|&&byte| byte <= TIME).count();
-    if marker_count != cut_count {
+    if markers(&out[begin..]) != cut_count {
         out.truncate(begin);
         out.push(VERBATIM);
         out.extend_from_slice(raw);
     }
+}
+
+/// How many control characters that stand for something there are. Counted in bytes over stretches
+/// that cannot overflow them, as many at once as a vector holds.
+fn markers(bytes: &[u8]) -> usize {
+    let count = |stretch: &[u8]| {
+        let marker = |&byte: &u8| u8::from(byte <= TIME);
+        usize::from(stretch.iter().map(marker).sum::<u8>())
+    };
+    bytes.chunks(192).map(count).sum()
 }
 
 /// Appends the exact bytes that `lean` was made from.

@@ -32,8 +32,13 @@ const PIECES: u32 = (1 << ROW_BITS) / PIECE_ROWS as u32;
 /// Rows looked at per text: enough to leave out what a long one's common parts do not.
 const LOOKED_AT_MAX: usize = 24;
 
-/// Neighbouring bodies are compared in stretches of this many bytes.
-const STRETCH: usize = 40;
+/// Grams noted after a difference from the neighbour before likeness is looked for again: twice as
+/// many each time that there is none, as looking costs about as much as noting so many.
+const STRETCH: usize = 24;
+const STRETCH_MAX: usize = 192;
+
+/// How far from where it ended likeness is looked for.
+const SHIFT_MAX: usize = 24;
 
 /// Groups of a file: the first block of each and how many.
 pub(crate) type Groups = Vec<(u32, u32)>;
@@ -57,6 +62,42 @@ fn rows_in(bytes: &[u8], mut note: impl FnMut(u32)) {
         note(least.wrapping_mul(0xc2b2_ae35) >> (32 - ROW_BITS));
         (oldest, older) = (older, newest);
     }
+}
+
+/// How many bytes two texts begin with alike.
+fn alike(one: &[u8], other: &[u8]) -> usize {
+    let mut length = 0;
+    for (a, b) in one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0) {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return length + differing.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    let rest = one[length..].iter().zip(&other[length..]);
+    length + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// Where in `before` stands what `body` has `at`: at `like`, as far from the end, or near `like`. Any
+/// answer is right, a good one saves work.
+fn place_like(body: &[u8], at: usize, before: &[u8], like: usize) -> usize {
+    let word = |bytes: &[u8], at: usize| bytes.get(at..)?.first_chunk::<8>().copied();
+    let Some(wanted) = word(body, at) else {
+        return like;
+    };
+    let from_end = (before.len() + at).wrapping_sub(body.len());
+    if let Some(place) = [like, from_end]
+        .into_iter()
+        .find(|&place| word(before, place) == Some(wanted))
+    {
+        return place;
+    }
+    let first = like.saturating_sub(SHIFT_MAX).min(before.len());
+    let end = (like + SHIFT_MAX + 8).min(before.len());
+    before
+        .get(first..end)
+        .and_then(|near| near.windows(8).position(|near| near == wanted))
+        .map_or(like, |shift| first + shift)
 }
 
 /// The rows that a block with `text` in it notes; `None` for a text that is too short.
@@ -96,26 +137,23 @@ impl Ngrams {
         })
     }
 
-    /// Notes a body of the open block; `before` is its neighbour there, or empty.
+    /// Notes a body of the open block; `before` is its neighbour there, or empty. Neighbours are much
+    /// alike: what stands in both is noted already.
     pub(crate) fn add(&mut self, body: &[u8], before: &[u8]) {
-        let shift = before.len().wrapping_sub(body.len());
-        let mut start = 0;
-        loop {
-            let end = (start + STRETCH).min(body.len());
-            let stretch = &body[start..end];
-            // Neighbours are much alike: what stands at the same place from the front or from the
-            // back is noted already.
-            let from_back = start.wrapping_add(shift)..end.wrapping_add(shift);
-            let known =
-                before.get(start..end) == Some(stretch) || before.get(from_back) == Some(stretch);
-            if !known {
-                rows_in(stretch, |row| self.block[row as usize] = 1);
+        // Windows before `at` are noted; `like` is the place in the neighbour that is like it.
+        let (mut at, mut like, mut stretch) = (0, 0, STRETCH);
+        while at + WINDOW <= body.len() {
+            let alike = alike(&body[at..], before.get(like..).unwrap_or_default());
+            if let Some(known) = (alike + 1).checked_sub(WINDOW) {
+                at += known;
+                like += known;
+                stretch = STRETCH;
             }
-            if end == body.len() {
-                return;
-            }
-            // Windows across the border belong to the next stretch.
-            start = end + 1 - WINDOW;
+            let end = (at + stretch + WINDOW - 1).min(body.len());
+            rows_in(&body[at..end], |row| self.block[row as usize] = 1);
+            at += stretch;
+            like = place_like(body, at, before, like + stretch);
+            stretch = (stretch * 2).min(STRETCH_MAX);
         }
     }
 
@@ -277,6 +315,25 @@ mod tests {
             for row in rows_of(text).unwrap_or_default() {
                 prop_assert_eq!(block[row as usize], 1);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn likeness_in_other_places_changes_nothing(
+            pieces in prop::collection::vec("[a-z]{1,60}", 1..12),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), "[a-z]{0,40}"), 0..5),
+        ) {
+            let one = pieces.concat().into_bytes();
+            let mut changed = pieces;
+            for (at, text) in edits {
+                let at = at.index(changed.len());
+                changed[at] = text;
+            }
+            let other = changed.concat().into_bytes();
+            let mut apart = Ngrams::new(1).unwrap();
+            [&one, &other].into_iter().for_each(|body| apart.add(body, &[]));
+            prop_assert_eq!(noted(&[one, other]), apart.block);
         }
     }
 

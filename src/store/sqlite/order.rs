@@ -160,6 +160,7 @@ impl<'a> Columns<'a, i64> {
         Columns::new(parts, column as u8, |part, number, chunk, out| {
             let column = IntColumn::CHUNKED
                 .iter()
+                .chain(&[IntColumn::RawBytes])
                 .find(|column| **column as u8 == number);
             part.ints(*column.expect("it is one"), chunk, out)
         })

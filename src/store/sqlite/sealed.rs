@@ -161,6 +161,14 @@ pub(crate) struct Sealed {
     cache: Option<(Arc<ChunkCache>, u64)>,
 }
 
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        if let Some((cache, number)) = &self.cache {
+            cache.forget(*number);
+        }
+    }
+}
+
 impl Sealed {
     /// Opens a sealed file. `header_checksum` is what the catalog knows of it, if it does.
     pub(crate) fn open(path: &Path, header_checksum: Option<i64>) -> Result<Sealed> {

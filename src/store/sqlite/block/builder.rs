@@ -75,10 +75,10 @@ pub(crate) struct BlockBuilder {
     audit_keys: Vec<[u8; 16]>,
     content_keys: Vec<[u8; 16]>,
     classes: Vec<u8>,
-    bodies: [Vec<u8>; BODY_CLASSES],
-    lengths: [Vec<u32>; BODY_CLASSES],
+    /// Lean bodies in order of arrival, and where each ends.
+    bodies: Vec<u8>,
+    ends: Vec<usize>,
     raw_lengths: Vec<u32>,
-    body_bytes: usize,
     /// Scratch space.
     uri: String,
 }
@@ -93,10 +93,9 @@ impl BlockBuilder {
             audit_keys: Vec::new(),
             content_keys: Vec::new(),
             classes: Vec::new(),
-            bodies: Default::default(),
-            lengths: Default::default(),
+            bodies: Vec::new(),
+            ends: Vec::new(),
             raw_lengths: Vec::new(),
-            body_bytes: 0,
             uri: String::new(),
         }
     }
@@ -107,7 +106,7 @@ impl BlockBuilder {
 
     /// Whether the block should be closed before it takes more.
     pub(crate) fn is_full(&self) -> bool {
-        self.times.len() >= limits::CHUNK_ROWS || self.body_bytes >= limits::BLOCK_BYTES
+        self.times.len() >= limits::CHUNK_ROWS || self.bodies.len() >= limits::BLOCK_BYTES
     }
 
     /// Adds an event. `now` stands in for the time of an event that carries none.
@@ -188,8 +187,7 @@ impl BlockBuilder {
         self.content_keys.push(content);
 
         let class = class_of(event.user.as_deref());
-        let body = &mut self.bodies[class];
-        let begin = body.len();
+        let body = &mut self.bodies;
         if odd_id && event.spans.audit_id.is_some() {
             let mut spans = event.spans.clone();
             spans.audit_id = None;
@@ -197,11 +195,15 @@ impl BlockBuilder {
         } else {
             lean::strip(raw, &event.spans, body);
         }
-        let length = body.len() - begin;
-        self.lengths[class].push(length as u32);
+        self.ends.push(body.len());
         self.classes.push(class as u8);
         self.raw_lengths.push(raw.len() as u32);
-        self.body_bytes += length;
+    }
+
+    /// The lean body of the event that arrived so many after the first.
+    fn body(&self, arrival: usize) -> &[u8] {
+        let begin = arrival.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bodies[begin..self.ends[arrival]]
     }
 
     /// Encodes what was collected. The builder is used up.
@@ -257,19 +259,26 @@ impl BlockBuilder {
             .include_checksum(true)
             .map_err(|error| damaged(&format!("zstd: {error}")))?;
         let mut frame = Vec::new();
-        for (lengths, body) in self.lengths.iter().zip(&self.bodies) {
+        for class in 0..BODY_CLASSES as u8 {
             frame.clear();
-            for &length in lengths {
-                put_varint(&mut frame, u64::from(length));
+            let of_class = || {
+                let arrivals = self.classes.iter().enumerate();
+                let of_class = arrivals.filter(|(_, is)| **is == class);
+                of_class.map(|(arrival, _)| self.body(arrival))
+            };
+            let mut events = 0;
+            for body in of_class() {
+                put_varint(&mut frame, body.len() as u64);
+                events += 1;
             }
-            let size = frame.len() + body.len();
-            put_varint(&mut data, lengths.len() as u64);
-            put_varint(&mut data, size as u64);
-            if lengths.is_empty() {
+            frame.reserve(of_class().map(<[u8]>::len).sum());
+            of_class().for_each(|body| frame.extend_from_slice(body));
+            put_varint(&mut data, events);
+            put_varint(&mut data, frame.len() as u64);
+            if events == 0 {
                 put_varint(&mut data, 0);
                 continue;
             }
-            frame.extend_from_slice(body);
             let compressed = compressor
                 .compress(&frame)
                 .map_err(|error| damaged(&format!("zstd: {error}")))?;

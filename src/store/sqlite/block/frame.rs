@@ -1,7 +1,7 @@
 //! Bodies that were compressed together.
 
 use crate::store::Result;
-use crate::store::sqlite::codec::{Reader, damaged};
+use crate::store::sqlite::codec::{self, Reader, damaged};
 
 /// The lean bodies of one frame, in order.
 pub(crate) struct Frame {
@@ -20,7 +20,7 @@ impl Frame {
 
     /// Decompresses `compressed`, `events` bodies in `size` bytes.
     pub(crate) fn unpack(compressed: &[u8], events: usize, size: usize) -> Result<Frame> {
-        let bytes = zstd::bulk::decompress(compressed, size)
+        let bytes = codec::decompress(compressed, size)
             .map_err(|error| damaged(&format!("bodies do not decompress: {error}")))?;
         let mut reader = Reader::new(&bytes);
         let mut ends = Vec::with_capacity(events + 1);

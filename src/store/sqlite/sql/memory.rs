@@ -71,7 +71,7 @@ fn inner() -> &'static Inner {
 
 /// Gives freed memory back to the system: glibc keeps what large values leave behind, in the arena of
 /// each thread that ran a statement.
-pub(super) fn give_back() {
+pub(in crate::store::sqlite) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: takes no pointers, and locks the heap while it works.
     unsafe {

@@ -55,6 +55,7 @@ use crate::model::value::Value;
 use crate::store::{Answer, Budget, Result, SqlColumn, SqlQuery, SqlSink, StoreError, Work};
 
 pub use self::check::check_sql;
+pub(super) use self::memory::give_back;
 pub use self::sandbox::install;
 
 /// What one statement may take.
