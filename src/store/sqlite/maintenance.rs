@@ -2,6 +2,7 @@
 //! wait for.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(crate) fn run(shared: &Shared) {
             let progress = shared.progress();
             (progress.stopping, progress.merge_to)
         };
-        let worked = round(shared, merge_to, stopping);
+        let worked = caught(|| round(shared, merge_to, stopping));
         let mut progress = shared.progress();
         progress.rounds += 1;
         match worked {
@@ -63,6 +64,15 @@ pub(crate) fn run(shared: &Shared) {
             .wait_timeout(progress, Duration::from_secs(1))
             .unwrap_or_else(std::sync::PoisonError::into_inner);
     }
+}
+
+/// A panic as a failure: without this thread ingest would wait for ever for what it seals.
+fn caught(work: impl FnOnce() -> Result<bool>) -> Result<bool> {
+    // It leaves behind what a crash does: an unfinished file, which the next start removes.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let text = "background work broke off inside; the log says where";
+        Err(StoreError::Io(text.to_owned()))
+    })
 }
 
 /// A piece of work; false when there was none. Sealing goes first, because ingest waits for it, and
@@ -314,4 +324,14 @@ fn prune_segment(
         shared.ledger().forget_pruned(&meta.name)?;
     }
     done.map(|()| events)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_panic_of_background_work_is_a_failure() {
+        assert!(super::caught(|| Ok(true)).unwrap());
+        let failed = super::caught(|| panic!("of a test")).unwrap_err();
+        assert!(failed.to_string().contains("broke off"), "{failed}");
+    }
 }
