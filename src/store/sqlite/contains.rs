@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memchr::memmem::Finder;
 
 use super::block::Frame;
+use super::inorder::in_order;
 use super::layout::IntColumn;
 use super::lean;
 use super::ngrams;
 use super::part::Part;
 use super::putback::Reach;
 use crate::store::{Budget, Result, Work};
+
+/// Frames that are not worth another thread.
+const FRAMES_OF_ONE_CORE: usize = 4;
 
 /// Byte strings to search for.
 pub(crate) struct Needles<'n> {
@@ -64,63 +66,28 @@ pub(crate) fn search(
     frames.extend(restored.keys());
     frames.sort_unstable();
     frames.dedup();
-    let next = AtomicUsize::new(0);
-    let hits = Mutex::new(Vec::new());
-    let failure = Mutex::new(None);
-    let worker = || {
-        loop {
-            let Some(&number) = frames.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                return;
-            };
-            let result = budget
-                .check()
-                .and_then(|()| part.frame(number))
-                .and_then(|frame| {
-                    let mut found = match needles.restore_all {
-                        true => Vec::new(),
-                        false => hits_in(&frame, needles),
-                    };
-                    if let Some(rows) = restored.get(&number) {
-                        restored_hits(part, &frame, needles, rows, &mut found)?;
-                    }
-                    let (first, step) = part.frame_ranks(number)?;
-                    let rank = |index: usize| first + index as i64 * step;
-                    Ok(found.into_iter().map(rank).collect::<Vec<i64>>())
-                });
-            match result {
-                Ok(found) if found.is_empty() => {}
-                Ok(found) => hits
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .extend(found),
-                Err(error) => {
-                    *failure
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-                    next.store(frames.len(), Ordering::Relaxed);
-                }
-            }
+    let search_frame = |at: usize| -> Result<Vec<i64>> {
+        budget.check()?;
+        let number = frames[at];
+        let frame = part.frame(number)?;
+        let mut found = match needles.restore_all {
+            true => Vec::new(),
+            false => hits_in(&frame, needles),
+        };
+        if let Some(rows) = restored.get(&number) {
+            restored_hits(part, &frame, needles, rows, &mut found)?;
         }
+        let (first, step) = part.frame_ranks(number)?;
+        let rank = |index: usize| first + index as i64 * step;
+        Ok(found.into_iter().map(rank).collect())
     };
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(frames.len().div_ceil(4))
-        .max(1);
-    if threads == 1 {
-        worker();
-    } else {
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker))));
-    }
-    if let Some(error) = failure
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-    {
-        return Err(error);
-    }
+    let mut hits = Vec::new();
+    let on_all_cores = frames.len() > FRAMES_OF_ONE_CORE;
+    in_order(frames.len(), on_all_cores, search_frame, |found| {
+        hits.extend(found?);
+        Ok(())
+    })?;
     work.blocks_read += frames.len() as u64;
-    let hits: Vec<i64> = hits
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
     if hits.is_empty() {
         return Ok(Vec::new());
     }
