@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use super::facts;
+use super::inorder::in_order;
 use super::layout::{IntColumn, Origin, TextColumn, decode_latency, origin};
 use super::part::Part;
 use super::scan::{ScanOrder, Seen, Snapshot};
@@ -154,52 +155,64 @@ fn sort_by_id(rows: &mut Vec<(u32, u32)>, ids: usize) {
     *rows = sorted;
 }
 
+/// How many events have a value, and microseconds of the first and the last of them.
+type Span = (u64, i64, i64);
+
 /// Distinct values of a column with counts and the times they were seen first and last.
 pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
     let text = groupable(column).ok_or_else(|| {
         StoreError::BadRequest(format!("`{}` has no list of values", column.name()))
     })?;
-    let mut totals: BTreeMap<String, (u64, i64, i64)> = BTreeMap::new();
-    let mut work = Work::default();
     let (parts, _) = snapshot.parts(&Filter::default());
-    for part in parts {
+    let count = |at: usize| {
         budget.check()?;
-        let part = part.open(&snapshot.shared, &mut work)?;
+        let mut work = Work::default();
+        let part = parts[at].open(&snapshot.shared, &mut work)?;
         if text.fact().is_some() {
             facts::ensure(&part, budget, &mut work)?;
         }
         let counts = counts(&part, text)?;
         let times = Times::of(&part, &counts)?;
-        let mut add = |value: &str, (count, first, last): (u64, u32, u32)| {
-            if count == 0 {
-                return;
-            }
-            let (first, last) = (times.at(&part, first), times.at(&part, last));
-            match totals.get_mut(value) {
-                Some((total, earliest, latest)) => {
-                    *total += count;
-                    *earliest = first.min(*earliest);
-                    *latest = last.max(*latest);
-                }
-                None => {
-                    totals.insert(value.to_owned(), (count, first, last));
-                }
-            }
+        let span = |&(count, first, last): &(u64, u32, u32)| match count {
+            0 => (0, 0, 0),
+            _ => (count, times.at(&part, first), times.at(&part, last)),
         };
+        // What is absent is no value, and has no first row.
+        let spans = std::iter::once((0, 0, 0)).chain(counts[1..].iter().map(span));
+        let spans: Vec<Span> = spans.collect();
+        Ok((part, spans))
+    };
+    let mut totals: BTreeMap<String, Span> = BTreeMap::new();
+    let mut add = |value: &str, span: Span| match totals.get_mut(value) {
+        Some((total, earliest, latest)) => {
+            *total += span.0;
+            *earliest = span.1.min(*earliest);
+            *latest = span.2.max(*latest);
+        }
+        None => {
+            totals.insert(value.to_owned(), span);
+        }
+    };
+    let take = |counted: Result<(Part, Vec<Span>)>| {
+        let (part, spans) = counted?;
         part.each_string(text, &mut |id, value| {
+            let span = spans[id as usize];
+            if span.0 == 0 {
+                return ControlFlow::Continue(());
+            }
             if column.is_list() {
                 let mut elements = texts(value);
                 elements.sort_unstable();
                 elements.dedup();
-                let counts = counts[id as usize];
-                elements.iter().for_each(|element| add(element, counts));
+                elements.iter().for_each(|element| add(element, span));
             } else {
-                add(value, counts[id as usize]);
+                add(value, span);
             }
             ControlFlow::Continue(())
-        })?;
-    }
-    let to_seen = |(value, (count, first, last)): (String, _)| Seen {
+        })
+    };
+    in_order(parts.len(), parts.len() > 1, count, take)?;
+    let to_seen = |(value, (count, first, last)): (String, Span)| Seen {
         value: Value::text(value),
         count,
         first,

@@ -6,7 +6,7 @@ use super::{Piece, Sealed, wrong};
 use crate::store::Result;
 use crate::store::sqlite::codec::Reader;
 use crate::store::sqlite::layout::TextColumn;
-use crate::store::sqlite::postings::{read_into, read_posting};
+use crate::store::sqlite::postings::{read_count, read_into, read_posting};
 use crate::store::sqlite::rowset::RowSet;
 
 /// Strings up to which a column's counts are kept once they were read.
@@ -31,6 +31,25 @@ impl Sealed {
             counts().insert((column as u8, id), count);
         }
         Ok(count)
+    }
+
+    /// How many rows hold each string of a column that the file holds; index 0 counts the absent.
+    pub(crate) fn string_counts(&self, column: TextColumn) -> Result<Vec<u32>> {
+        let mut counts = Vec::with_capacity(self.strings(column) as usize + 1);
+        counts.push(self.header.rows);
+        for number in 0..self.header.postings[column as usize].len() {
+            let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
+            let mut reader = Reader::new(&bytes);
+            while reader.position() < bytes.len() {
+                counts.push(read_count(&mut reader)?);
+            }
+        }
+        if counts.len() != self.strings(column) as usize + 1 {
+            return Err(wrong(&self.path, "a list of rows is missing"));
+        }
+        let present: u64 = counts[1..].iter().map(|&count| u64::from(count)).sum();
+        counts[0] = u64::from(self.header.rows).saturating_sub(present) as u32;
+        Ok(counts)
     }
 
     /// Adds the rows that hold a string to a set; the column must keep lists.
