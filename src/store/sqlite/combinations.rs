@@ -112,9 +112,9 @@ impl Combinations {
         self.wanted = wanted;
     }
 
-    /// The keys of rows, and the numbers of those that stand in the first slot where they may. Nothing
-    /// that is done for a key depends on the one before, and there are no branches to guess wrong, so
-    /// that many looks into memory are under way at once.
+    /// The keys of rows, and the numbers of those that stand in the first or second slot where they
+    /// may. Nothing that is done for a key depends on the one before, and there are no branches to
+    /// guess wrong, so that many looks into memory are under way at once.
     fn look_up<const WORDS: usize>(
         &self,
         columns: &[&[u32]],
@@ -136,7 +136,10 @@ impl Combinations {
         }
         let most = self.slots.len() - 1;
         numbers.extend(wanted.iter().map(|key| {
-            let slot = self.slots[hash(key) as usize & most];
+            let hash = hash(key);
+            let at = hash as usize & most;
+            let (slot, next) = (self.slots[at], self.slots[(at + 1) & most]);
+            let slot = if slot as u32 == hash { slot } else { next };
             // A free slot gives the greatest number, which is none.
             let number = ((slot >> u32::BITS) as u32).wrapping_sub(1);
             let at = (number as usize).min(known.len() - 1);

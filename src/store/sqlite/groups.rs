@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use super::facts;
 use super::inorder::in_order;
 use super::layout::{IntColumn, Origin, TextColumn, decode_latency, origin};
 use super::part::Part;
 use super::scan::{ScanOrder, Seen, Snapshot};
+use super::sealed::Span;
 use crate::model::column::Column;
 use crate::model::json::texts;
 use crate::model::value::Value;
@@ -155,9 +157,6 @@ fn sort_by_id(rows: &mut Vec<(u32, u32)>, ids: usize) {
     *rows = sorted;
 }
 
-/// How many events have a value, and microseconds of the first and the last of them.
-type Span = (u64, i64, i64);
-
 /// Distinct values of a column with counts and the times they were seen first and last.
 pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
     let text = groupable(column).ok_or_else(|| {
@@ -171,15 +170,10 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
         if text.fact().is_some() {
             facts::ensure(&part, budget, &mut work)?;
         }
-        let counts = counts(&part, text)?;
-        let times = Times::of(&part, &counts)?;
-        let span = |&(count, first, last): &(u64, u32, u32)| match count {
-            0 => (0, 0, 0),
-            _ => (count, times.at(&part, first), times.at(&part, last)),
+        let spans = match &part {
+            Part::Sealed(sealed) => sealed.seen(text, || spans(&part, text))?,
+            Part::Block(..) => spans(&part, text)?,
         };
-        // What is absent is no value, and has no first row.
-        let spans = std::iter::once((0, 0, 0)).chain(counts[1..].iter().map(span));
-        let spans: Vec<Span> = spans.collect();
         Ok((part, spans))
     };
     let mut totals: BTreeMap<String, Span> = BTreeMap::new();
@@ -193,7 +187,7 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
             totals.insert(value.to_owned(), span);
         }
     };
-    let take = |counted: Result<(Part, Vec<Span>)>| {
+    let take = |counted: Result<(Part, Arc<[Span]>)>| {
         let (part, spans) = counted?;
         part.each_string(text, &mut |id, value| {
             let span = spans[id as usize];
@@ -219,6 +213,19 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
         last,
     };
     Ok(totals.into_iter().map(to_seen).collect())
+}
+
+/// How often and when each string of a part was seen; index 0 stands for none.
+fn spans(part: &Part, column: TextColumn) -> Result<Arc<[Span]>> {
+    let counts = counts(part, column)?;
+    let times = Times::of(part, &counts)?;
+    let span = |&(count, first, last): &(u64, u32, u32)| match count {
+        0 => (0, 0, 0),
+        _ => (count, times.at(part, first), times.at(part, last)),
+    };
+    // What is absent is no value, and has no first row.
+    let none = std::iter::once((0, 0, 0));
+    Ok(none.chain(counts[1..].iter().map(span)).collect())
 }
 
 /// Times of some rows of a part: chunks that hold none of them are not read.

@@ -166,6 +166,9 @@ mod tests {
             put_posting(&mut bytes, &rows);
             let posting = read_posting(&mut Reader::new(&bytes), true).unwrap();
             prop_assert_eq!(posting.count as usize, rows.len());
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(read_count(&mut reader).unwrap() as usize, rows.len());
+            prop_assert_eq!(reader.position(), bytes.len());
             prop_assert_eq!((posting.first, posting.last), (rows[0], rows[rows.len() - 1]));
             prop_assert_eq!(posting.rows, rows);
         }

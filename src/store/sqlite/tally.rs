@@ -159,8 +159,12 @@ impl Tally {
         if self.dense.is_empty() {
             self.sparse.numbers(columns, rows, &mut self.numbers);
             self.sparse_counts.resize(self.sparse.len(), 0);
-            for (&number, &row) in self.numbers.iter().zip(rows) {
-                self.sparse_counts[number as usize] += amounts.events(row);
+            let counts = &mut self.sparse_counts[..];
+            match amounts.events {
+                Some(events) => self.numbers.iter().zip(rows).for_each(|(&number, &row)| {
+                    counts[number as usize] += u64::from(events[row as usize]);
+                }),
+                None => (self.numbers.iter()).for_each(|&number| counts[number as usize] += 1),
             }
             if self.measures {
                 self.measured.resize(self.sparse.len(), Measured::NOTHING);
@@ -331,36 +335,6 @@ impl<'a> Buckets<'a> {
 /// The beginning of the bucket that holds an instant.
 pub(crate) fn begin(time: i64, step: i64) -> i64 {
     time.saturating_sub(time.rem_euclid(step))
-}
-
-/// What one stored text counts as in a column: ids in the totals.
-#[derive(Clone)]
-pub(crate) enum Values {
-    One([u32; 1]),
-    Many(Box<[u32]>),
-}
-
-impl Values {
-    pub(crate) fn ids(&self) -> &[u32] {
-        match self {
-            Values::One(id) => id,
-            Values::Many(ids) => ids,
-        }
-    }
-}
-
-/// Every combination of one value per column.
-pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
-    let combinations = values.iter().map(|ids| ids.len()).product();
-    let mut ids = vec![0; values.len()];
-    for number in 0..combinations {
-        let mut rest: usize = number;
-        for (id, values) in ids.iter_mut().zip(values) {
-            *id = values[rest % values.len()];
-            rest /= values.len();
-        }
-        sink(&ids);
-    }
 }
 
 #[cfg(test)]
