@@ -253,7 +253,8 @@ impl Groups {
         if self.at >= totals.len() {
             return false;
         }
-        let in_order = self.order.as_mut().and_then(|order| order.at(self.at));
+        let order = self.order.as_mut();
+        let in_order = order.and_then(|order| order.at(totals, self.at));
         self.number = in_order.unwrap_or(self.at);
         (self.hour, self.events) = totals.group(self.number, &mut self.ids);
         true
