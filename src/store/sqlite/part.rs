@@ -1,7 +1,10 @@
 //! A part of the store that a scan or a seal reads: a block of the active segment or a sealed
 //! segment. Rows of a part stand in order of (time, id).
 
+mod lookup;
 mod raw;
+
+pub(crate) use lookup::{Lookup, gather_ints};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -5,8 +5,8 @@ use super::contains::{self, Needles};
 use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
-use super::layout::{IntColumn, Origin, TextColumn, origin};
-use super::part::Part;
+use super::layout::{Origin, TextColumn, origin};
+use super::part::{Lookup, Part};
 use super::predicate::{self, Compiled, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
@@ -42,8 +42,6 @@ pub(crate) struct PartScan {
     high: u32,
     /// Chunks still to do.
     chunks: std::ops::Range<u32>,
-    /// Rows that hold a searched text, once the whole part was searched.
-    found: Option<Vec<u32>>,
     ids: Vec<u32>,
     other_ids: Vec<u32>,
     ints: Vec<i64>,
@@ -113,7 +111,6 @@ impl PartScan {
             low,
             high,
             chunks,
-            found: None,
             ids: Vec::new(),
             other_ids: Vec::new(),
             ints: Vec::new(),
@@ -121,9 +118,13 @@ impl PartScan {
         }))
     }
 
-    /// How many chunks are still to do.
+    /// How many chunks are still to do, each on its own: a search goes over all of them at once.
     pub(crate) fn chunks_left(&self) -> usize {
-        self.chunks.len()
+        let searches = |term: &Term| matches!(term.test, Test::Contains { .. });
+        match self.bytes.iter().any(searches) {
+            true => 0,
+            false => self.chunks.len(),
+        }
     }
 
     /// Leaves one of so many shares of what is to do, each as large as the others.
@@ -204,18 +205,10 @@ impl PartScan {
         let at = |row: u32| (row - first) as usize;
         match &self.predicates[index] {
             Predicate::Ids(column, set) if out.len() < LOOKED_UP_ROWS => {
-                let (column, mut failure) = (*column, None);
-                let cached = match &self.part {
-                    Part::Sealed(sealed) => Some(sealed.chunk(column as u8, chunk)?),
-                    Part::Block(..) => None,
-                };
-                let ids = match (&cached, &self.part) {
-                    (Some(cached), _) => cached.chunk(),
-                    (None, Part::Block(block, _)) => block.text_chunk(column),
-                    (None, Part::Sealed(_)) => return Ok(()),
-                };
-                out.retain(|&row| match ids.get(at(row)) {
-                    Ok(id) => set.holds(id as u32),
+                let mut failure = None;
+                let mut ids = Lookup::new(&self.part, out.len());
+                out.retain(|&row| match ids.id(*column, row) {
+                    Ok(id) => set.holds(id),
                     Err(error) => {
                         failure = Some(error);
                         false
@@ -341,52 +334,56 @@ impl PartScan {
 
     /// Tests that need the events' bytes.
     fn apply_bytes(&mut self, out: &mut Vec<u32>, budget: &Budget, work: &mut Work) -> Result<()> {
-        let terms = std::mem::take(&mut self.bytes);
-        let mut rest = Vec::new();
-        for term in &terms {
-            match &term.test {
-                // Few candidates cost less to read one by one than searching all bodies.
-                Test::Contains { any }
-                    if self
-                        .candidates
-                        .as_ref()
-                        .is_none_or(|rows| rows.len() * 2 > self.part.frames()) =>
-                {
-                    if self.found.is_none() || terms.len() > 1 {
-                        let needles = Needles::new(any);
-                        self.found = Some(contains::search(
-                            &self.part,
-                            &needles,
-                            (self.low, self.high),
-                            budget,
-                            work,
-                        )?);
-                    }
-                    let found = self.found.as_deref().unwrap_or_default();
-                    out.retain(|row| found.binary_search(row).is_ok() != term.negate);
+        // What is searched for once for all rows needs no test of the rows that follow.
+        while let Some(at) = self.bytes.iter().position(|term| self.pays_search(term)) {
+            let term = self.bytes.remove(at);
+            let mut found = self.search(&term, budget, work)?;
+            if let Some(candidates) = &self.candidates {
+                found.retain(|row| candidates.binary_search(row).is_ok());
+            }
+            out.retain(|row| found.binary_search(row).is_ok());
+            self.candidates = Some(found);
+            self.decided.push(Predicate::Bytes(term));
+        }
+        for rows in std::mem::take(out).chunks(256) {
+            if self.bytes.is_empty() {
+                out.extend_from_slice(rows);
+                continue;
+            }
+            budget.check()?;
+            work.blocks_read += self.part.raw(rows, &mut |row, raw| {
+                let holds = |term: &Term| super::bytes::matches(term, &raw) != term.negate;
+                if self.bytes.iter().all(holds) {
+                    out.push(row);
                 }
-                _ => rest.push(term),
-            }
+                Ok(())
+            })?;
         }
-        if !rest.is_empty() && !out.is_empty() {
-            let mut keep = Vec::with_capacity(out.len());
-            for rows in out.chunks(256) {
-                budget.check()?;
-                work.blocks_read += self.part.raw(rows, &mut |row, raw| {
-                    if rest
-                        .iter()
-                        .all(|term| super::bytes::matches(term, &raw) != term.negate)
-                    {
-                        keep.push(row);
-                    }
-                    Ok(())
-                })?;
-            }
-            keep.sort_unstable();
-            *out = keep;
-        }
-        self.bytes = terms;
+        out.sort_unstable();
         Ok(())
+    }
+
+    /// Whether a text is better searched for in all bodies than in those of the candidates.
+    fn pays_search(&self, term: &Term) -> bool {
+        let few = |rows: &Vec<u32>| rows.len() * 2 <= self.part.frames();
+        matches!(term.test, Test::Contains { .. }) && !self.candidates.as_ref().is_some_and(few)
+    }
+
+    /// The rows that a search leaves.
+    fn search(&self, term: &Term, budget: &Budget, work: &mut Work) -> Result<Vec<u32>> {
+        let Test::Contains { any } = &term.test else {
+            return Ok(Vec::new());
+        };
+        let range = (self.low, self.high);
+        let found = contains::search(&self.part, &Needles::new(any), range, budget, work)?;
+        Ok(match term.negate {
+            false => found,
+            true => {
+                let mut found = found.into_iter().peekable();
+                let rest = (self.low..self.high).filter(|row| found.next_if_eq(row).is_none());
+                rest.collect()
+            }
+        })
     }
 }
 
@@ -410,22 +407,4 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
     }
     let text = super::layout::uuid_text(key);
     Ok(str::from_utf8(&text).expect("digits and dashes").to_owned())
-}
-
-/// The times of rows of one chunk, in the order given.
-pub(crate) fn gather_ints(
-    part: &Part,
-    column: IntColumn,
-    rows: &[u32],
-    buffer: &mut Vec<i64>,
-    out: &mut Vec<i64>,
-) -> Result<()> {
-    out.clear();
-    let Some(&first) = rows.first() else {
-        return Ok(());
-    };
-    let (chunk, base) = part.chunk_of(first);
-    part.ints(column, chunk, buffer)?;
-    out.extend(rows.iter().map(|&row| buffer[(row - base) as usize]));
-    Ok(())
 }

@@ -23,6 +23,12 @@ impl RowSet {
         }
     }
 
+    #[inline]
+    pub(crate) fn holds(&self, row: u32) -> bool {
+        let word = self.words.get(row as usize / 64);
+        word.is_some_and(|word| word >> (row % 64) & 1 != 0)
+    }
+
     pub(crate) fn insert_range(&mut self, first: u32, last: u32) {
         let (from, to) = (first as usize / 64, last as usize / 64);
         for at in from..=to.min(self.words.len().saturating_sub(1)) {
@@ -154,6 +160,7 @@ mod tests {
             expected.retain(|row| lists[0].contains(row) != drop);
             set.clip(low, high);
             expected.retain(|row| (low..high).contains(row));
+            prop_assert!((0..3100).all(|row| set.holds(row) == expected.contains(&row)));
             prop_assert_eq!(set.len(), expected.len());
             prop_assert_eq!(set.rows(), expected.into_iter().collect::<Vec<_>>());
         }
