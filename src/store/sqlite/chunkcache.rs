@@ -1,10 +1,15 @@
-//! Column chunks that queries looked into lately, checked once and kept within a bound.
+//! What queries looked into lately of sealed segments, checked once and kept within a bound: column
+//! chunks or slices of them, and the rows of long lists.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustc_hash::FxBuildHasher;
+
 use super::codec::{ChunkRef, chunk_bytes, damaged};
+use super::rowset::RowSet;
 use crate::limits::CHUNK_ROWS;
 use crate::store::Result;
 
@@ -55,6 +60,9 @@ const SLICE_ROWS: usize = 40;
 /// Slices of a chunk that are kept; when more are needed, the chunk is.
 const SLICES_MAX: usize = 8;
 
+/// Chunks of audit ids are longer: as a whole they would only drive out those of other columns.
+const WHOLE_BYTES_MAX: usize = 32 << 10;
+
 impl Stretch {
     /// A whole chunk.
     pub(crate) fn whole(number: u32, chunk: Arc<CachedChunk>) -> Stretch {
@@ -101,6 +109,17 @@ enum Kept {
     Whole(Arc<CachedChunk>),
     /// With their numbers in the chunk.
     Slices(Vec<(usize, Arc<CachedChunk>)>),
+    /// Not of a chunk: the rows that hold any of these strings.
+    Rows(Box<[u32]>, Arc<RowSet>),
+}
+
+/// Marks the rows of a text column's strings; summaries have the bit below, too.
+const ROWS: u8 = 0x80;
+
+/// Other strings may have the same key.
+fn rows_key((segment, column): (u64, u8), ids: &[u32]) -> Key {
+    let hash = FxBuildHasher.hash_one(ids);
+    (segment, ROWS | column, (hash ^ (hash >> 32)) as u32)
 }
 
 /// Two generations: what is used moves to the young one; when that is full it becomes the old one,
@@ -135,7 +154,7 @@ impl ChunkCache {
     pub(crate) fn get(&self, key: Key) -> Option<Arc<CachedChunk>> {
         match self.lock().used(key)? {
             Kept::Whole(chunk) => Some(Arc::clone(chunk)),
-            Kept::Slices(_) => None,
+            _ => None,
         }
     }
 
@@ -152,6 +171,7 @@ impl ChunkCache {
                     chunk: Arc::clone(slice),
                 })
             }
+            Kept::Rows(..) => None,
         }
     }
 
@@ -168,19 +188,35 @@ impl ChunkCache {
             Some(kept) => {
                 generations.young_bytes -= bytes_of(&kept);
                 match kept {
-                    Kept::Whole(_) => return generations.put(key, kept),
                     Kept::Slices(slices) => slices,
+                    _ => return generations.put(key, kept),
                 }
             }
             None => Vec::new(),
         };
         slices.retain(|(at, _)| *at != number);
-        slices.push((number, slice));
-        let kept = match slices.len() > SLICES_MAX {
-            true => Kept::Whole(Arc::clone(chunk)),
+        let kept = match slices.len() < SLICES_MAX {
+            true => {
+                slices.push((number, slice));
+                Kept::Slices(slices)
+            }
+            false if chunk.data.len() <= WHOLE_BYTES_MAX => Kept::Whole(Arc::clone(chunk)),
             false => Kept::Slices(slices),
         };
         generations.put(key, kept);
+    }
+
+    /// The rows that hold any of some strings of a segment's column.
+    pub(crate) fn rows(&self, column: (u64, u8), ids: &[u32]) -> Option<Arc<RowSet>> {
+        match self.lock().used(rows_key(column, ids))? {
+            Kept::Rows(of, rows) if **of == *ids => Some(Arc::clone(rows)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn put_rows(&self, column: (u64, u8), ids: &[u32], rows: &Arc<RowSet>) {
+        let kept = Kept::Rows(ids.into(), Arc::clone(rows));
+        self.lock().put(rows_key(column, ids), kept);
     }
 
     /// Lets go of a segment's chunks: its number is never asked for again.
@@ -212,6 +248,7 @@ fn bytes_of(kept: &Kept) -> usize {
             let slices = slices.iter().map(|(_, slice)| slice.data.len());
             slices.map(|bytes| bytes + BYTES_BESIDES).sum::<usize>() + BYTES_BESIDES
         }
+        Kept::Rows(ids, rows) => ids.len() * 4 + rows.bytes() + BYTES_BESIDES,
     }
 }
 
@@ -287,8 +324,12 @@ mod tests {
                 if cache.stretch(key, offset).is_none() {
                     cache.put_stretch(key, &chunk, offset);
                 }
-                let stretch = cache.stretch(key, offset).unwrap();
-                assert_eq!(stretch.is_whole(), asked >= SLICES_MAX, "{asked}");
+                let Some(stretch) = cache.stretch(key, offset) else {
+                    assert!(chunk.data.len() > WHOLE_BYTES_MAX && asked >= SLICES_MAX);
+                    continue;
+                };
+                let whole = asked >= SLICES_MAX && chunk.data.len() <= WHOLE_BYTES_MAX;
+                assert_eq!(stretch.is_whole(), whole, "{asked}");
                 assert_eq!(cache.get(key).is_some(), stretch.is_whole());
                 match width {
                     32 => {

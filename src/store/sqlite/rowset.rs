@@ -82,19 +82,21 @@ impl RowSet {
 
     /// Drops the rows outside `low..high`.
     pub(crate) fn clip(&mut self, low: u32, high: u32) {
-        for (at, word) in self.words.iter_mut().enumerate() {
-            let (begin, end) = (at as u32 * 64, at as u32 * 64 + 64);
-            if end <= low || begin >= high {
-                *word = 0;
-                continue;
-            }
-            if begin < low {
-                *word &= u64::MAX << (low - begin);
-            }
-            if end > high {
-                *word &= u64::MAX >> (end - high);
-            }
+        let (first, last) = (low as usize / 64, high as usize / 64);
+        let words = self.words.len();
+        self.words[..first.min(words)].fill(0);
+        self.words[(last + 1).min(words)..].fill(0);
+        if let Some(word) = self.words.get_mut(first) {
+            *word &= u64::MAX << (low % 64);
         }
+        if let Some(word) = self.words.get_mut(last) {
+            *word &= !(u64::MAX << (high % 64));
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.len() * 8
     }
 
     pub(crate) fn len(&self) -> usize {
