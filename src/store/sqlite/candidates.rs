@@ -212,12 +212,12 @@ impl Lists {
     }
 
     fn chosen(&self, sealed: &Sealed) -> Result<Chosen> {
-        Ok(match self.count * FEW_SHARE <= u64::from(sealed.header.rows) {
-            true => Chosen::Few(sealed.few_rows_with(self.column, &self.ids)?),
-            false => Chosen::Many(RowSet::clone(
-                &*sealed.rows_with(self.column, &self.ids)?,
-            )),
-        })
+        Ok(
+            match self.count * FEW_SHARE <= u64::from(sealed.header.rows) {
+                true => Chosen::Few(sealed.few_rows_with(self.column, &self.ids)?),
+                false => Chosen::Many(RowSet::clone(&*sealed.rows_with(self.column, &self.ids)?)),
+            },
+        )
     }
 
     /// What reading them takes, in nanoseconds, about: a long list is one of bits.

@@ -60,9 +60,6 @@ const SLICE_ROWS: usize = 40;
 /// Slices of a chunk that are kept; when more are needed, the chunk is.
 const SLICES_MAX: usize = 8;
 
-/// Chunks of audit ids are longer: as a whole they would only drive out those of other columns.
-const WHOLE_BYTES_MAX: usize = 32 << 10;
-
 impl Stretch {
     /// A whole chunk.
     pub(crate) fn whole(number: u32, chunk: Arc<CachedChunk>) -> Stretch {
@@ -200,8 +197,7 @@ impl ChunkCache {
                 slices.push((number, slice));
                 Kept::Slices(slices)
             }
-            false if chunk.data.len() <= WHOLE_BYTES_MAX => Kept::Whole(Arc::clone(chunk)),
-            false => Kept::Slices(slices),
+            false => Kept::Whole(Arc::clone(chunk)),
         };
         generations.put(key, kept);
     }
@@ -324,12 +320,8 @@ mod tests {
                 if cache.stretch(key, offset).is_none() {
                     cache.put_stretch(key, &chunk, offset);
                 }
-                let Some(stretch) = cache.stretch(key, offset) else {
-                    assert!(chunk.data.len() > WHOLE_BYTES_MAX && asked >= SLICES_MAX);
-                    continue;
-                };
-                let whole = asked >= SLICES_MAX && chunk.data.len() <= WHOLE_BYTES_MAX;
-                assert_eq!(stretch.is_whole(), whole, "{asked}");
+                let stretch = cache.stretch(key, offset).unwrap();
+                assert_eq!(stretch.is_whole(), asked >= SLICES_MAX, "{asked}");
                 assert_eq!(cache.get(key).is_some(), stretch.is_whole());
                 match width {
                     32 => {

@@ -157,7 +157,11 @@ fn restored_hits(
             continue;
         }
         raw.clear();
-        lean::restore(frame.body(index)?, &part.fields(row)?, &mut raw);
+        lean::restore(
+            frame.body(index)?,
+            &part.fields(row, rows.len() > 4)?,
+            &mut raw,
+        );
         if needles.matches(&raw) {
             hits.push(row);
         }

@@ -4,7 +4,7 @@ use super::Part;
 use crate::store::Result;
 use crate::store::sqlite::chunkcache::Stretch;
 use crate::store::sqlite::layout::{IntColumn, TextColumn};
-use crate::store::sqlite::sealed::{Sealed, split};
+use crate::store::sqlite::sealed::Sealed;
 
 /// Rows of a chunk for which all of it is kept for the next query.
 const MANY_ROWS: usize = 8;
@@ -40,11 +40,7 @@ impl<'p> Lookup<'p> {
         {
             return stretch.get(row);
         }
-        let chunk = split(row).0;
-        let stretch = match self.many {
-            true => Stretch::whole(chunk, sealed.chunk_for(column, chunk, true)?),
-            false => sealed.stretch(column, row, true)?,
-        };
+        let stretch = sealed.one_of(column, row, self.many)?;
         self.at_hand.insert(stretch).get(row)
     }
 }

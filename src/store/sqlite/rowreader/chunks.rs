@@ -117,27 +117,28 @@ impl RowReader {
         };
         let chunk = split(row).0;
         let held = &mut self.columns[column as usize];
-        let (same, before) = match held {
-            Some(held) => (held.number == chunk, held.reads),
-            None => (false, 0),
-        };
+        let before = held.as_ref().map_or(0, |held| held.reads);
+        let same = held.as_ref().is_some_and(|held| held.number == chunk);
+        let begun = if same { before } else { 0 };
         // Who read so much of one chunk reads the next ones as well, and all of them would only
         // drive out those that others look into. Audit ids are four times as long as others.
-        let keep = before < READS_OF_SCAN;
+        let keep = match column {
+            layout::AUDIT_COLUMN => before < READS_OF_MANY,
+            _ => before < READS_OF_SCAN,
+        };
         match held {
             Some(held) if held.stretch.place(row).is_some() => held.reads += reads,
             _ => {
                 *held = Some(Held {
                     number: chunk,
                     stretch: sealed.stretch(column, row, keep)?,
-                    reads: if same { before } else { 0 } + reads,
+                    reads: begun + reads,
                 });
             }
         }
         if let Some(held) = held
-            && (before..held.reads).contains(&READS_OF_MANY)
-            && same
-            && (held.stretch.is_whole() && column != layout::AUDIT_COLUMN)
+            && (begun..held.reads).contains(&READS_OF_MANY)
+            && (keep && column != layout::AUDIT_COLUMN && held.stretch.is_whole())
         {
             sealed.keep_chunk(column, chunk, &held.stretch.chunk);
         }

@@ -58,7 +58,7 @@ impl Sealed {
                 let prefix = audit_prefix(low);
                 if entry_prefix == prefix {
                     let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
-                    if (low..=high).contains(&&self.audit_key(row)?) {
+                    if (low..=high).contains(&&self.audit_key(row, false)?) {
                         rows.push(row);
                     }
                 }

@@ -71,13 +71,23 @@ impl Sealed {
         })
     }
 
-    pub(crate) fn int(&self, column: IntColumn, row: u32) -> Result<i64> {
-        self.stretch(column as u8, row, true)?.get(row)
+    /// The same for one of `many` rows, for which chunks are kept as they are.
+    pub(crate) fn one_of(&self, column: u8, row: u32, many: bool) -> Result<Stretch> {
+        match many {
+            true => {
+                let chunk = split(row).0;
+                Ok(Stretch::whole(chunk, self.chunk_for(column, chunk, true)?))
+            }
+            false => self.stretch(column, row, true),
+        }
     }
 
-    pub(crate) fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
-        let stretch = self.stretch(AUDIT_COLUMN, row, true)?;
-        let key = stretch.audit_key(row);
+    pub(crate) fn int(&self, column: IntColumn, row: u32, many: bool) -> Result<i64> {
+        self.one_of(column as u8, row, many)?.get(row)
+    }
+
+    pub(crate) fn audit_key(&self, row: u32, many: bool) -> Result<[u8; 16]> {
+        let key = self.one_of(AUDIT_COLUMN, row, many)?.audit_key(row);
         key.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))
     }
 }
