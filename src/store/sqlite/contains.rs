@@ -52,19 +52,33 @@ impl<'n> Needles<'n> {
 /// Rows to restore, by the frame of their bodies: where in it, and which.
 type Restored = BTreeMap<usize, Vec<(usize, u32)>>;
 
-/// The rows in a range whose bytes hold any of the needles, ascending.
+/// The frames whose lean bodies may hold any of the needles.
+pub(crate) fn frames_of(part: &Part, needles: &Needles<'_>) -> Result<Vec<usize>> {
+    match &needles.ngrams {
+        Some(texts) => part.frames_with(texts),
+        None => Ok((0..part.frames()).collect()),
+    }
+}
+
+/// The rows in a range whose bytes hold any of the needles, ascending; of the frames of lean bodies
+/// only those given are looked into.
 pub(crate) fn search(
     part: &Part,
     needles: &Needles<'_>,
+    mut frames: Vec<usize>,
     range: (u32, u32),
     budget: &Budget,
     work: &mut Work,
 ) -> Result<Vec<u32>> {
     let restored = to_restore(part, needles, range, budget)?;
-    let mut frames = match &needles.ngrams {
-        Some(texts) => part.frames_with(texts)?,
-        None => (0..part.frames()).collect(),
-    };
+    if (range.1 - range.0) as usize * 2 < part.rows() {
+        let rows: Vec<u32> = (range.0..range.1).collect();
+        let mut there = vec![false; part.frames()];
+        for ((frame, _), _) in part.places(&rows)? {
+            there[frame] = true;
+        }
+        frames.retain(|&frame| there[frame]);
+    }
     frames.extend(restored.keys());
     frames.sort_unstable();
     frames.dedup();

@@ -1,7 +1,10 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
+mod texts;
+
+use std::ops::Range;
+
 use super::candidates::Candidates;
-use super::contains::{self, Needles};
 use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
@@ -10,7 +13,7 @@ use super::part::{Lookup, Part};
 use super::predicate::{self, Compiled, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
-use crate::store::filter::{Filter, Term, Test};
+use crate::store::filter::{Filter, Term};
 use crate::store::{Budget, Result, Work};
 
 /// The direction of a scan within a part.
@@ -38,10 +41,13 @@ pub(crate) struct PartScan {
     direction: Direction,
     /// Rows to look at, ascending; all of `low..high` when `None`.
     candidates: Option<Vec<u32>>,
+    /// Where a text was searched for ahead, and the candidates there that hold it.
+    searched: Range<u32>,
+    found: Vec<u32>,
     low: u32,
     high: u32,
     /// Chunks still to do.
-    chunks: std::ops::Range<u32>,
+    chunks: Range<u32>,
     ids: Vec<u32>,
     other_ids: Vec<u32>,
     ints: Vec<i64>,
@@ -108,6 +114,8 @@ impl PartScan {
             bytes,
             direction,
             candidates,
+            searched: 0..0,
+            found: Vec::new(),
             low,
             high,
             chunks,
@@ -120,8 +128,7 @@ impl PartScan {
 
     /// How many chunks are still to do, each on its own: a search goes over all of them at once.
     pub(crate) fn chunks_left(&self) -> usize {
-        let searches = |term: &Term| matches!(term.test, Test::Contains { .. });
-        match self.bytes.iter().any(searches) {
+        match self.bytes.iter().any(texts::is_text) {
             true => 0,
             false => self.chunks.len(),
         }
@@ -173,7 +180,8 @@ impl PartScan {
         let first = chunk * limits::CHUNK_ROWS as u32;
         let end = (first + self.part.chunk_rows(chunk) as u32).min(self.high);
         let begin = first.max(self.low);
-        match &self.candidates {
+        let found = self.searched.contains(&begin).then_some(&self.found);
+        match found.or(self.candidates.as_ref()) {
             Some(rows) => {
                 let from = rows.partition_point(|&row| row < begin);
                 let to = rows.partition_point(|&row| row < end);
@@ -330,60 +338,6 @@ impl PartScan {
             Predicate::Bytes(_) => {}
         }
         Ok(())
-    }
-
-    /// Tests that need the events' bytes.
-    fn apply_bytes(&mut self, out: &mut Vec<u32>, budget: &Budget, work: &mut Work) -> Result<()> {
-        // What is searched for once for all rows needs no test of the rows that follow.
-        while let Some(at) = self.bytes.iter().position(|term| self.pays_search(term)) {
-            let term = self.bytes.remove(at);
-            let mut found = self.search(&term, budget, work)?;
-            if let Some(candidates) = &self.candidates {
-                found.retain(|row| candidates.binary_search(row).is_ok());
-            }
-            out.retain(|row| found.binary_search(row).is_ok());
-            self.candidates = Some(found);
-            self.decided.push(Predicate::Bytes(term));
-        }
-        for rows in std::mem::take(out).chunks(256) {
-            if self.bytes.is_empty() {
-                out.extend_from_slice(rows);
-                continue;
-            }
-            budget.check()?;
-            work.blocks_read += self.part.raw(rows, &mut |row, raw| {
-                let holds = |term: &Term| super::bytes::matches(term, &raw) != term.negate;
-                if self.bytes.iter().all(holds) {
-                    out.push(row);
-                }
-                Ok(())
-            })?;
-        }
-        out.sort_unstable();
-        Ok(())
-    }
-
-    /// Whether a text is better searched for in all bodies than in those of the candidates.
-    fn pays_search(&self, term: &Term) -> bool {
-        let few = |rows: &Vec<u32>| rows.len() * 2 <= self.part.frames();
-        matches!(term.test, Test::Contains { .. }) && !self.candidates.as_ref().is_some_and(few)
-    }
-
-    /// The rows that a search leaves.
-    fn search(&self, term: &Term, budget: &Budget, work: &mut Work) -> Result<Vec<u32>> {
-        let Test::Contains { any } = &term.test else {
-            return Ok(Vec::new());
-        };
-        let range = (self.low, self.high);
-        let found = contains::search(&self.part, &Needles::new(any), range, budget, work)?;
-        Ok(match term.negate {
-            false => found,
-            true => {
-                let mut found = found.into_iter().peekable();
-                let rest = (self.low..self.high).filter(|row| found.next_if_eq(row).is_none());
-                rest.collect()
-            }
-        })
     }
 }
 
