@@ -164,7 +164,7 @@ mod tests {
         let store = open_write(dir.path(), &OpenOptions::default()).unwrap();
         let mut batch = store.batch("c", "test");
         const ROWS: usize = 30_000;
-        let holds = |n: usize| n % 3 != 0 && n % 7000 < 6500;
+        let holds = |n: usize| !n.is_multiple_of(3) && n % 7000 < 6500;
         for n in 0..ROWS {
             let word = if holds(n) { "marmalade" } else { "jam" };
             let line = format!(
