@@ -2,7 +2,7 @@
 title = "When each identity was first and last seen"
 group = "who"
 answers = "One row per user, recorded address and user agent that matches, with its first and last event and how many there were, the latest first. Counted from the store's tables of values, not by reading events."
-cannot_see = "Events before the oldest that the store holds. Whom users impersonated (impersonations). Addresses count every recorded hop, claimed ones included. A request has one event per recorded stage."
+cannot_see = "Events before the oldest that the store holds. Whom users impersonated (impersonation). Addresses count every recorded hop, claimed ones included. A request has one event per recorded stage."
 level = "Metadata"
 tags = []
 

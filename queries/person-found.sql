@@ -6,6 +6,7 @@ cannot_see = "Identifiers that were not given, such as an address that a provide
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
+tables = ["person-addresses"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
@@ -28,12 +29,6 @@ with recursive cut(rest, word) as (
     trim(replace(substr(rest, 1, instr(rest, ',') - 1), char(31), ','))
   from cut
   where rest <> ''
-), addresses as (
-  -- Only addresses can be looked for among addresses.
-  select coalesce(group_concat(word, ','), '255.255.255.255') as words
-  from cut
-  where word glob '[0-9]*.[0-9]*.[0-9]*.[0-9]*' and word not glob '*[^0-9./]*'
-    or (word glob '*::*' or word glob '*:*:*:*:*:*:*:*') and word not glob '*[^0-9a-fA-F:./]*'
 ), found as (
   select
     iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
@@ -76,7 +71,7 @@ with recursive cut(rest, word) as (
     'address', client_ip, user, cluster, time, audit_id, received_time,
     verb, subresource, resource, id
   from events
-  where source_ips match (select words from addresses)
+  where source_ips match (select words from person_addresses)
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and time >= :since and time < :until

@@ -1,14 +1,15 @@
 /*
 title = "From where and with what a person worked"
 group = "person"
-answers = "One row per address, program and credential with which one of the person's identities made requests, or was impersonated, the latest first."
+answers = "One row per address, program and credential with which one of the person's identities made requests, or was impersonated, and one per identity that made requests from one of the person's addresses, the latest first."
 cannot_see = "Who sat behind a shared address or account. Addresses behind a proxy or NAT that hides them. What retention removed, and calls that the audit policy left out."
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
+tables = ["person-addresses"]
 
 [params]
-person = { type = "words", help = "The person's user names and UIDs; addresses find nothing here" }
+person = { type = "words", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
 
 [columns]
 user = "who asked"
@@ -49,6 +50,16 @@ with used as (
     verb, subresource, resource, id
   from events
   where user_uid match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
+    audit_id, received_time,
+    verb, subresource, resource, id
+  from events
+  where source_ips match (select words from person_addresses)
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and time >= :since and time < :until

@@ -13,7 +13,7 @@ days = { type = "int", default = 365, help = "Days that must be kept" }
 verdict = "met when the demanded days are all there, not met when retention removed some, else not enough data"
 cluster = "where"
 demanded_days = "days that must be kept"
-held_days = "days from the oldest hour with events to the end"
+held_days = "days from the oldest event to the end"
 oldest_hour = "the first hour with events"
 newest_hour = "the last one"
 days_with_events = "of the demanded days, those with events"
@@ -39,14 +39,20 @@ removed as materialized (
   select coalesce(sum(events), 0) as events, max(before) as before, max(newest) as newest
   from pruned
 ),
+oldest as materialized (
+  select cluster, unixepoch(min(first_time), 'subsec') as began
+  from event_counts
+  where cluster match :cluster and time < :until
+  group by cluster
+),
 held as (
   select
     cluster, min(hour) as oldest_hour, max(hour) as newest_hour,
-    (ends - min(at)) / 86400.0 as held_days,
+    (ends - began) / 86400.0 as held_days,
     count(distinct (at - begins) / 86400) filter (where at >= begins and at < ends) as with_events,
     min(:days, (ends - min(at) + 86399) / 86400) as spanned,
     coalesce(sum(events) filter (where at >= begins), 0) as events, begins
-  from hours, bounds
+  from hours join oldest using (cluster) cross join bounds
   group by cluster
 )
 select

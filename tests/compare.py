@@ -13,8 +13,8 @@ them HTTP). Every question is asked once to warm up and then --repeat times; the
 a table, and answers that differ from a plain pass over the lines end the run. Files go to a
 temporary directory (--tmp) and are removed; --memory bounds what a peer may take, in GB.
 
-With --keep DIR the filled stores stay there, and the next run with it asks them again; seconds of
-filling are those of the first. With --store the import is left out: AuditQL serves that directory as it
+With --keep DIR the filled stores and the right answers stay there, and the next run with it asks them
+again; seconds of filling are those of the first. With --store the import is left out: AuditQL serves that directory as it
 is, which must hold exactly these events, sealed.
 """
 
@@ -220,6 +220,25 @@ class Truth:
             "a text anywhere in the events": beginnings.count(hash(self.needle)),
         }
         self.count = len(ids)
+
+
+def truth_of(args):
+    """The questions with their answers, those of an earlier run if it kept them for the same file."""
+    if not args.keep:
+        return Truth(args.events)
+    kept, file = os.path.join(args.keep, "truth.json"), os.stat(args.events)
+    identity = [file.st_size, file.st_mtime_ns]
+    with contextlib.suppress(FileNotFoundError), open(kept) as answers:
+        held = json.load(answers)
+        if held.pop("file") == identity:
+            truth = Truth.__new__(Truth)
+            vars(truth).update(held)
+            return truth
+    truth = Truth(args.events)
+    os.makedirs(args.keep, exist_ok=True)
+    with open(kept, "w") as answers:
+        json.dump(dict(vars(truth), file=identity), answers)
+    return truth
 
 
 def quoted(text):
@@ -442,7 +461,7 @@ def arguments():
 
 def main():
     args = arguments()
-    truth = Truth(args.events)
+    truth = truth_of(args)
     print(f"{truth.count:,} events read", file=sys.stderr)
     results = {}
     for name, store in (("AuditQL", auditql), ("ClickHouse", clickhouse), ("DuckDB", duck)):

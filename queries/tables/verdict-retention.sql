@@ -11,13 +11,19 @@ hours as materialized (
   where cluster match :cluster and time < :until
   group by cluster, hour
 ),
+oldest as materialized (
+  select cluster, unixepoch(min(first_time), 'subsec') as began
+  from event_counts
+  where cluster match :cluster and time < :until
+  group by cluster
+),
 held as (
   select
-    cluster, (ends - min(at)) / 86400.0 as days,
+    cluster, (ends - began) / 86400.0 as days,
     min(:days, (ends - min(at) + 86399) / 86400) - count(distinct
       (at - ends + 86400 * :days) / 86400
     ) filter (where at >= ends - 86400 * :days and at < ends) as without
-  from hours, bounds
+  from hours join oldest using (cluster) cross join bounds
   group by cluster
 ),
 worst as (

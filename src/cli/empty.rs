@@ -55,6 +55,9 @@ pub(super) fn explain(
         && (times.since.is_some() || times.until.is_some())
         && filter.contains.is_none()
         && let Some(time) = newest_at_any_time(source, filter)
+        // An event within the range is none that the range hides.
+        && (times.since.is_some_and(|since| time < since)
+            || times.until.is_some_and(|until| time >= until))
     {
         hints.push(format!(
             "without --since and --until events match, the newest at {}",

@@ -587,6 +587,31 @@ fn what_is_missing_or_removed_is_not_met() {
     );
 }
 
+/// That nothing came in for longer than a day shows that auditing was on, and no more.
+#[test]
+fn a_policy_that_fell_silent_is_not_in_force() {
+    let store = STORE.get();
+    let told = |until: &str| {
+        let args = [
+            "nist-800-53",
+            "-o",
+            "json",
+            "--since",
+            "2026-11-01",
+            "--until",
+            until,
+        ];
+        let run = local(store.data(), "report", &args).expect(0);
+        let made: Value = serde_json::from_slice(&run.stdout).unwrap();
+        verdict(&made, "AU-12")
+    };
+    let (soon, _) = told("2026-11-22T03:00Z");
+    assert_ne!(soon, "not met");
+    let (late, why) = told("2026-11-25T05:00Z");
+    assert_eq!(late, "not enough data");
+    assert!(why.contains("auditing was on"), "{why}");
+}
+
 /// A period before the first event, and a demand of no days, are told apart from an empty store.
 #[test]
 fn retention_says_why_it_cannot_tell() {

@@ -170,7 +170,9 @@ fn what_is_typed_is_kept_for_its_owner_alone() {
     assert!(!history.exists());
 
     let mut second = start(&[]);
-    second.type_in("select 40 +\r2 as answer;\r");
+    second.type_in("select 40 +\r");
+    second.expect("-- goes on until a ;");
+    second.type_in("2 as answer;\r");
     second.expect("1 row in");
     second.expect(PROMPT);
     second.type_in(" select 'unkept';\r");

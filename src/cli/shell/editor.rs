@@ -1,5 +1,6 @@
 //! The line editor: history, completion, and lines that go on until a statement ends.
 
+use std::borrow::Cow;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Behavior, CompletionType, Config, Context, Helper};
@@ -19,7 +20,7 @@ use super::split::Lines;
 use crate::cli::config::absolute;
 use crate::cli::connection::Connection;
 use crate::cli::print::say;
-use crate::cli::values;
+use crate::cli::{terminal, values};
 
 /// How long TAB may take to look for values.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -110,10 +111,34 @@ struct Assistant {
 
 impl Helper for Assistant {}
 
-impl Highlighter for Assistant {}
+impl Highlighter for Assistant {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        match terminal::colour() {
+            true => Cow::Owned(format!("\x1b[2m{hint}\x1b[0m")),
+            false => Cow::Borrowed(hint),
+        }
+    }
+}
+
+/// What stands on the empty line of a statement that goes on: whoever forgot the `;` would wait.
+struct GoesOn;
+
+impl Hint for GoesOn {
+    fn display(&self) -> &str {
+        "-- goes on until a ;"
+    }
+
+    fn completion(&self) -> Option<&str> {
+        None
+    }
+}
 
 impl Hinter for Assistant {
-    type Hint = String;
+    type Hint = GoesOn;
+
+    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<GoesOn> {
+        (at == line.len() && line.ends_with('\n')).then_some(GoesOn)
+    }
 }
 
 impl Validator for Assistant {

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::fit::{GAP, cut, cut_front, fit, total};
 use super::look::{TimeForm, zone_name};
 use super::{Look, Render, plain, visible};
+use crate::model::time;
 use crate::model::value::Value;
 use crate::store::SqlColumn;
 
@@ -18,6 +19,11 @@ const CUT_IN_FRONT: [&str; 3] = ["user", "effective_user", "impersonated_user"];
 
 /// Usual columns that go, in this order, while another would be cut below so many cells.
 const DISPENSABLE: [(&str, usize); 2] = [("source_ip", usize::MAX), ("code", 16)];
+
+/// Of other columns the last ones go while any would be cut below so many cells, but for the first
+/// few.
+const LEAST: usize = 16;
+const ALWAYS: usize = 2;
 
 /// Usual columns whose words are short, and useless in part.
 const NEVER_CUT: [&str; 4] = ["verb", "stage", "outcome", "matched_ip"];
@@ -32,6 +38,8 @@ pub(super) struct Table<W> {
     terse: bool,
     header: Vec<String>,
     numeric: Vec<bool>,
+    /// Columns that are computed, whose times come as text.
+    computed: Vec<bool>,
     sample: Vec<Vec<Cell>>,
     layout: Option<Layout>,
 }
@@ -72,6 +80,7 @@ impl<W: Write> Table<W> {
             terse: true,
             header: Vec::new(),
             numeric: Vec::new(),
+            computed: Vec::new(),
             sample: Vec::new(),
             layout: None,
         }
@@ -128,6 +137,9 @@ impl<W: Write> Table<W> {
             .collect();
         let mut shown = self.measure(&layout, &columns, rows);
         if let Some(terminal) = self.look.width {
+            if !self.look.usual && total(&widths(&shown)) > terminal {
+                columns.retain(|&at| rows.iter().any(|row| self.tells(at, row)));
+            }
             let one_day = times().all(|time| day(time) == layout.day);
             for form in TimeForm::ON_TERMINAL {
                 if form == TimeForm::Clock && !(self.look.usual && one_day && !layout.offsets) {
@@ -139,29 +151,12 @@ impl<W: Write> Table<W> {
                     break;
                 }
             }
-            let whole = |shown: &[Shown]| -> Vec<bool> {
-                // Numbers and times are useless in part.
-                let whole = |cell: &Cell| cell.right || cell.time.is_some();
-                let column = |shown: &Shown| {
-                    self.look.usual && NEVER_CUT.contains(&self.header[shown.at].as_str())
-                        || rows.iter().any(|row| whole(&row[shown.at]))
-                };
-                shown.iter().map(column).collect()
-            };
-            for (name, least) in DISPENSABLE {
-                let natural = widths(&shown);
-                let mut fitted = natural.clone();
-                fit(&mut fitted, &whole(&shown), terminal);
-                let suffers =
-                    |(fitted, natural): (&usize, &usize)| fitted < natural && *fitted < least;
-                if self.look.usual && fitted.iter().zip(&natural).any(suffers) {
-                    let crowded = columns.extract_if(.., |at| self.header[*at] == name);
-                    layout.crowded_out.extend(crowded);
-                    shown = self.measure(&layout, &columns, rows);
-                }
+            while let Some(dispensable) = self.dispensable(&shown, rows, terminal) {
+                columns.retain(|&at| at != dispensable);
+                layout.crowded_out.push(dispensable);
+                shown = self.measure(&layout, &columns, rows);
             }
-            let mut fitted = widths(&shown);
-            fit(&mut fitted, &whole(&shown), terminal);
+            let fitted = self.fitted(&shown, rows, terminal);
             for (shown, width) in shown.iter_mut().zip(fitted) {
                 shown.width = width;
             }
@@ -170,10 +165,54 @@ impl<W: Write> Table<W> {
         layout
     }
 
+    /// Widths that fit a terminal, as far as columns can be cut.
+    fn fitted(&self, shown: &[Shown], rows: &[Vec<Cell>], terminal: usize) -> Vec<usize> {
+        // Numbers and times are useless in part.
+        let whole = |cell: &Cell| cell.right || cell.time.is_some();
+        let whole = |shown: &Shown| {
+            self.look.usual && NEVER_CUT.contains(&self.header[shown.at].as_str())
+                || rows.iter().any(|row| whole(&row[shown.at]))
+        };
+        let mut fitted = widths(shown);
+        fit(
+            &mut fitted,
+            &shown.iter().map(whole).collect::<Vec<_>>(),
+            terminal,
+        );
+        fitted
+    }
+
+    /// The column to go next so that the others can be read, if any must.
+    fn dispensable(&self, shown: &[Shown], rows: &[Vec<Cell>], terminal: usize) -> Option<usize> {
+        let fitted = self.fitted(shown, rows, terminal);
+        let suffers = |least: usize| {
+            let mut pairs = fitted.iter().zip(shown);
+            pairs.any(|(&fitted, shown)| fitted < shown.width && fitted < least)
+        };
+        if !self.look.usual {
+            let crowded = suffers(LEAST) || total(&fitted) > terminal;
+            return (crowded && shown.len() > ALWAYS).then(|| shown[shown.len() - 1].at);
+        }
+        let mut usual = DISPENSABLE.iter().filter(|(_, least)| suffers(*least));
+        usual.find_map(|(name, _)| {
+            let mut places = shown.iter().map(|shown| shown.at);
+            places.find(|&at| self.header[at] == *name)
+        })
+    }
+
+    /// On a terminal, the texts of a JSON array without what JSON puts around them.
+    fn listed(&self, value: &Value) -> Option<String> {
+        let (Value::Json(text), Some(_)) = (value, self.look.width) else {
+            return None;
+        };
+        let texts: Vec<String> = serde_json::from_str(text).ok()?;
+        Some(texts.join(", "))
+    }
+
     /// Whether a cell says what does not go without saying.
     fn tells(&self, at: usize, row: &[Cell]) -> bool {
         match self.header[at].as_str() {
-            "stage" if self.terse => row[at].text != LAST_STAGE,
+            "stage" if self.terse && self.look.usual => row[at].text != LAST_STAGE,
             _ => !row[at].absent,
         }
     }
@@ -294,20 +333,27 @@ impl<W: Write> Render for Table<W> {
             .iter()
             .map(|column| ["INTEGER", "REAL", "BOOLEAN"].contains(&column.kind.as_str()))
             .collect();
+        self.computed = columns
+            .iter()
+            .map(|column| column.kind.is_empty())
+            .collect();
         Ok(())
     }
 
     fn row(&mut self, row: &[Value]) -> io::Result<()> {
         let cells: Vec<Cell> = row
             .iter()
-            .zip(&self.numeric)
-            .map(|(value, &numeric)| Cell {
-                text: match plain(value) {
+            .zip(self.numeric.iter().zip(&self.computed))
+            .map(|(value, (&numeric, &computed))| Cell {
+                text: match self.listed(value).or_else(|| plain(value)) {
                     Some(text) => visible(&text).into_owned(),
                     None => "-".to_owned(),
                 },
                 time: match value {
                     Value::Time(time) => Some(*time),
+                    Value::Text(text) if computed && time::is_canonical(text.as_bytes()) => {
+                        time::parse_rfc3339(text.as_bytes())
+                    }
                     _ => None,
                 },
                 right: matches!(value, Value::Int(_) | Value::Real(_))
@@ -336,6 +382,18 @@ impl<W: Write> Render for Table<W> {
     fn end(&mut self) -> io::Result<()> {
         if self.layout.is_none() {
             self.write_sample()?;
+        }
+        let crowded_out = self.layout.iter().flat_map(|layout| &layout.crowded_out);
+        let mut names: Vec<&str> = crowded_out.map(|&at| self.header[at].as_str()).collect();
+        if !self.look.usual && !names.is_empty() {
+            names.reverse();
+            let (faint, off) = if self.look.colour {
+                ("\x1b[2m", "\x1b[0m")
+            } else {
+                ("", "")
+            };
+            let names = names.join(", ");
+            writeln!(self.out, "{faint}no room for {names}; -o wide has all{off}")?;
         }
         self.out.flush()
     }

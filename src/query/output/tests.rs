@@ -70,6 +70,51 @@ fn tables_fit_a_terminal_only() {
 }
 
 #[test]
+fn on_a_terminal_what_says_nothing_goes_first_and_then_the_last_columns() {
+    let names = ["began", "user", "n", "groups", "object", "id"];
+    let row = |user: &str, empty| {
+        vec![
+            Value::text("2026-11-21T03:40:53.734113Z"),
+            Value::text(user),
+            empty,
+            Value::Json(r#"["system:masters","ops"]"#.into()),
+            Value::text("o".repeat(30)),
+            Value::text("i".repeat(36)),
+        ]
+    };
+    let user = format!("system:serviceaccount:payments:{}", "x".repeat(19));
+    let rows = [row(&user, Value::Null), row("ann", Value::Null)];
+    assert_eq!(
+        render(Format::Table, Some(84), &names, &rows),
+        format!(
+            "BEGAN (UTC)     USER                    GROUPS               OBJECT\n\
+             11-21 03:40:53  …s:{}  system:masters, ops  {object}…\n\
+             11-21 03:40:53  ann                     system:masters, ops  {object}…\n\
+             no room for id; -o wide has all\n",
+            "x".repeat(19),
+            object = "o".repeat(21),
+        )
+    );
+    let whole = render(Format::Table, Some(300), &names, &rows);
+    assert!(whole.starts_with("BEGAN (UTC)"), "{whole}");
+    assert!(whole.contains("  N  ") && whole.contains(&user), "{whole}");
+    // A program reads the value as it is.
+    for format in [Format::Table, Format::Wide, Format::Csv] {
+        let piped = render(format, None, &names, &rows);
+        assert!(piped.contains("2026-11-21T03:40:53.734113Z"), "{piped}");
+        assert!(piped.contains(r#""system:masters"#), "{piped}");
+    }
+    // What was hidden because nothing stood in it comes back with a value.
+    let mut later = vec![row("ann", Value::Null); 1000];
+    later.push(row("bob", Value::Int(7)));
+    let text = render(Format::Table, Some(84), &names, &later);
+    let header = text.lines().rev().find(|line| line.starts_with("BEGAN"));
+    assert!(header.unwrap().contains("  N  "), "{text}");
+    let bob = text.lines().rev().find(|line| line.contains("  bob  "));
+    assert!(bob.unwrap().contains("  7  "), "{text}");
+}
+
+#[test]
 fn tables_stream_after_the_sample() {
     let rows: Vec<_> = (0..2500).map(|n| vec![Value::Int(n)]).collect();
     let text = render(Format::Table, None, &["n"], &rows);

@@ -114,6 +114,12 @@ fn retention() {
     let row = verdict(&both, "365", "2026-03-20T13:00");
     assert_eq!(cell(&row, "verdict"), "not enough data");
     assert!(cell(&row, "why").contains("19.0 days old"), "{row:?}");
+    // The hour of the oldest event began before it did.
+    let row = verdict(&both, "19", "2026-03-20T12:00:00.000001Z");
+    assert_eq!(cell(&row, "verdict"), "met");
+    let late = Both::with_events(&[event_at(1, "2026-03-01T12:30:00.000000Z")]);
+    let row = verdict(&late, "1", "2026-03-02T12:15");
+    assert_eq!(cell(&row, "verdict"), "not enough data", "{row:?}");
     // Days without events are no proof.
     let row = verdict(&both, "10", "2026-03-22T13:00");
     assert_eq!(cell(&row, "verdict"), "not enough data");

@@ -162,6 +162,27 @@ fn person_origins() {
 }
 
 #[test]
+fn person_origins_of_an_address() {
+    let address = "203.0.113.50";
+    let rows = ask(
+        "person-origins",
+        &[&["--person", address][..], ALL].concat(),
+    );
+    let mut given: BTreeMap<_, u64> = BTreeMap::new();
+    for row in &rows {
+        let key = ["user", "user_agent"].map(|column| cell(row, column));
+        *given.entry(key).or_default() += row["requests"].as_u64().unwrap();
+    }
+    let hops = |event: &Value| event["sourceIPs"].as_array().cloned().unwrap_or_default();
+    let expected = counted(
+        |event| hops(event).iter().any(|hop| hop == address),
+        |event| [USER, "/userAgent"].map(|at| text(event, at)),
+    );
+    assert!(!expected.is_empty());
+    assert_eq!(given, expected);
+}
+
+#[test]
 fn person_mentions() {
     for person in ["mallory", "203.0.113.50"] {
         let rows = ask("person-mentions", &["--person", person, "--since", "all"]);

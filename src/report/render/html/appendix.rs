@@ -15,7 +15,7 @@ pub(super) fn queries<'a>(out: &mut String, controls: &'a [Numbered<'a>]) {
         "<section class=\"appendix statements\" aria-labelledby=\"queries\">\n\
          <h2 id=\"queries\">Appendix A: queries</h2>\n\
          <p>Each number in this report comes from one of these statements, over the tables that \
-         <code>auditql schema</code> describes.</p>\n<div>\n",
+         <code>.schema</code> in <code>auditql sql</code> describes.</p>\n<div>\n",
     );
     let mut texts = Texts::default();
     for numbered in controls {
