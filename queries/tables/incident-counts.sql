@@ -6,7 +6,7 @@ materialized = true
 with selected as not materialized (
   select user, impersonated_user, verb, subresource, outcome, events
   from incident_tally
-  where stage in ('ResponseComplete', 'Panic')
+  where ended = 1
 )
 select user, verb, subresource, outcome, events
 from selected

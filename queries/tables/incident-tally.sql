@@ -2,9 +2,10 @@
 rows = "Events that the filters of an incident select, counted; user and impersonated_user are left to the statement."
 materialized = false
 */
-select *
+select *, ended
 from event_counts
-where source_ips match :source_ip
+where summed = 1
+  and source_ips match :source_ip
   and resource match :resource
   and namespace match :namespace
   and name match :name

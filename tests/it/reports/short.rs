@@ -1,7 +1,12 @@
 //! The short form, and what stands in front of the evidence.
 
+use std::path::Path;
+
+use serde_json::Value;
+
 use super::sets::PERIOD;
 use super::{STORE, definition, json, own, text};
+use crate::both::Both;
 use crate::questions::plain::{count, ended};
 use crate::questions::text as said;
 use crate::support::{cli, local, temp_dir};
@@ -136,6 +141,50 @@ fn an_incident_says_who_what_when_and_what_followed() {
             assert_ne!(why(id), none, "{id}");
         }
     }
+}
+
+/// Who is refused before anybody is known has an answer that only begins, and so has a session that
+/// goes on: at three in the morning both are what matters.
+#[test]
+fn an_incident_counts_refused_logins_and_open_sessions() {
+    let address = "198.51.100.99";
+    let at = |event: &Value| event["sourceIPs"].to_string().contains(address);
+    let logins = count(|event| at(event) && event["responseStatus"]["code"] == 401);
+    let rest = count(|event| at(event) && ended(event));
+    assert!(logins > 1 && rest > 0);
+    let run = |data: &Path, args: &[&str]| {
+        let args = [&["incident", "--since", "all", "-o", "json"], args].concat();
+        json(&local(data, "report", &args).expect(0).stdout)
+    };
+    let why = |made: &Value, at: usize| made["controls"][at]["verdict"]["why"].to_string();
+    let made = run(STORE.get().data(), &["--source-ip", address]);
+    let requests = format!("\"{} requests by ", logins + rest);
+    assert!(why(&made, 0).starts_with(&requests), "{}", why(&made, 0));
+    assert_eq!(
+        made["controls"][1]["evidence"][0]["row_count"].as_u64(),
+        Some(logins + rest)
+    );
+
+    let exec = |stage: &str, id: u8| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"e-{id}","stage":"{stage}","requestURI":"/x","verb":"create","user":{{"username":"eve"}},"sourceIPs":["10.0.0.1"],"objectRef":{{"resource":"pods","subresource":"exec","namespace":"n","name":"p"}},"responseStatus":{{"metadata":{{}},"code":101}},"requestReceivedTimestamp":"2026-11-20T12:00:0{id}.000000Z","stageTimestamp":"2026-11-20T12:00:0{id}.500000Z"}}"#
+        )
+    };
+    let both = Both::with_events(&[
+        exec("ResponseStarted", 1),
+        exec("ResponseStarted", 2),
+        exec("ResponseComplete", 2),
+    ]);
+    let made = run(both.data(), &["--user", "eve"]);
+    let told = why(&made, 1);
+    assert!(
+        told.contains("from 2026-11-20T12:00:01.500000Z to "),
+        "{told}"
+    );
+    assert!(
+        told.contains(" 1 sessions and requests passed on and 1 more without a recorded end;"),
+        "{told}"
+    );
 }
 
 #[test]
