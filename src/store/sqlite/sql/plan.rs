@@ -29,6 +29,8 @@ pub(super) enum Subject {
     Ended,
     /// Whether each request counts once.
     PerRequest,
+    /// By how many microseconds events may be ahead of the clock.
+    Tolerance,
 }
 
 impl Subject {
@@ -37,7 +39,7 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
-            Subject::Ended | Subject::PerRequest => Column::Stage,
+            Subject::Ended | Subject::PerRequest | Subject::Tolerance => Column::Stage,
         }
     }
 
@@ -47,6 +49,7 @@ impl Subject {
             Subject::Hour => "hour",
             Subject::Ended => "ended",
             Subject::PerRequest => "per_request",
+            Subject::Tolerance => "tolerance_us",
         }
     }
 
@@ -55,6 +58,7 @@ impl Subject {
             "hour" => Some(Subject::Hour),
             "ended" => Some(Subject::Ended),
             "per_request" => Some(Subject::PerRequest),
+            "tolerance_us" => Some(Subject::Tolerance),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -186,7 +190,9 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             continue;
         }
         let exact = match subject {
-            Subject::Ended | Subject::PerRequest => matches!(op, Op::Eq | Op::Is).then_some(true),
+            Subject::Ended | Subject::PerRequest | Subject::Tolerance => {
+                matches!(op, Op::Eq | Op::Is).then_some(true)
+            }
             _ => takes(info, at, column, op, table.plain_times)?,
         };
         let Some(exact) = exact else { continue };
