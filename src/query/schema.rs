@@ -41,7 +41,7 @@ impl Table {
             _ => false,
         });
         let more: &[_] = match name {
-            "event_counts" => &["ended", "per_request"],
+            "event_counts" => &["ended", "per_request", "summed"],
             "event_delays" => &["tolerance_us"],
             _ => &[],
         };

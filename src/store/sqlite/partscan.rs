@@ -393,7 +393,7 @@ impl PartScan {
 /// Keeps the rows that hold. Nothing here depends on the answer but where the next row goes: most
 /// scans keep few rows or nearly all, and `retain` takes several times as long.
 #[inline]
-fn keep(rows: &mut Vec<u32>, holds: impl Fn(u32) -> bool) {
+pub(crate) fn keep(rows: &mut Vec<u32>, holds: impl Fn(u32) -> bool) {
     let mut kept = 0;
     for at in 0..rows.len() {
         let row = rows[at];

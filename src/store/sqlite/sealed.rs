@@ -9,6 +9,7 @@ mod strings;
 mod summarised;
 
 pub(crate) use held::Lengths;
+pub(crate) use listed::Span;
 use strings::Strings;
 
 use std::collections::HashMap;
@@ -155,6 +156,8 @@ pub(crate) struct Sealed {
     derived: OnceLock<Derived>,
     /// How many rows hold a string, of columns with few strings.
     counts: Mutex<HashMap<(u8, u32), u32>>,
+    /// How often and when strings were seen, of columns with few strings.
+    seen: Mutex<HashMap<u8, Arc<[listed::Span]>>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -215,6 +218,7 @@ impl Sealed {
             loading: Mutex::default(),
             derived: OnceLock::new(),
             counts: Mutex::default(),
+            seen: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })

@@ -1,16 +1,23 @@
 //! Lists of rows of a sealed file: how long they are, and what is in them.
 
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::{Piece, Sealed, wrong};
 use crate::store::Result;
 use crate::store::sqlite::codec::Reader;
 use crate::store::sqlite::layout::TextColumn;
-use crate::store::sqlite::postings::{read_into, read_posting};
+use crate::store::sqlite::postings::{read_count, read_into, read_posting};
 use crate::store::sqlite::rowset::RowSet;
 
 /// Strings up to which a column's counts are kept once they were read.
 const COUNTED_STRINGS_MAX: u32 = 1024;
+
+/// Strings up to which what is seen of a column is kept: 100 KiB of it.
+const SEEN_STRINGS_MAX: u32 = 4096;
+
+/// How many events have a value, and microseconds of the first and the last of them.
+pub(crate) type Span = (u64, i64, i64);
 
 impl Sealed {
     /// How many rows hold a string.
@@ -31,6 +38,46 @@ impl Sealed {
             counts().insert((column as u8, id), count);
         }
         Ok(count)
+    }
+
+    /// What was seen of each string of a column, index 0 of none: read once, as long as the file stays
+    /// open, for columns with few strings. These are spread over nearly all chunks of times.
+    pub(crate) fn seen(
+        &self,
+        column: TextColumn,
+        read: impl FnOnce() -> Result<Arc<[Span]>>,
+    ) -> Result<Arc<[Span]>> {
+        if self.strings(column) > SEEN_STRINGS_MAX {
+            return read();
+        }
+        let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(spans) = known().get(&(column as u8)) {
+            return Ok(Arc::clone(spans));
+        }
+        let spans = read()?;
+        if known().insert(column as u8, Arc::clone(&spans)).is_none() {
+            self.kept.fetch_add(size_of_val(&*spans), Ordering::Relaxed);
+        }
+        Ok(spans)
+    }
+
+    /// How many rows hold each string of a column that the file holds; index 0 counts the absent.
+    pub(crate) fn string_counts(&self, column: TextColumn) -> Result<Vec<u32>> {
+        let mut counts = Vec::with_capacity(self.strings(column) as usize + 1);
+        counts.push(self.header.rows);
+        for number in 0..self.header.postings[column as usize].len() {
+            let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
+            let mut reader = Reader::new(&bytes);
+            while reader.position() < bytes.len() {
+                counts.push(read_count(&mut reader)?);
+            }
+        }
+        if counts.len() != self.strings(column) as usize + 1 {
+            return Err(wrong(&self.path, "a list of rows is missing"));
+        }
+        let present: u64 = counts[1..].iter().map(|&count| u64::from(count)).sum();
+        counts[0] = u64::from(self.header.rows).saturating_sub(present) as u32;
+        Ok(counts)
     }
 
     /// Adds the rows that hold a string to a set; the column must keep lists.

@@ -58,7 +58,8 @@ impl Table for Events {
                 plain_times: false,
                 events,
             },
-        )
+        )?;
+        Ok(())
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {
