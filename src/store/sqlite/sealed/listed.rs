@@ -80,8 +80,46 @@ impl Sealed {
         Ok(counts)
     }
 
-    /// Adds the rows that hold a string to a set; the column must keep lists.
-    pub(crate) fn add_rows(&self, column: TextColumn, id: u32, set: &mut RowSet) -> Result<()> {
+    /// The rows that hold any of some strings of a column that keeps lists. They are long lists, and
+    /// kept for whoever asks next.
+    pub(crate) fn rows_with(&self, column: TextColumn, ids: &[u32]) -> Result<Arc<RowSet>> {
+        let cache = self.cache.as_ref();
+        let cache = cache.map(|(cache, number)| (cache, (*number, column as u8)));
+        if let Some(found) = cache.and_then(|(cache, key)| cache.rows(key, ids)) {
+            return Ok(found);
+        }
+        let mut set = RowSet::none(self.header.rows as usize);
+        for &id in ids {
+            self.with_posting(column, id, |reader| read_into(reader, &mut set))?;
+        }
+        let set = Arc::new(set);
+        if let Some((cache, key)) = cache {
+            cache.put_rows(key, ids, &set);
+        }
+        Ok(set)
+    }
+
+    /// The same of short lists, ascending.
+    pub(crate) fn few_rows_with(&self, column: TextColumn, ids: &[u32]) -> Result<Vec<u32>> {
+        let mut rows = Vec::new();
+        for &id in ids {
+            self.with_posting(column, id, |reader| {
+                let posting = read_posting(reader, true)?;
+                rows.extend_from_slice(&posting.rows);
+                Ok(posting.rows.len() == posting.count as usize)
+            })?;
+        }
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// Reads the rows of a string; `read` says whether they are listed.
+    fn with_posting(
+        &self,
+        column: TextColumn,
+        id: u32,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<bool>,
+    ) -> Result<()> {
         let firsts = &self.header.postings[column as usize];
         let missing = || wrong(&self.path, "a list of rows is missing");
         let number = firsts.partition_point(|&first| first <= id).checked_sub(1);
@@ -91,9 +129,9 @@ impl Sealed {
         for _ in firsts[number]..id {
             read_posting(&mut reader, false)?;
         }
-        if read_into(&mut reader, set)? {
-            return Ok(());
+        match read(&mut reader)? {
+            true => Ok(()),
+            false => Err(missing()),
         }
-        Err(missing())
     }
 }

@@ -301,7 +301,12 @@ impl TableCursor for EventCountsCursor {
             return Ok(false);
         };
         groups.at += 1;
-        Ok(quota::exempt(|| groups.enter()))
+        let more = quota::exempt(|| groups.enter());
+        if !more {
+            // The cursor stays open until the statement ends.
+            self.groups = None;
+        }
+        Ok(more)
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {

@@ -16,7 +16,7 @@ use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
 use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::sqlite::tally::Measures;
-use crate::store::{Budget, CountQuery, Coverage, Result, StoreError, Work};
+use crate::store::{Budget, CountQuery, Coverage, Place, Result, StoreError, Work};
 
 /// Where the tables read from: a snapshot, or rows in memory in tests.
 pub(super) trait Backing: Send + Sync {
@@ -57,6 +57,10 @@ pub(super) trait Rows {
     /// equal only if the texts are. False where there are no such numbers.
     fn numbers(&mut self, _columns: &[Column], _out: &mut Vec<u32>) -> Result<bool> {
         Ok(false)
+    }
+    /// Time and id of the row of a scan in order, where they are at hand.
+    fn place(&self) -> Option<Place> {
+        None
     }
     fn work(&self) -> Work;
     /// Damaged segments that were left out.
@@ -130,6 +134,10 @@ impl Rows for Cursor {
 
     fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<bool> {
         self.numbers(columns, out)
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.place()
     }
 
     fn work(&self) -> Work {
@@ -339,6 +347,11 @@ impl Scan {
             Some(rows) => quota::exempt(|| rows.numbers(columns, out)),
             None => Ok(false),
         }
+    }
+
+    /// See [`Rows::place`].
+    pub(super) fn place(&self) -> Option<Place> {
+        self.rows.as_ref()?.place()
     }
 
     /// Whether events' bodies were read so far.
