@@ -20,20 +20,18 @@ before_received = "of these, at a stage before the request was received"
 untimed = "of these, without a time of their own"
 least_delay_s = "seconds from stage to stored: the least; negative is ahead"
 most_delay_s = "the most"
-a_future_audit_id = "an event ahead, for auditql show"
+a_future_audit_id = "the event furthest ahead, for auditql show"
 */
 select
-  cluster, source, sum(events) as events,
-  sum(iif(ahead_us > :ahead, events, 0)) as future,
-  round(max(0, -min(least_delay_us)) / 1e6, 3) as most_ahead_s,
-  sum(before_received) as before_received,
-  sum(untimed) as untimed,
-  round(min(least_delay_us) / 1e6, 3) as least_delay_s,
-  round(max(most_delay_us) / 1e6, 3) as most_delay_s,
-  max(iif(ahead_us > :ahead, an_audit_id, null)) as a_future_audit_id
+  cluster, source, events, future,
+  round(max(0, -least_delay_us) / 1e6, 3) as most_ahead_s,
+  before_received, untimed,
+  round(least_delay_us / 1e6, 3) as least_delay_s,
+  round(most_delay_us / 1e6, 3) as most_delay_s,
+  iif(future > 0, least_audit_id, null) as a_future_audit_id
 from event_delays
 where cluster match :cluster
   and source match :source
   and time >= :since and time < :until
-group by cluster, source
+  and tolerance_us = :ahead
 order by future desc, before_received desc, cluster, source

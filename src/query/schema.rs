@@ -35,16 +35,19 @@ impl Table {
     /// Columns that are there for conditions only, and not in [`Table::columns`].
     pub fn conditions(&self) -> impl Iterator<Item = &'static str> + use<> {
         let name = self.name;
-        let counts = name == "event_counts";
         let conditions = Column::ALL.iter().filter(move |column| match name {
             "event_counts" => column.is_counting_condition(),
             "event_delays" | "reused_audit_ids" => **column == Column::Time,
             _ => false,
         });
-        let more = ["ended", "per_request", "summed"]
-            .into_iter()
-            .filter(move |_| counts);
-        conditions.map(|column| column.name()).chain(more)
+        let more: &[_] = match name {
+            "event_counts" => &["ended", "per_request", "summed"],
+            "event_delays" => &["tolerance_us"],
+            _ => &[],
+        };
+        conditions
+            .map(|column| column.name())
+            .chain(more.iter().copied())
     }
 
     /// The columns in their order; those of `events` are every [`Column`].

@@ -5,7 +5,7 @@ mod words;
 
 use serde_json::{Value, json};
 
-use crate::both::Both;
+use crate::both::{Both, cells};
 use crate::support::{Response, event, event_at};
 
 /// `POST /api/v1/sql`.
@@ -311,6 +311,81 @@ fn requests_are_stages_put_together() {
     assert_eq!(both.number(of_one), 1);
     assert_eq!(both.count(&["--audit-id", "done", "--final"]), 1);
     assert_eq!(both.count(&["--final"]), 8, "a reused ID hides nothing");
+}
+
+#[test]
+fn all_ways_of_asking_for_requests_agree() {
+    let of = |user: &str, name: &str, second, code| {
+        stage(user, name, user, &format!("/{user}"), second, code)
+    };
+    let both = Both::with_events(&[
+        // What is not known is no end, whatever its time.
+        of("unknown", "Mystery", 2, 200),
+        of("unknown", "ResponseComplete", 1, 500),
+        of("waits", "Mystery", 1, 201),
+        of("waits", "ResponseStarted", 3, 200),
+        // Calls that cannot be told apart: neither hides the other, earlier stages make no row.
+        of("two-ends", "ResponseComplete", 1, 200),
+        of("two-ends", "Panic", 2, 500),
+        of("two-ends", "RequestReceived", 0, 0),
+        of("two-begun", "RequestReceived", 0, 1),
+        of("two-begun", "RequestReceived", 1, 2),
+        of("one-ended", "RequestReceived", 0, 1),
+        of("one-ended", "RequestReceived", 1, 2),
+    ]);
+    both.server.cli("seal", &[]).expect(0);
+    let later = [
+        of("one-ended", "ResponseComplete", 3, 200),
+        of("two-ends", "ResponseComplete", 1, 403),
+    ];
+    both.server.post("/webhook", later.join("\n")).expect(200);
+    let check = || {
+        let expected = [
+            "one-ended|200|1",
+            "two-begun|1|1",
+            "two-begun|2|1",
+            "two-ends|200|1",
+            "two-ends|403|1",
+            "two-ends|500|1",
+            "unknown|500|1",
+            "waits|201|1",
+        ];
+        let by = "user, code";
+        let requests = format!("select {by}, count(*) from requests group by {by} order by {by}");
+        assert_eq!(both.rows(&requests), expected);
+        let counts =
+            format!("select {by}, events from event_counts where per_request = 1 order by {by}");
+        assert_eq!(both.rows(&counts), expected);
+        let counted = ["--final", "--by", "user,code", "--limit", "0", "-o", "csv"];
+        let mut counted: Vec<_> = cells(&both.ask("count", &counted).expect(0))
+            .iter()
+            .map(|row| row.join("|"))
+            .collect();
+        counted.sort_unstable();
+        assert_eq!(counted, expected);
+        assert_eq!(both.count(&["--final"]), expected.len());
+        let stages = "select distinct user, stages, ambiguous from requests where user like '%e%' order by 1, 2";
+        assert_eq!(
+            both.rows(stages),
+            [
+                r#"one-ended|["RequestReceived","RequestReceived","ResponseComplete"]|1"#,
+                r#"two-begun|["RequestReceived"]|1"#,
+                r#"two-ends|["RequestReceived","Panic"]|1"#,
+                r#"two-ends|["RequestReceived","ResponseComplete"]|1"#,
+            ]
+        );
+        // Nothing measured gets lost where events make no row.
+        let measured = |condition: &str| {
+            both.rows(&format!(
+                "select min(first_time), max(last_time), sum(raw_bytes) from event_counts \
+                 where user = 'two-ends' {condition}"
+            ))
+        };
+        assert_eq!(measured("and per_request = 1"), measured(""));
+    };
+    check();
+    both.server.cli("seal", &[]).expect(0);
+    check();
 }
 
 #[test]

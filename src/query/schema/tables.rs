@@ -5,8 +5,6 @@ use crate::model::column::Kind;
 
 const HISTORY: &str = "What was there before is looked for as far back as the statement's conditions on `time` reach; other conditions leave out rows, not what was there before them. Rows come newest first.";
 
-const PASSED: &str = "Every event is looked at that conditions on `cluster`, `time` and, where it is a column, `source` leave, in one pass over numbers. `time` is there for such conditions only, which must be joined with `and`. Rows have no rowid.";
-
 /// Every table, in the order of the documents.
 pub const TABLES: &[Table] = &[
     Table {
@@ -49,7 +47,7 @@ pub const TABLES: &[Table] = &[
             ("server_errors", Kind::Int, "of these 5xx"),
             ("last_error", Kind::Time, "time of the last of the errors"),
         ],
-        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. What segments have counted is read where it fits: rollups by hour, and for segments that lie in the time range as a whole a summary that also knows `first_time` and `last_time`. `raw_bytes` and `mean_latency_us` are read from events. `order by` any of its columns costs little, and rows that are not read of an ordered statement cost nothing. A `select` that names neither `hour` nor any column below these gets one row, or none when nothing matches; it does not name a column that stands only in conditions which the store decides alone: comparisons with `match`, `=` and the like, joined with `and`. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `latency_us`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times and of `latency_us`, `match` and `is null` on the others. Reading one is an error, and `select *` leaves them out. So are three more: `ended = 1` counts the last event of each request only (stage `ResponseComplete` or `Panic`, or the `ResponseStarted` of who was not authenticated), and with `per_request = 1` the events of one request, put together as in `requests`, count once, by the last one that matches: for sessions and the like, because events are read for it. Other conditions than those which the store decides alone are not about which event is the last then, but about that event. With `summed = 1` a column that the `select` names and nobody reads in the end makes no rows of its own: for a subquery of many columns of which each use adds up by a few. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
+        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. What segments have counted is read where it fits: rollups by hour, and for segments that lie in the time range as a whole a summary that also knows `first_time` and `last_time`. `raw_bytes` and `mean_latency_us` are read from events. `order by` any of its columns costs little, and rows that are not read of an ordered statement cost nothing. A `select` that names neither `hour` nor any column below these gets one row, or none when nothing matches; it does not name a column that stands only in conditions which the store decides alone: comparisons with `match`, `=` and the like, joined with `and`. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `path`, `latency_us`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times and of `latency_us`, `match` and `is null` on the others. Reading one is an error, and `select *` leaves them out. So are three more: `ended = 1` counts the last event of each request only (stage `ResponseComplete` or `Panic`, or the `ResponseStarted` of who was not authenticated), and with `per_request = 1` the events of one request, put together as in `requests`, count once, by the last one that matches (by each of these where `requests` has several rows): for sessions and the like, because events are read for it. Other conditions than those which the store decides alone are not about which event is the last then, but about that event. With `summed = 1` a column that the `select` names and nobody reads in the end makes no rows of its own: for a subquery of many columns of which each use adds up by a few. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
     },
     Table {
         name: "requests",
@@ -73,7 +71,7 @@ pub const TABLES: &[Table] = &[
             (
                 "ambiguous",
                 Kind::Bool,
-                "1 when a stage repeats, so that calls cannot be told apart: then every event is a row",
+                "1 when two events are at the same stage, so that calls cannot be told apart: then each event at the last one is a row, with all the earlier stages",
             ),
             ("last_event_id", Kind::Int, "`events.id` of the last stage"),
             ("verb", Kind::Text, ""),
@@ -100,7 +98,7 @@ pub const TABLES: &[Table] = &[
             ("dry_run", Kind::Bool, ""),
             ("latency_us", Kind::Int, "from received to the last stage"),
         ],
-        note: "Conditions on `cluster`, `audit_id`, `user`, `request_uri`, `received_time`, `verb`, `api_group`, `resource`, `subresource`, `namespace` and `source_ip` narrow what is read; a condition on `time` or `outcome` is tested on finished rows. Give `received_time` a range on large stores.",
+        note: "Stages come in the order `RequestReceived`, `ResponseStarted`, those with another name, and at the end `ResponseComplete` or `Panic`, whatever the clocks say; `per_request = 1` of `event_counts` and `--final` of commands go by the same. Conditions on `cluster`, `audit_id`, `user`, `request_uri`, `received_time`, `verb`, `api_group`, `resource`, `subresource`, `namespace` and `source_ip` narrow what is read; a condition on `time` or `outcome` is tested on finished rows. Give `received_time` a range on large stores.",
     },
     Table {
         name: "image_history",
@@ -138,16 +136,16 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         name: "event_delays",
-        doc: "How long after their time events were stored, which says whose clock disagrees with this machine's: one row per cluster, source and how far ahead of this machine's clock its events were.",
+        doc: "How long after their time events were stored, which says whose clock disagrees with this machine's: one row per cluster and source.",
         columns: &[
             ("cluster", Kind::Text, ""),
             ("source", Kind::Text, ""),
-            (
-                "ahead_us",
-                Kind::Int,
-                "microseconds by which `time` was later than `stored_time`; 0 for all events that were not ahead",
-            ),
             ("events", Kind::Int, "how many"),
+            (
+                "future",
+                Kind::Int,
+                "of these, with a `time` later than `stored_time` by more than the tolerance",
+            ),
             (
                 "before_received",
                 Kind::Int,
@@ -160,15 +158,19 @@ pub const TABLES: &[Table] = &[
                 "microseconds from `time` to `stored_time`: the least; negative is ahead",
             ),
             ("most_delay_us", Kind::Int, "the most"),
-            ("an_audit_id", Kind::Text, "of one of them"),
+            (
+                "least_audit_id",
+                Kind::Text,
+                "of an event with the least delay",
+            ),
         ],
-        note: PASSED,
+        note: "Every event is looked at that conditions on `cluster`, `source` and `time` leave, in one pass over numbers. `tolerance_us = 1000000` says that an event may be ahead by a second; without it by nothing. `time` and `tolerance_us` are there for such conditions only, which must be joined with `and`. Rows have no rowid.",
     },
     Table {
         name: "reused_audit_ids",
         doc: "Audit IDs of a cluster under which different requests were recorded: events whose received time, URI, user or verb differ where both have one. Clients may choose the ID.",
         columns: &[("cluster", Kind::Text, ""), ("audit_id", Kind::Text, "")],
-        note: PASSED,
+        note: "Every event is looked at that conditions on `cluster` and `time` leave, in one pass over numbers. `time` is there for such conditions only, which must be joined with `and`. Rows have no rowid.",
     },
     Table {
         name: "users",

@@ -1,11 +1,12 @@
 //! Counting each request once, by the last of those of its events that match: what is asked of calls
-//! whose stages are all recorded (sessions, watches), and says what came of each.
+//! whose stages are all recorded (sessions, watches), and says what came of each. Several at the last
+//! place each count ([`super::stages`]).
 //!
 //! Events are of one request as in the table `requests`: they agree in cluster, audit id, user, URI and
 //! received time, and have all of these. Within a part string ids say so; texts are read only where
 //! ids differ, or events lie in different parts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use rustc_hash::FxHasher;
@@ -16,6 +17,7 @@ use super::facts;
 use super::layout::{IntColumn, TextColumn, decode_latency};
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
+use super::stages;
 use super::tally::{Groups, Measured, begin};
 use super::uricolumns::UriColumns;
 use crate::limits::COUNT_GROUPS_MAX;
@@ -28,14 +30,12 @@ type Key = ([u8; 16], bool, i64);
 /// Of an event: the ids of cluster, user and what its URI is made of.
 type Ids = [u32; 9];
 
-/// The stage, as far as it orders events, and the time.
-type Place = (u8, i64);
-
 /// The matching events of one part, each as a group of its own.
 pub(crate) struct Events {
     groups: Groups,
     requests: Vec<Option<(Key, Ids)>>,
-    places: Vec<Place>,
+    /// How far each has got.
+    places: Vec<u8>,
 }
 
 impl PartCount<'_> {
@@ -56,7 +56,7 @@ impl PartCount<'_> {
         let Some(mut scan) = scan else {
             return Ok(events);
         };
-        let ranks = stage_ranks(part)?;
+        let places = places(part)?;
         let mut rows = Vec::new();
         let mut read = Chunk::default();
         while scan.next_rows(&mut rows, self.budget, work)? {
@@ -72,8 +72,7 @@ impl PartCount<'_> {
                 let row = row as usize;
                 let (time, latency) = (read.times[row], decode_latency(read.latencies[row]));
                 events.requests.push(read.request(row));
-                let rank = ranks[read.stages[row] as usize];
-                events.places.push((rank, time));
+                events.places.push(places[read.stages[row] as usize]);
                 events.groups.counts.push(1);
                 let bucket = self.query.step.map_or(0, |step| begin(time, step));
                 events.groups.buckets.push(bucket);
@@ -90,17 +89,13 @@ impl PartCount<'_> {
     }
 }
 
-/// How far each stage, by its string's id, is; the last one is what neither begins nor goes on.
-fn stage_ranks(part: &Part) -> Result<Vec<u8>> {
-    let rank = |id| {
-        Ok(match part.string(TextColumn::Stage, id)? {
-            "RequestReceived" => 1,
-            "ResponseStarted" => 2,
-            _ => 3,
-        })
-    };
+/// The place of each stage, by its string's id.
+fn places(part: &Part) -> Result<Vec<u8>> {
+    let place = |id| Ok(stages::place(Some(part.string(TextColumn::Stage, id)?)));
     let ids = 1..=part.strings(TextColumn::Stage);
-    std::iter::once(Ok(3)).chain(ids.map(rank)).collect()
+    std::iter::once(Ok(stages::place(None)))
+        .chain(ids.map(place))
+        .collect()
 }
 
 /// What is read of a chunk.
@@ -183,8 +178,12 @@ pub(crate) struct Requests<'a> {
     known: HashMap<Key, Vec<u32>, BuildHasherDefault<FxHasher>>,
     /// By number: the part of the first event and its ids.
     firsts: Vec<(usize, Ids)>,
-    places: Vec<Place>,
+    places: Vec<u8>,
     groups: Groups,
+    /// By request: those that stand for others of its events at the same place, rarely any.
+    others: HashMap<usize, Vec<usize>, BuildHasherDefault<FxHasher>>,
+    /// Those of which a later event was seen.
+    passed: HashSet<usize, BuildHasherDefault<FxHasher>>,
 }
 
 impl<'a> Requests<'a> {
@@ -198,6 +197,8 @@ impl<'a> Requests<'a> {
             firsts: Vec::new(),
             places: Vec::new(),
             groups,
+            others: HashMap::default(),
+            passed: HashSet::default(),
         }
     }
 
@@ -216,8 +217,13 @@ impl<'a> Requests<'a> {
                 None => self.firsts.len(),
             };
             let place = events.places[row];
-            if at == self.firsts.len() {
-                if at == COUNT_GROUPS_MAX {
+            let next = self.firsts.len();
+            let other = at < next && self.places[at] == place;
+            if other {
+                self.others.entry(at).or_default().push(next);
+            }
+            if other || at == next {
+                if next == COUNT_GROUPS_MAX {
                     return Err(StoreError::LimitReached(format!(
                         "more than {COUNT_GROUPS_MAX} requests are too many to count each once; narrow the filter"
                     )));
@@ -228,9 +234,14 @@ impl<'a> Requests<'a> {
                 self.groups.push(&groups, row);
             } else {
                 self.groups.measured[at].add(&groups.measured[row]);
-                if place >= self.places[at] {
+                if place > self.places[at] {
                     self.places[at] = place;
                     self.groups.put(at, &groups, row);
+                    for other in self.others.remove(&at).unwrap_or_default() {
+                        let measured = self.groups.measured[other];
+                        self.groups.measured[at].add(&measured);
+                        self.passed.insert(other);
+                    }
                 }
             }
         }
@@ -267,6 +278,15 @@ impl<'a> Requests<'a> {
             self.groups.measured.clear();
         }
         debug_assert_eq!(self.groups.columns.len(), self.query.by.len());
-        self.groups
+        if self.passed.is_empty() {
+            return self.groups;
+        }
+        let mut left = Groups::new(self.query.by.len());
+        left.shares = vec![Vec::new(); self.groups.shares.len()];
+        let last = |row: &usize| !self.passed.contains(row);
+        for row in (0..self.groups.len()).filter(last) {
+            left.push(&self.groups, row);
+        }
+        left
     }
 }

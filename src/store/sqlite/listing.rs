@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::scan::{Cell, Cursor, ScanOrder, Snapshot};
+use super::stages;
 use crate::model::column::Column;
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::{Answer, Budget, EventQuery, Order, Result, RowSink};
@@ -147,11 +148,11 @@ impl LastStages {
 
     /// Whether the cursor's row is the last stage of its request.
     pub(crate) fn is_last(&mut self, cursor: &mut Cursor) -> Result<bool> {
-        let rank = stage_rank(cursor)?;
+        let place = place(cursor)?;
         let Some(key) = request_key(cursor)? else {
             return Ok(true);
         };
-        if rank == STAGE_LAST {
+        if place == stages::END {
             if self.later_seen.len() >= REMEMBERED_REQUESTS_MAX {
                 self.later_seen.clear();
             }
@@ -177,7 +178,7 @@ impl LastStages {
             self.snapshot
                 .cursor(&filter, ScanOrder::Any, true, self.budget.clone())?;
         while siblings.advance()? {
-            if request_key(&mut siblings)? == Some(key) && stage_rank(&mut siblings)? > rank {
+            if request_key(&mut siblings)? == Some(key) && self::place(&mut siblings)? > place {
                 return Ok(false);
             }
         }
@@ -185,13 +186,11 @@ impl LastStages {
     }
 }
 
-const STAGE_LAST: u8 = 3;
-
-fn stage_rank(cursor: &mut Cursor) -> Result<u8> {
+/// The place of the cursor's row in its request.
+fn place(cursor: &mut Cursor) -> Result<u8> {
     Ok(match cursor.cell(Column::Stage)? {
-        Cell::Text("RequestReceived") => 1,
-        Cell::Text("ResponseStarted") => 2,
-        _ => STAGE_LAST,
+        Cell::Text(stage) => stages::place(Some(stage)),
+        _ => stages::place(None),
     })
 }
 

@@ -72,6 +72,7 @@ mod sealed;
 mod segfile;
 mod shares;
 pub mod sql;
+mod stages;
 mod state;
 mod summary;
 mod summaryplan;

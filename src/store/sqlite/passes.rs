@@ -6,6 +6,8 @@ mod reused;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
 use super::scan::{Snapshot, advised};
@@ -17,8 +19,9 @@ use crate::store::{Budget, Result, StoreError, Work};
 /// What a pass is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pass {
-    /// How long after their time events were stored.
-    Delays,
+    /// How long after their time events were stored, and how many were ahead by more than `tolerance`
+    /// microseconds.
+    Delays { tolerance: i64 },
     /// Audit ids under which different requests were recorded.
     ReusedAuditIds,
 }
@@ -27,7 +30,7 @@ impl Pass {
     /// Its rows' columns.
     pub(crate) fn columns(self) -> &'static [(&'static str, Kind)] {
         match self {
-            Pass::Delays => delays::COLUMNS,
+            Pass::Delays { .. } => delays::COLUMNS,
             Pass::ReusedAuditIds => reused::COLUMNS,
         }
     }
@@ -55,10 +58,11 @@ pub(crate) fn rows(
         filter,
         skip_damaged,
         budget,
+        left_out: BTreeSet::new(),
         passed: Passed::default(),
     };
     match pass {
-        Pass::Delays => delays::find(&mut passing)?,
+        Pass::Delays { tolerance } => delays::find(&mut passing, tolerance)?,
         Pass::ReusedAuditIds => reused::find(&mut passing)?,
     }
     Ok(passing.passed)
@@ -70,6 +74,8 @@ struct Passing<'a> {
     filter: &'a Filter,
     skip_damaged: bool,
     budget: &'a Budget,
+    /// Numbers of the parts that turned out to be damaged.
+    left_out: BTreeSet<u32>,
     passed: Passed,
 }
 
@@ -80,18 +86,22 @@ impl Passing<'_> {
         let (parts, pruned) = self.snapshot.parts(self.filter);
         self.passed.work.segments_pruned = pruned;
         for (number, at) in (0..).zip(&parts) {
+            if self.left_out.contains(&number) {
+                continue;
+            }
             let opened = at.open(&self.snapshot.shared, &mut self.passed.work);
             let done = opened.and_then(|part| self.each_chunk_of(number, part, sink));
-            self.tolerate(done)?;
+            self.tolerate(number, done)?;
         }
         Ok(())
     }
 
-    /// What is damaged is left out, if that was asked for, and named.
-    fn tolerate<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
+    /// What was done with a part; `None` if it is damaged and that was asked for: then it is left out
+    /// from here on, and named.
+    fn tolerate<T>(&mut self, number: u32, done: Result<T>) -> Result<Option<T>> {
         match done {
             Err(StoreError::Damaged(text)) if self.skip_damaged => {
-                if !self.passed.damaged.contains(&text) {
+                if self.left_out.insert(number) {
                     self.passed.damaged.push(text);
                 }
                 Ok(None)

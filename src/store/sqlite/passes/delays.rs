@@ -5,51 +5,53 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use super::Passing;
-use crate::limits::COUNT_GROUPS_MAX;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
+use crate::store::Result;
 use crate::store::sqlite::layout::{IntColumn, TextColumn, decode_latency};
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::rowreader::{Cell, RowReader};
-use crate::store::{Result, StoreError};
 
 pub(super) const COLUMNS: &[(&str, Kind)] = &[
     ("cluster", Kind::Text),
     ("source", Kind::Text),
-    ("ahead_us", Kind::Int),
     ("events", Kind::Int),
+    ("future", Kind::Int),
     ("before_received", Kind::Int),
     ("untimed", Kind::Int),
     ("least_delay_us", Kind::Int),
     ("most_delay_us", Kind::Int),
-    ("an_audit_id", Kind::Text),
+    ("least_audit_id", Kind::Text),
 ];
 
-/// What events that are ahead by equally much have in common; those that are not ahead at all are
-/// together.
+/// What is known of the events of a cluster and source.
 #[derive(Clone, Copy)]
-struct Delay {
+struct Delays {
     events: u64,
+    future: u64,
     before_received: u64,
     untimed: u64,
     least: i64,
     most: i64,
-    /// One of them.
+    /// The one with the least delay.
     row: u32,
 }
 
-impl Delay {
-    fn add(&mut self, other: &Delay) {
-        self.events += other.events;
-        self.before_received += other.before_received;
-        self.untimed += other.untimed;
-        self.least = self.least.min(other.least);
-        self.most = self.most.max(other.most);
+impl Delays {
+    /// Adds others; true if the least delay is one of theirs.
+    fn add(&mut self, others: &Delays) -> bool {
+        self.events += others.events;
+        self.future += others.future;
+        self.before_received += others.before_received;
+        self.untimed += others.untimed;
+        self.most = self.most.max(others.most);
+        let less = others.least < self.least;
+        if less {
+            (self.least, self.row) = (others.least, others.row);
+        }
+        less
     }
 }
-
-/// Ids of cluster and source in their part, and how much ahead.
-type Key = (u32, u32, i64);
 
 #[derive(Default)]
 struct Chunk {
@@ -71,31 +73,31 @@ impl Chunk {
         part.ints(IntColumn::Latency, chunk, &mut self.latencies)
     }
 
-    fn row(&self, at: usize, row: u32) -> (Key, Delay) {
+    fn delays(&self, at: usize, row: u32, tolerance: i64) -> Delays {
         let delay = self.stored[at].saturating_sub(self.times[at]);
-        let ahead = delay.min(0).saturating_neg();
         let early = decode_latency(self.latencies[at]).is_some_and(|latency| latency < 0);
-        let key = (self.clusters[at], self.sources[at], ahead);
-        let delay = Delay {
+        Delays {
             events: 1,
+            future: u64::from(delay.saturating_neg() > tolerance),
             before_received: u64::from(early),
             untimed: u64::from(self.qualities[at] != 0),
             least: delay,
             most: delay,
             row,
-        };
-        (key, delay)
+        }
     }
 }
 
-/// By the texts of cluster and source.
-type Found = BTreeMap<(Option<Box<str>>, Option<Box<str>>, i64), (Delay, Value)>;
+/// Texts of cluster and source.
+type Names = [Option<Box<str>>; 2];
 
-/// One row per cluster, source and how much ahead.
-pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
+/// One row per cluster and source: the events of a clock that is wrong are each ahead by a time of
+/// their own.
+pub(super) fn find(passing: &mut Passing<'_>, tolerance: i64) -> Result<()> {
     let deriver = passing.snapshot.deriver.clone();
-    let mut found = Found::new();
-    let mut of_part: FxHashMap<Key, Delay> = FxHashMap::default();
+    let mut found: BTreeMap<Names, (Delays, Value)> = BTreeMap::new();
+    // By the ids of cluster and source in the part.
+    let mut of_part: FxHashMap<(u32, u32), Delays> = FxHashMap::default();
     let mut chunk = Chunk::default();
     let mut counted = 0;
     let value = |text: Option<Box<str>>| text.map_or(Value::Null, Value::text);
@@ -106,19 +108,28 @@ pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
             counted = number;
         }
         let Some(&first) = rows.first() else {
+            // All is read before the first is added, for the same reason.
             let mut reader = RowReader::new(part.clone());
-            for ((_, _, ahead), delay) in of_part.drain() {
+            let mut named = Vec::with_capacity(of_part.len());
+            for (_, delays) in of_part.drain() {
                 let mut text = |column| {
-                    Ok(match reader.cell(column, delay.row, &deriver)? {
+                    Ok(match reader.cell(column, delays.row, &deriver)? {
                         Cell::Text(text) => Some(Box::from(text)),
                         _ => None,
                     })
                 };
-                let key = (text(Column::Cluster)?, text(Column::Source)?, ahead);
-                match found.get_mut(&key) {
-                    Some((known, _)) => known.add(&delay),
+                let names = [text(Column::Cluster)?, text(Column::Source)?];
+                named.push((names, delays, value(text(Column::AuditId)?)));
+            }
+            for (names, delays, audit_id) in named {
+                match found.get_mut(&names) {
                     None => {
-                        found.insert(key, (delay, value(text(Column::AuditId)?)));
+                        found.insert(names, (delays, audit_id));
+                    }
+                    Some((known, known_id)) => {
+                        if known.add(&delays) {
+                            *known_id = audit_id;
+                        }
                     }
                 }
             }
@@ -127,32 +138,28 @@ pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
         let (at, base) = part.chunk_of(first);
         chunk.load(part, at)?;
         for &row in rows {
-            let (key, delay) = chunk.row((row - base) as usize, row);
+            let at = (row - base) as usize;
+            let delays = chunk.delays(at, row, tolerance);
             of_part
-                .entry(key)
-                .and_modify(|known| known.add(&delay))
-                .or_insert(delay);
-        }
-        if found.len() + of_part.len() > COUNT_GROUPS_MAX {
-            return Err(StoreError::LimitReached(format!(
-                "events are ahead of the clock by more than {COUNT_GROUPS_MAX} different times; \
-                 narrow the time range"
-            )));
+                .entry((chunk.clusters[at], chunk.sources[at]))
+                .and_modify(|known| {
+                    known.add(&delays);
+                })
+                .or_insert(delays);
         }
         Ok(())
     })?;
     let int = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
-    let row = |((cluster, source, ahead), (delay, audit_id))| {
-        let delay: Delay = delay;
+    let row = |([cluster, source], (delays, audit_id)): (Names, (Delays, Value))| {
         vec![
             value(cluster),
             value(source),
-            Value::Int(ahead),
-            int(delay.events),
-            int(delay.before_received),
-            int(delay.untimed),
-            Value::Int(delay.least),
-            Value::Int(delay.most),
+            int(delays.events),
+            int(delays.future),
+            int(delays.before_received),
+            int(delays.untimed),
+            Value::Int(delays.least),
+            Value::Int(delays.most),
             audit_id,
         ]
     };

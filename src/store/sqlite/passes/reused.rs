@@ -10,12 +10,12 @@ use super::Passing;
 use crate::limits::REUSED_IDS_HELD_MAX;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
+use crate::store::Result;
 use crate::store::sqlite::deriver::Deriver;
 use crate::store::sqlite::layout::{IntColumn, TextColumn};
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::rowreader::RowReader;
 use crate::store::sqlite::uricolumns::UriColumns;
-use crate::store::{Budget, Result};
 
 pub(super) const COLUMNS: &[(&str, Kind)] = &[("cluster", Kind::Text), ("audit_id", Kind::Text)];
 
@@ -94,11 +94,23 @@ fn make_room(entries: &mut Vec<Entry>, share: &mut Share, waiting: &mut Vec<Shar
     }
 }
 
-/// One row per cluster and audit id. What does not fit into memory is left for another pass.
+/// One row per cluster and audit id. Events of a part that turns out to be damaged may have been taken
+/// for requests by then, or have taken the place of others: what is left is looked at anew.
 pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
+    loop {
+        let left_out = passing.left_out.len();
+        let rows = found(passing)?;
+        if passing.left_out.len() == left_out {
+            passing.passed.rows = rows;
+            return Ok(());
+        }
+    }
+}
+
+/// The rows. What does not fit into memory is left for another pass.
+fn found(passing: &mut Passing<'_>) -> Result<Vec<Vec<Value>>> {
     // Whoever chooses audit ids must not be able to choose their hashes.
     let seed = RandomState::new().hash_one(0);
-    let (deriver, budget) = (passing.snapshot.deriver.clone(), passing.budget.clone());
     let mut rows = Vec::new();
     let mut waiting = vec![Share { bits: 0, value: 0 }];
     let mut columns = Columns::default();
@@ -134,13 +146,11 @@ pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
         entries.sort_unstable_by_key(|entry| (entry.id, entry.what));
         for events in entries.chunk_by(|left, right| left.id == right.id) {
             if events[0].what != events[events.len() - 1].what {
-                let reused = reused_in(events, &mut readers, &deriver, &budget);
-                rows.extend(passing.tolerate(reused)?.flatten());
+                rows.extend(reused_in(passing, events, &mut readers)?);
             }
         }
     }
-    passing.passed.rows = rows;
-    Ok(())
+    Ok(rows)
 }
 
 fn halves(number: u128) -> [u64; 2] {
@@ -199,28 +209,41 @@ impl Columns {
 /// Cluster and audit id of events that have these in common, if they are of different requests.
 /// Events that agree stand together.
 fn reused_in(
+    passing: &mut Passing<'_>,
     events: &[Entry],
     readers: &mut BTreeMap<u32, RowReader>,
-    deriver: &Deriver,
-    budget: &Budget,
 ) -> Result<Option<Vec<Value>>> {
     let mut known = [const { Value::Null }; WHAT.len()];
     for events in events.chunk_by(|left, right| left.what == right.what) {
-        budget.check()?;
+        passing.budget.check()?;
         let Entry { part, row, .. } = events[0];
         let Some(reader) = readers.get_mut(&part) else {
             continue;
         };
-        let mut value = |column| -> Result<Value> {
-            Ok(reader.cell(column, row, deriver)?.of(column).to_value())
-        };
-        for (known, column) in known.iter_mut().zip(WHAT) {
-            match (&*known, value(column)?) {
-                (_, Value::Null) => {}
-                (Value::Null, found) => *known = found,
-                (known, found) if *known == found => {}
-                _ => return Ok(Some(vec![value(Column::Cluster)?, value(Column::AuditId)?])),
-            }
+        let other = differs(&mut known, reader, row, &passing.snapshot.deriver);
+        if let Some(Some(ids)) = passing.tolerate(part, other)? {
+            return Ok(Some(ids));
+        }
+    }
+    Ok(None)
+}
+
+/// Cluster and audit id of an event that is of another request than what is known of one. What is not
+/// yet known is taken from it.
+fn differs(
+    known: &mut [Value; WHAT.len()],
+    reader: &mut RowReader,
+    row: u32,
+    deriver: &Deriver,
+) -> Result<Option<Vec<Value>>> {
+    let mut value =
+        |column| -> Result<Value> { Ok(reader.cell(column, row, deriver)?.of(column).to_value()) };
+    for (known, column) in known.iter_mut().zip(WHAT) {
+        match (&*known, value(column)?) {
+            (_, Value::Null) => {}
+            (Value::Null, found) => *known = found,
+            (known, found) if *known == found => {}
+            _ => return Ok(Some(vec![value(Column::Cluster)?, value(Column::AuditId)?])),
         }
     }
     Ok(None)

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
 use crate::model::normalise::normalise;
 use crate::model::value::Value;
-use crate::store::{Budget, OpenOptions, SqlColumn, SqlQuery, SqlSink, Store, open_write};
+use crate::store::{
+    Budget, OpenOptions, SqlColumn, SqlQuery, SqlSink, Store, open_read, open_write,
+};
 
 #[derive(Default)]
 struct Rows(Vec<Vec<String>>);
@@ -126,7 +129,7 @@ fn reused<'e>(events: impl Iterator<Item = &'e (&'static str, Json)>) -> BTreeSe
         .collect()
 }
 
-const DELAYS: &str = "select cluster, source, ahead_us, events, before_received, untimed, least_delay_us, most_delay_us from event_delays";
+const DELAYS: &str = "select cluster, source, events, future, before_received, untimed, least_delay_us, most_delay_us from event_delays";
 
 fn check(store: &dyn Store, events: &[(&'static str, Json)]) {
     let found: BTreeSet<_> = ask(store, "select cluster, audit_id from reused_audit_ids")
@@ -151,31 +154,40 @@ fn check(store: &dyn Store, events: &[(&'static str, Json)]) {
     assert_eq!(found, reused(of_day));
 
     // The same added up from rows, whose times have microseconds.
-    for limits in [
-        "true",
-        "cluster = 'a' and time >= '2026-01-02' and time < '2026-01-04'",
+    for (limits, tolerance) in [
+        ("true", 0),
+        ("true", 28_000_000_000_000_000_i64),
+        (
+            "cluster = 'a' and time >= '2026-01-02' and time < '2026-01-04'",
+            -1,
+        ),
     ] {
-        let found = ask(store, &format!("{DELAYS} where {limits} order by 1, 2, 3"));
+        let found = ask(
+            store,
+            &format!("{DELAYS} where {limits} and tolerance_us = {tolerance} order by 1, 2"),
+        );
         let micros =
             |column: &str| format!("(unixepoch({column}) * 1000000 + substr({column}, 21, 6))");
         let delay = format!("{} - {}", micros("stored_time"), micros("time"));
         let expected = ask(
             store,
             &format!(
-                "select cluster, source, max(0, -delay) as ahead, count(*), \
+                "select cluster, source, count(*), sum(-delay > {tolerance}), \
                  sum(ifnull(latency_us < 0, 0)), count(time_quality), min(delay), max(delay) \
                  from (select *, {delay} as delay from events where {limits}) \
-                 group by cluster, source, ahead order by 1, 2, 3"
+                 group by cluster, source order by 1, 2"
             ),
         );
-        assert!(
-            expected.len() >= usize::from(limits == "true") * 6,
-            "{expected:?}"
-        );
+        assert_eq!(expected.len(), if limits == "true" { 2 } else { 1 });
+        let [_, _, all, ahead, ..] = &expected[0][..] else {
+            panic!("{expected:?}")
+        };
+        assert_ne!(ahead, all);
+        assert_eq!(ahead == "0", limits != "true");
         assert_eq!(found, expected);
     }
-    let ids = "select count(*) from event_delays as d join events as e on e.audit_id = d.an_audit_id \
-        and e.cluster = d.cluster where ahead_us > 0";
+    let ids = "select count(*) from event_delays as d join events as e on e.audit_id = d.least_audit_id \
+        and e.cluster = d.cluster where e.time > '2900-01-01'";
     assert_ne!(ask(store, ids), [["0"]]);
 }
 
@@ -204,4 +216,100 @@ fn one_id_for_very_many_requests_hides_no_other() {
     }
     put(&*store, &events);
     check(&*store, &events);
+}
+
+#[test]
+fn a_tolerance_is_a_number_and_no_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_write(dir.path(), &OpenOptions::default()).unwrap();
+    put(&*store, &events()[..20]);
+    let counted = |condition: &str| {
+        let sql = format!("select sum(events) from event_delays where {condition}");
+        ask(&*store, &sql)[0][0].clone()
+    };
+    assert_eq!(counted("tolerance_us = 5"), "20");
+    assert_eq!(counted("tolerance_us = 5 and tolerance_us = 5"), "20");
+    assert_eq!(counted("tolerance_us = 5 and tolerance_us = 6"), "NULL");
+    assert_eq!(counted("tolerance_us = null"), "NULL");
+    for wrong in [
+        "select tolerance_us from event_delays",
+        "select events from event_delays where tolerance_us = 0.5",
+        "select events from event_delays where tolerance_us > 5",
+        "select events from event_delays where tolerance_us in (5, 6)",
+        "select events from event_delays where tolerance_us = 5 or events = 1",
+    ] {
+        let query = SqlQuery {
+            sql: wrong.to_owned(),
+            params: Vec::new(),
+            limit: 0,
+            skip_damaged: false,
+        };
+        let failed = store.sql(&query, &Budget::new(None), &mut Rows::default());
+        let error = failed.unwrap_err().to_string();
+        assert!(error.contains("tolerance_us"), "{wrong}: {error}");
+    }
+}
+
+/// Rows of a statement that leaves out what is damaged, and what that was.
+fn ask_of_healthy(dir: &Path, sql: &str) -> (Vec<Vec<String>>, Vec<String>) {
+    let store = open_read(dir).unwrap();
+    let query = SqlQuery {
+        sql: sql.to_owned(),
+        params: Vec::new(),
+        limit: 0,
+        skip_damaged: true,
+    };
+    let mut rows = Rows::default();
+    let answer = store.sql(&query, &Budget::new(None), &mut rows).unwrap();
+    (rows.0, answer.coverage.damaged)
+}
+
+#[test]
+fn a_damaged_segment_is_left_out_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_write(dir.path(), &OpenOptions::default()).unwrap();
+    let events = events();
+    put(&*store, &events[..250]);
+    store.seal(true).unwrap();
+    drop(store);
+    let sealed = std::fs::read_dir(dir.path()).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("sealed-").then(|| path.clone())
+    });
+    let size = |path: &PathBuf| std::fs::metadata(path).unwrap().len();
+    let path = &sealed.max_by_key(size).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let whole = std::fs::read(path).unwrap();
+    let statements = [
+        format!("{DELAYS} order by 1, 2"),
+        "select cluster, audit_id from reused_audit_ids order by 1, 2".to_owned(),
+    ];
+    let answers = || {
+        statements
+            .each_ref()
+            .map(|sql| ask_of_healthy(dir.path(), sql))
+    };
+    let full = answers();
+    std::fs::write(path, vec![0; whole.len()]).unwrap();
+    let without = answers();
+    let mut seen = [0; 2];
+    for at in (61..whole.len()).step_by(whole.len() / 150) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        std::fs::write(path, damaged).unwrap();
+        for (number, (rows, damaged)) in answers().into_iter().enumerate() {
+            if damaged.is_empty() {
+                assert_eq!(rows, full[number].0, "byte {at}, {}", statements[number]);
+            } else {
+                assert_eq!(rows, without[number].0, "byte {at}, {}", statements[number]);
+                assert!(
+                    damaged.len() == 1 && damaged[0].contains(name),
+                    "{damaged:?}"
+                );
+                seen[number] += 1;
+            }
+        }
+    }
+    assert!(seen.iter().all(|&seen| seen > 10), "{seen:?}");
 }

@@ -17,6 +17,7 @@ mod like;
 mod memory;
 mod ops;
 mod passed;
+mod patterns;
 mod plan;
 mod pushdown;
 mod quota;

@@ -1,7 +1,7 @@
 //! The tables `event_delays` and `reused_audit_ids`: what one pass over the events of a range finds.
 //!
 //! Conditions on time, cluster and source say which events these are, all others which rows are
-//! wanted.
+//! wanted. `tolerance_us` says from when on an event is ahead.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::store::{Result, StoreError};
 
 /// Every table with its name in SQL.
 pub(super) const ALL: [(&str, Pass); 2] = [
-    ("event_delays", Pass::Delays),
+    ("event_delays", Pass::Delays { tolerance: 0 }),
     ("reused_audit_ids", Pass::ReusedAuditIds),
 ];
 
@@ -38,7 +38,11 @@ impl Table for PassTable {
         let columns = self.pass.columns().iter();
         let columns = columns.map(|&(name, kind)| declaration(name, kind));
         // For conditions only, and left out of `select *`.
-        let columns = columns.chain(["\"time\" TIME TEXT HIDDEN".to_owned()]);
+        let conditions = match self.pass {
+            Pass::Delays { .. } => ", \"tolerance_us\" INTEGER HIDDEN",
+            Pass::ReusedAuditIds => "",
+        };
+        let columns = columns.chain([format!("\"time\" TIME TEXT HIDDEN{conditions}")]);
         columns.collect::<Vec<_>>().join(", ")
     }
 
@@ -47,13 +51,13 @@ impl Table for PassTable {
         let columns = self.pass.columns();
         let subject = |at: i32| {
             let at = usize::try_from(at).ok()?;
-            let column = match columns.get(at) {
-                None if at == columns.len() => Column::Time,
-                Some(("cluster", _)) => Column::Cluster,
-                Some(("source", _)) => Column::Source,
+            Some(match columns.get(at) {
+                None if at == columns.len() => Subject::Event(Column::Time),
+                None => Subject::Tolerance,
+                Some(("cluster", _)) => Subject::Event(Column::Cluster),
+                Some(("source", _)) => Subject::Event(Column::Source),
                 _ => return None,
-            };
-            Some(Subject::Event(column))
+            })
         };
         plan::choose(
             info,
@@ -97,10 +101,14 @@ impl TableCursor for PassCursor {
         self.rows.clear();
         self.at = 0;
         quota::take_memory(-std::mem::take(&mut self.charged));
-        let Some(filter) = pushdown::filter(&read_plan(plan)?, arguments)? else {
+        let Some((filter, tolerance)) = pushdown::passed(&read_plan(plan)?, arguments)? else {
             return Ok(false);
         };
-        self.rows = quota::exempt(|| self.session.pass(self.pass, &filter))?;
+        let pass = match self.pass {
+            Pass::Delays { .. } => Pass::Delays { tolerance },
+            pass @ Pass::ReusedAuditIds => pass,
+        };
+        self.rows = quota::exempt(|| self.session.pass(pass, &filter))?;
         let bytes = i64::try_from(self.rows.len() * ROW_BYTES).unwrap_or(i64::MAX);
         if !quota::take_memory(bytes) {
             return Err(errors::out_of_memory(SQL_MEMORY_BYTES_MAX));
@@ -122,8 +130,8 @@ impl TableCursor for PassCursor {
             .unwrap_or_default();
         if column >= self.pass.columns().len() {
             return Err(StoreError::BadRequest(
-                "time is there for conditions that are joined with `and`, and has no value here; \
-                 select it from events"
+                "time and tolerance_us are there for conditions that are joined with `and`, and have \
+                 no value here"
                     .into(),
             ));
         }

@@ -31,6 +31,8 @@ pub(super) enum Subject {
     PerRequest,
     /// Whether columns that nobody reads in the end make no groups.
     Summed,
+    /// By how many microseconds events may be ahead of the clock.
+    Tolerance,
 }
 
 impl Subject {
@@ -39,7 +41,9 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
-            Subject::Ended | Subject::PerRequest | Subject::Summed => Column::Stage,
+            Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
+                Column::Stage
+            }
         }
     }
 
@@ -50,6 +54,7 @@ impl Subject {
             Subject::Ended => "ended",
             Subject::PerRequest => "per_request",
             Subject::Summed => "summed",
+            Subject::Tolerance => "tolerance_us",
         }
     }
 
@@ -59,6 +64,7 @@ impl Subject {
             "ended" => Some(Subject::Ended),
             "per_request" => Some(Subject::PerRequest),
             "summed" => Some(Subject::Summed),
+            "tolerance_us" => Some(Subject::Tolerance),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -192,7 +198,7 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             continue;
         }
         let exact = match subject {
-            Subject::Ended | Subject::PerRequest | Subject::Summed => {
+            Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
                 matches!(op, Op::Eq | Op::Is).then_some(true)
             }
             _ => takes(info, at, column, op, table.plain_times)?,

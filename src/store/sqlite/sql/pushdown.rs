@@ -5,6 +5,7 @@ use rusqlite::vtab::Filters;
 
 use super::instant;
 use super::ops::Op;
+use super::patterns::{glob, like_prefix};
 use super::plan::{Plan, Subject};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::{Filter, Pattern, Test};
@@ -36,6 +37,12 @@ pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Cou
     }))
 }
 
+/// The same for a pass, and by how many microseconds events may be ahead of the clock.
+pub(super) fn passed(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<(Filter, i64)>> {
+    let building = building(plan, arguments, false)?;
+    Ok(building.map(|building| (building.filter, building.tolerance.unwrap_or(0))))
+}
+
 fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Option<Building>> {
     let mut building = Building {
         counting,
@@ -56,6 +63,7 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
             Subject::Summed => {
                 building.summed |= building.truth("summed", value)? == Some(true);
             }
+            Subject::Tolerance => building.tolerance(value)?,
             Subject::Hour if op == Op::In => building.hour_in(arguments, at)?,
             Subject::Hour => building.hour(op, value)?,
         }
@@ -71,6 +79,7 @@ struct Building {
     counting: bool,
     per_request: bool,
     summed: bool,
+    tolerance: Option<i64>,
 }
 
 impl Building {
@@ -138,6 +147,27 @@ impl Building {
                 "{name} is compared with something else than 0 and 1; write {name} = 1"
             ))),
         }
+    }
+
+    /// As with [`Building::truth`]; nothing is two numbers at once.
+    fn tolerance(&mut self, value: ValueRef<'_>) -> Result<()> {
+        match value {
+            ValueRef::Integer(micros) => {
+                self.empty |= self
+                    .tolerance
+                    .replace(micros)
+                    .is_some_and(|known| known != micros);
+            }
+            ValueRef::Null => self.empty = true,
+            _ => {
+                return Err(StoreError::BadRequest(
+                    "tolerance_us is compared with something else than whole microseconds; write \
+                     tolerance_us = 1000000"
+                        .into(),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A condition on the begin of the hour, as one on the time.
@@ -356,50 +386,5 @@ fn utf8(value: ValueRef<'_>) -> Option<&str> {
     match value {
         ValueRef::Text(text) => std::str::from_utf8(text).ok(),
         _ => None,
-    }
-}
-
-/// What every text that matches a `like` pattern begins with: `like` ignores the case of ASCII
-/// letters, so only what stands before the first letter or wildcard is certain.
-fn like_prefix(pattern: &str) -> &str {
-    let end = pattern.find(|c: char| matches!(c, '%' | '_' | '\0') || c.is_ascii_alphabetic());
-    &pattern[..end.unwrap_or(pattern.len())]
-}
-
-/// A superset of a `glob` pattern.
-fn glob(pattern: &str) -> Option<Pattern> {
-    match pattern.find(['*', '?', '[', '\0']) {
-        None => Some(Pattern::Is(pattern.to_owned())),
-        Some(_) if !pattern.contains(['?', '[', '\0']) => {
-            Some(Pattern::Wildcard(pattern.to_owned()))
-        }
-        Some(0) => None,
-        Some(end) => Some(Pattern::Prefix(pattern[..end].to_owned())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn like_is_certain_up_to_the_first_letter_or_wildcard() {
-        for (pattern, prefix) in [
-            ("10.0.%", "10.0."),
-            ("system:%", ""),
-            ("42_7", "42"),
-            ("7", "7"),
-            ("ä%", "ä"),
-        ] {
-            assert_eq!(like_prefix(pattern), prefix, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn glob_becomes_the_closest_pattern() {
-        assert_eq!(glob("abc"), Some(Pattern::Is("abc".into())));
-        assert_eq!(glob("a*c*"), Some(Pattern::Wildcard("a*c*".into())));
-        assert_eq!(glob("ab[cd]*"), Some(Pattern::Prefix("ab".into())));
-        assert_eq!(glob("?b"), None);
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Stages belong together when cluster, audit ID, user, URI and received time are all equal and
 //! none of them is absent: a client may choose the audit ID, so that it alone does not tell. The
-//! scan gives events by received time, so a call's stages stand in one small batch. When a stage
-//! repeats within such a group, the calls in it cannot be told apart: every event then is a row of
-//! its own, marked `ambiguous`.
+//! scan gives events by received time, so a call's stages stand in one small batch. When a place
+//! among the stages is taken twice within such a group, the calls in it cannot be told apart: every
+//! event at the last place then is a row of its own, marked `ambiguous`, after all earlier ones.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use super::{pushdown, quota};
 use crate::limits::SQL_MEMORY_BYTES_MAX;
 use crate::model::column::{Column, Kind};
 use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::sqlite::stages;
 use crate::store::{Result, StoreError};
 
 /// Where a column of `requests` comes from.
@@ -175,7 +176,7 @@ struct Batch {
     slots: Vec<Slot>,
     width: usize,
     texts: String,
-    /// Indexes of events; a request is a range of them, in the order of its stages.
+    /// Indexes of events, those of a request together and in the order of its stages.
     order: Vec<usize>,
     requests: Vec<Request>,
     /// Memory counted against the statement.
@@ -184,8 +185,10 @@ struct Batch {
 
 #[derive(Debug, Clone, Copy)]
 struct Request {
+    /// Where its earlier stages begin and end in the order, and where the last one is.
     start: usize,
     end: usize,
+    last: usize,
     ambiguous: bool,
 }
 
@@ -243,10 +246,13 @@ impl Batch {
             .iter()
             .map(|&column| text(a, column).cmp(&text(b, column)));
         keys.fold(Ordering::Equal, Ordering::then)
-            .then_with(|| rank(text(a, Column::Stage)).cmp(&rank(text(b, Column::Stage))))
-            .then_with(|| text(a, Column::Stage).cmp(&text(b, Column::Stage)))
+            .then_with(|| self.place(a).cmp(&self.place(b)))
             .then_with(|| number(a, Column::Time).cmp(&number(b, Column::Time)))
             .then_with(|| number(a, Column::Id).cmp(&number(b, Column::Id)))
+    }
+
+    fn place(&self, event: usize) -> u8 {
+        stages::place(self.text(self.key(event, Column::Stage)))
     }
 
     fn belong_together(&self, a: usize, b: usize) -> bool {
@@ -273,22 +279,17 @@ impl Batch {
                     .iter()
                     .take_while(|other| same(other))
                     .count();
-            let stage = |event: usize| self.text(self.key(event, Column::Stage));
             let mut pairs = order[start..end].windows(2);
-            if pairs.any(|pair| stage(pair[0]) == stage(pair[1])) {
-                let alone = |at| Request {
-                    start: at,
-                    end: at + 1,
-                    ambiguous: true,
-                };
-                self.requests.extend((start..end).map(alone));
-            } else {
-                self.requests.push(Request {
+            let ambiguous = pairs.any(|pair| self.place(pair[0]) == self.place(pair[1]));
+            let furthest = self.place(order[end - 1]);
+            let earlier = order[start..end].partition_point(|&event| self.place(event) < furthest);
+            self.requests
+                .extend((start + earlier..end).map(|last| Request {
                     start,
-                    end,
-                    ambiguous: false,
-                });
-            }
+                    end: start + earlier,
+                    last,
+                    ambiguous,
+                }));
             start = end;
         }
         self.order = order;
@@ -298,15 +299,6 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         quota::take_memory(-self.charged);
-    }
-}
-
-/// The order in which the apiserver reaches stages; clocks may step back, this does not.
-fn rank(stage: Option<&str>) -> u8 {
-    match stage {
-        Some("RequestReceived") => 0,
-        Some("ResponseComplete" | "Panic") => 2,
-        _ => 1,
     }
 }
 
@@ -375,10 +367,14 @@ impl RequestsCursor {
         Ok(!batch.requests.is_empty())
     }
 
-    /// The events of the current request, in the order of their stages.
-    fn current(&self) -> Option<(Request, &[usize])> {
-        let request = *self.batch.requests.get(self.at)?;
-        Some((request, self.batch.order.get(request.start..request.end)?))
+    /// The current request, the events of its earlier stages in order, and that of the last one.
+    fn current(&self) -> Option<(Request, &[usize], usize)> {
+        let Batch {
+            requests, order, ..
+        } = &self.batch;
+        let request = *requests.get(self.at)?;
+        let earlier = order.get(request.start..request.end)?;
+        Some((request, earlier, *order.get(request.last)?))
     }
 
     fn slot(&self, event: usize, column: Column) -> Slot {
@@ -393,10 +389,7 @@ impl RequestsCursor {
     /// A long-running call answers `ResponseStarted` with success (or 101) and ends with
     /// `ResponseComplete` or `Panic`. A request that is rejected before authentication also stops
     /// at `ResponseStarted`, with a 4xx.
-    fn is_open(&self, events: &[usize]) -> bool {
-        let Some(&last) = events.last() else {
-            return false;
-        };
+    fn is_open(&self, last: usize) -> bool {
         let failed = matches!(self.slot(last, Column::Code), Slot::Int(code) if code >= 400);
         self.stage(last) == Some("ResponseStarted") && !failed
     }
@@ -433,26 +426,22 @@ impl TableCursor for RequestsCursor {
         let Some(&(_, _, output)) = COLUMNS.get(column) else {
             return Ok(Cell::Null);
         };
-        let Some((request, events)) = self.current() else {
-            return Ok(Cell::Null);
-        };
-        let (Some(&first), Some(&last)) = (events.first(), events.last()) else {
+        let Some((request, earlier, last)) = self.current() else {
             return Ok(Cell::Null);
         };
         let slot = match output {
             Output::Last(column) => self.slot(last, column),
-            Output::Found(column) => {
-                let slots = events.iter().rev().map(|&event| self.slot(event, column));
-                slots
-                    .into_iter()
-                    .find(|slot| *slot != Slot::Null)
-                    .unwrap_or(Slot::Null)
-            }
-            Output::FirstTime => self.slot(first, Column::Time),
-            Output::Open => Slot::Int(self.is_open(events).into()),
+            Output::Found(column) => std::iter::once(&last)
+                .chain(earlier.iter().rev())
+                .map(|&event| self.slot(event, column))
+                .find(|slot| *slot != Slot::Null)
+                .unwrap_or(Slot::Null),
+            Output::FirstTime => self.slot(*earlier.first().unwrap_or(&last), Column::Time),
+            Output::Open => Slot::Int(self.is_open(last).into()),
             Output::Ambiguous => Slot::Int(request.ambiguous.into()),
             Output::Stages => {
-                let names: Vec<_> = events.iter().map(|&event| self.stage(event)).collect();
+                let events = earlier.iter().chain([&last]);
+                let names: Vec<_> = events.map(|&event| self.stage(event)).collect();
                 self.stages = serde_json::to_string(&names)
                     .map_err(|error| StoreError::Io(error.to_string()))?;
                 return Ok(Cell::Text(&self.stages));
@@ -467,10 +456,10 @@ impl TableCursor for RequestsCursor {
     }
 
     fn rowid(&mut self) -> Result<i64> {
-        let first = self
+        match self
             .current()
-            .and_then(|(_, events)| events.first().copied());
-        match first.map(|event| self.slot(event, Column::Id)) {
+            .map(|(_, _, last)| self.slot(last, Column::Id))
+        {
             Some(Slot::Int(id)) => Ok(id),
             _ => Err(StoreError::Io("an event has no id".into())),
         }

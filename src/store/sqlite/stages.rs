@@ -1,0 +1,18 @@
+//! How far a request has got. What is asked of requests (the table `requests`, listings and counts of
+//! last stages, counts of each request once) takes for its last events those that are furthest:
+//! several at one place are calls that cannot be told apart, and each of them counts.
+
+/// At its end: nothing follows.
+pub(crate) const END: u8 = 3;
+
+/// The place of a stage in the order in which the apiserver reaches them; clocks may step back, this
+/// does not. A request ends with one of `ResponseComplete` and `Panic`, which are at one place, so that
+/// a stage that is not known comes before these.
+pub(crate) fn place(stage: Option<&str>) -> u8 {
+    match stage {
+        Some("RequestReceived") => 0,
+        Some("ResponseStarted") => 1,
+        Some("ResponseComplete" | "Panic") => END,
+        _ => 2,
+    }
+}
