@@ -29,6 +29,8 @@ pub(crate) struct Active {
     pub(crate) events: u64,
     pub(crate) raw_bytes: u64,
     pub(crate) truncated: u64,
+    /// Bytes of memory that the texts of its blocks take.
+    pub(crate) text_bytes: usize,
 }
 
 /// The whole store at one moment. Never changes; a commit, seal, merge or prune makes a new one.
@@ -41,6 +43,20 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// The active segments that are full and wait to be sealed.
+    pub(crate) fn waiting(&self) -> &[Arc<Active>] {
+        self.actives
+            .split_last()
+            .map_or(&[], |(_, waiting)| waiting)
+    }
+
+    /// How many active segments there are; what the long texts of a batch made larger counts for several.
+    pub(crate) fn unsealed(&self, options: &OpenOptions) -> usize {
+        let waiting = self.waiting();
+        let bytes: usize = waiting.iter().map(|active| active.text_bytes).sum();
+        1 + waiting.len().max(bytes / options.text_bytes())
+    }
+
     /// The highest id of an event; 0 in an empty store.
     pub(crate) fn last_id(&self) -> i64 {
         let sealed = self.sealed.iter().map(|meta| meta.last_id);
@@ -99,7 +115,7 @@ pub(crate) struct Shared {
     open: Mutex<OpenSegments>,
     chunks: Arc<ChunkCache>,
     facts: Mutex<Facts>,
-    /// Segments that could not be merged because they are damaged; they stay as they are.
+    /// Segments that are not merged, being damaged or for their long texts; they stay as they are.
     pub(crate) unmergeable: Mutex<HashSet<String>>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.
