@@ -91,8 +91,9 @@ fn round(shared: &Shared, merge_to: Option<i64>, stopping: bool) -> Result<bool>
     if (merge_to.is_some() || idle || shared.state().sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
         && let Some(inputs) = merge::worth_merging(shared, merge_to)
     {
-        merge::merge(shared, &inputs)?;
-        tracing::info!(segments = inputs.len(), "merged");
+        if merge::merge(shared, &inputs)? {
+            tracing::info!(segments = inputs.len(), "merged");
+        }
         return Ok(true);
     }
     Ok(sealed)
