@@ -20,7 +20,6 @@ pub use encode::{Pool, RowEncoder, Text, TextSink};
 pub use sqlite::check_sql;
 pub use upkeep::{Pruned, Quarantined, ReportRecord, Resealed, Sealed};
 
-use crate::limits;
 use crate::model::column::Column;
 use crate::model::event::Event;
 use crate::model::value::Value;
@@ -309,17 +308,9 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     fn default() -> OpenOptions {
         OpenOptions {
-            segment_events: limits::SEGMENT_EVENTS,
+            segment_events: crate::limits::SEGMENT_EVENTS,
             trusted_proxies: Vec::new(),
         }
-    }
-}
-
-impl OpenOptions {
-    /// Bytes of texts in the active segment before it is sealed.
-    pub(crate) fn text_bytes(&self) -> usize {
-        let events = self.segment_events.max(limits::SEGMENT_EVENTS);
-        limits::SEGMENT_TEXT_BYTES / limits::SEGMENT_EVENTS * events
     }
 }
 

@@ -43,20 +43,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The active segments that are full and wait to be sealed.
-    pub(crate) fn waiting(&self) -> &[Arc<Active>] {
-        self.actives
-            .split_last()
-            .map_or(&[], |(_, waiting)| waiting)
-    }
-
-    /// How many active segments there are; what the long texts of a batch made larger counts for several.
-    pub(crate) fn unsealed(&self, options: &OpenOptions) -> usize {
-        let waiting = self.waiting();
-        let bytes: usize = waiting.iter().map(|active| active.text_bytes).sum();
-        1 + waiting.len().max(bytes / options.text_bytes())
-    }
-
     /// The highest id of an event; 0 in an empty store.
     pub(crate) fn last_id(&self) -> i64 {
         let sealed = self.sealed.iter().map(|meta| meta.last_id);

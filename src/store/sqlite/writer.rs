@@ -132,15 +132,11 @@ impl Writer {
                 }
             }
         }
-        let full = self
-            .shared
-            .state()
-            .actives
-            .last()
-            .map(|last| self.is_full(last));
-        if full == Some(true)
-            && let Err(error) = self.rotate()
-        {
+        let state = self.shared.state();
+        let last = state.actives.last();
+        let full = last.is_some_and(|last| last.is_full(&self.shared.options));
+        drop(state);
+        if full && let Err(error) = self.rotate() {
             tracing::error!(%error, "a new active segment could not be made; the old one goes on");
         }
         self.shared.progress().last_commit = Some(Instant::now());
@@ -297,11 +293,6 @@ impl Writer {
             }
         });
         self.shared.announce();
-    }
-
-    fn is_full(&self, active: &Active) -> bool {
-        let options = &self.shared.options;
-        active.events >= options.segment_events as u64 || active.text_bytes >= options.text_bytes()
     }
 
     fn rotate_if_used(&mut self) -> Result<()> {
