@@ -5,7 +5,7 @@ answers = "One row per object, or list or collection of them, that requests by a
 cannot_see = "Whether a collection held the object that was asked for: incident-timeline has the selectors; and more than the last 2,000 of them in its namespace and 2,000 in all. Objects inside lists, watches and deleted collections. What changed at the request of nobody in particular: controllers follow up as themselves (why-deleted). Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = []
-tables = ["incident-nameless"]
+tables = ["incident-nameless", "incident-short", "incident-long"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -26,121 +26,121 @@ last_time = "when the last of them was answered or ended"
 users = { json = "who asked, a JSON array" }
 cluster = "where"
 */
-with touched as (
-  select
-    e.verb, e.resource, e.subresource, e.namespace,
-    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-    e.cluster,
-    -- The stages of a long call share all of these; a client may choose the first, but not the
-    -- second. Of any other call one stage is left.
-    iif(e.verb = 'watch'
-      or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-      e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
-        || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
-  from events as e
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and e.user match :user
-    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.name match :name
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
-  union all
-  select
-    e.verb, e.resource, e.subresource, e.namespace,
-    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-    e.cluster,
-    -- The stages of a long call share all of these; a client may choose the first, but not the
-    -- second. Of any other call one stage is left.
-    iif(e.verb = 'watch'
-      or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-      e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
-        || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
-  from events as e
-  where :user is not null
-    and e.impersonated_user match :user
-    and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.name match :name
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
-    and e.id not in (
-      select id from events
-      where impersonated_user match :user and user match :user
-        and time >= :since and time < :until)
-  union all
+with nameless as not materialized (
   -- What names no object may have held the one that was asked for.
-  select * from (
-    select
-      e.verb, e.resource, e.subresource, e.namespace,
-      iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-      e.cluster,
-      -- The stages of a long call share all of these; a client may choose the first, but not the
-      -- second. Of any other call one stage is left.
-      iif(e.verb = 'watch'
-        or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-        e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
-          || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
-    from events as e
-    where :name is not null and :resource is not null and :name not glob '*!*'
-      and e.name is null and e.subresource is null
-      and e.verb in ('deletecollection', 'list', 'watch')
-      and case when e.verb = 'deletecollection' then 1
-        else e.resource = 'secrets' and e.api_group is null end
-      and (:user is null or e.id in (select id from incident_nameless))
-      and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-      and e.source_ips match :source_ip
-      and e.resource match :resource
-      and e.namespace match :namespace
-      and e.audit_id match :audit_id
-      and e.cluster match :cluster
-      and e.time >= :since and e.time < :until
-    order by e.time desc limit 2000)
+  select *
+  from events
+  where name is null and subresource is null
+    and verb in ('deletecollection', 'list', 'watch')
+    and (:user is null or id in (select id from incident_nameless))
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and source_ips match :source_ip
+    and resource match :resource
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
+), stages as (
+  select
+    verb, resource, subresource, namespace, iif(resource is null, path, name) as name, outcome,
+    dry_run, time, user, cluster, call
+  from incident_long
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+  union all
+  select
+    verb, resource, subresource, namespace, iif(resource is null, path, name), outcome, dry_run, time,
+    user, cluster, call
+  from incident_long
+  where :user is not null and impersonated_user match :user
+  union all
+  -- Of other paths than those of resources no count tells the path.
+  select verb, null, subresource, namespace, path, outcome, dry_run, time, user, cluster, id
+  from incident_events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and resource is null and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  union all
+  select verb, null, subresource, namespace, path, outcome, dry_run, time, user, cluster, id
+  from incident_events
+  where :user is not null and impersonated_user match :user
+    and resource is null and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
   union all
   select * from (
     select
-      e.verb, e.resource, e.subresource, e.namespace,
-      iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-      e.cluster,
-      -- The stages of a long call share all of these; a client may choose the first, but not the
-      -- second. Of any other call one stage is left.
-      iif(e.verb = 'watch'
-        or e.subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-        e.audit_id || ifnull(e.received_time, e.id) || ifnull(e.resource, e.path)
-          || ifnull(e.namespace, '') || '/' || ifnull(e.name, ''), e.id) as call
-    from events as e
+      verb, resource, subresource, namespace, name, outcome, dry_run, time, user, cluster,
+      iif(verb = 'watch', audit_id || ifnull(received_time, id), id)
+    from nameless
+    where :name is not null and :resource is not null and :name not glob '*!*'
+      and namespace match :namespace
+      and case when verb = 'deletecollection' then 1
+        else resource = 'secrets' and api_group is null end
+    order by time desc limit 2000)
+  union all
+  select * from (
+    select
+      verb, resource, subresource, namespace, name, outcome, dry_run, time, user, cluster,
+      iif(verb = 'watch', audit_id || ifnull(received_time, id), id)
+    from nameless
     where :resource is not null and :namespace is not null
       and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
-      and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
-      and e.name is null and e.namespace is null and e.subresource is null
-      and (:user is null or e.id in (select id from incident_nameless))
-      and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-      and e.source_ips match :source_ip
-      and e.resource match :resource
-      and e.audit_id match :audit_id
-      and e.cluster match :cluster
-      and e.time >= :since and e.time < :until
-    order by e.time desc limit 2000)
+      and resource = 'secrets' and api_group is null and verb in ('list', 'watch')
+      and namespace is null
+    order by time desc limit 2000)
+), calls as (
+  select
+    resource, subresource, namespace, name, verb, user, cluster, 1 as requests,
+    max(verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
+      and outcome = 'success' and dry_run = 0 and resource not glob '*reviews') as changed,
+    max(outcome glob 'denied*') as refused,
+    max(outcome not in ('success', 'upgraded', 'pending') and outcome not glob 'denied*') as failed,
+    max(dry_run) as dry_runs, min(time) as first_time, max(time) as last_time
+  from stages
+  group by call, name, namespace, resource, subresource, verb, user, cluster
+), counts as (
+  select
+    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
+    first_time, last_time
+  from incident_short
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and resource is not null
+  union all
+  select
+    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
+    first_time, last_time
+  from incident_short
+  where :user is not null and impersonated_user match :user
+    and resource is not null
+  union all
+  -- What somebody did in their own name was counted twice.
+  select
+    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
+    first_time, last_time
+  from incident_short
+  where :user is not null and impersonated_user match :user and user match :user
+    and resource is not null
+), touched as (
+  select
+    resource, subresource, namespace, name, verb, user, cluster, events as requests,
+    events * (verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
+      and outcome = 'success' and dry_run = 0 and resource not glob '*reviews') as changed,
+    events * (outcome glob 'denied*') as refused,
+    events * (outcome not in ('success', 'upgraded', 'pending') and outcome not glob 'denied*')
+      as failed,
+    events * dry_run as dry_runs, first_time, last_time
+  from counts
+  union all
+  select * from calls
 )
 select
   resource, subresource, namespace, name, json_group_array(distinct verb) as verbs,
-  count(distinct call) as requests,
-  count(distinct call) filter (
-    where verb in ('create', 'update', 'patch', 'delete', 'deletecollection')
-      and outcome = 'success' and dry_run = 0 and resource not glob '*reviews') as changed,
-  count(distinct call) filter (where outcome glob 'denied*') as refused,
-  count(distinct call) filter (
-    where outcome not in ('success', 'upgraded', 'pending') and outcome not glob 'denied*'
-  ) as failed,
-  count(distinct call) filter (where dry_run = 1) as dry_runs,
-  min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users,
-  cluster
+  sum(requests) as requests, ifnull(sum(changed), 0) as changed, ifnull(sum(refused), 0) as refused,
+  ifnull(sum(failed), 0) as failed, sum(dry_runs) as dry_runs, min(first_time) as first_time,
+  max(last_time) as last_time, json_group_array(distinct user) as users, cluster
 from touched
-group by cluster, resource, subresource, namespace, name
-order by changed > 0 desc, last_time desc, resource, subresource, namespace, name
+group by name, namespace, resource, subresource, cluster
+order by sum(changed) > 0 desc, last_time desc, resource, subresource, namespace, name

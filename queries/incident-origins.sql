@@ -5,6 +5,7 @@ answers = "One row per identity, address and program that made requests by an id
 cannot_see = "Who sat behind a shared address or account. Collections that may have held the object that was asked for: incident-timeline. Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
+tables = ["incident-short", "incident-long"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -23,50 +24,44 @@ cluster = "where"
 */
 with came as (
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, time, outcome,
-    -- The stages of a long call share all of these; a client may choose the first, but not the
-    -- second. Of any other call one stage is left.
-    iif(verb = 'watch'
-      or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-      audit_id || ifnull(received_time, id) || ifnull(resource, path)
-        || ifnull(namespace, '') || '/' || ifnull(name, ''), id) as call
-  from events
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events, null as call
+  from incident_short
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, time, outcome,
-    -- The stages of a long call share all of these; a client may choose the first, but not the
-    -- second. Of any other call one stage is left.
-    iif(verb = 'watch'
-      or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-      audit_id || ifnull(received_time, id) || ifnull(resource, path)
-        || ifnull(namespace, '') || '/' || ifnull(name, ''), id) as call
-  from events
-  where :user is not null
-    and impersonated_user match :user
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events, null
+  from incident_short
+  where :user is not null and impersonated_user match :user
+  union all
+  -- What somebody did in their own name was counted twice.
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, -events, null
+  from incident_short
+  where :user is not null and impersonated_user match :user and user match :user
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, time, time, 0,
+    call || ifnull(resource, path) || ifnull(namespace, '') || '/' || ifnull(name, '')
+  from incident_long
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, time, time, 0,
+    call || ifnull(resource, path) || ifnull(namespace, '') || '/' || ifnull(name, '')
+  from incident_long
+  where :user is not null and impersonated_user match :user
 )
 select
   user, impersonated_user as as_user, client_ip, source_ip, user_agent,
-  count(distinct call) as requests,
-  count(distinct call) filter (where outcome glob 'denied*') as refused,
-  min(time) as first_time, max(time) as last_time, cluster
+  sum(events) + count(distinct call) as requests,
+  sum(iif(outcome glob 'denied*', events, 0))
+    + count(distinct iif(outcome glob 'denied*', call, null)) as refused,
+  min(first_time) as first_time, max(last_time) as last_time, cluster
 from came
 group by cluster, user, impersonated_user, client_ip, source_ip, user_agent
 order by requests, first_time, user, client_ip, user_agent

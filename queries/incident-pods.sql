@@ -96,19 +96,22 @@ with submitting as (
     and cluster match :cluster
     and time >= :since and time < :until
   group by account_cluster, account_name
+), gone as materialized (
+  select cluster, resource, namespace, name, user, last_time
+  from event_counts
+  where name in (select name from submitted)
+    and verb = 'delete' and subresource is null
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and time >= :since and time < :until
 ), removed as materialized (
   select
-    gone.cluster, gone.resource, gone.namespace, gone.name, max(gone.time) as time, gone.user
-  from events as gone cross join submitted
+    gone.cluster, gone.resource, gone.namespace, gone.name, max(gone.last_time) as time, gone.user
+  from gone cross join submitted
     on submitted.cluster = gone.cluster and submitted.resource = gone.resource
       and submitted.namespace is gone.namespace and submitted.name = gone.name
-      and gone.time >= submitted.time
-  where gone.name in (select name from submitted)
-    and gone.verb = 'delete' and gone.subresource is null
-    and gone.outcome = 'success' and gone.dry_run = 0
-    and gone.stage in ('ResponseComplete', 'Panic')
-    and gone.cluster match :cluster
-    and gone.time >= :since and gone.time < :until
+      and gone.last_time >= submitted.time
   group by gone.cluster, gone.resource, gone.namespace, gone.name
 ), entered as materialized (
   select

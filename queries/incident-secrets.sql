@@ -23,7 +23,7 @@ armed_users = { json = "of these, whom the incident had armed before (incident-f
 a_request = "audit ID of the first, for auditql show"
 cluster = "where"
 */
-with asked as materialized (
+with asking as (
   select
     id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
     level, truncated, 0 as armed
@@ -137,9 +137,16 @@ with asked as materialized (
     and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and e.cluster match :cluster
     and e.time >= :since and e.time < :until
+), asked as materialized (
+  -- The stages of a watch share these; a client may choose the first, but not the second. Of any
+  -- other call one stage is left.
+  select
+    *, iif(verb = 'watch', audit_id || ifnull(received_time, id) || ifnull(namespace, ''), id)
+      as request
+  from asking
 ), mounting as (
   select
-    id as row, time, user, cluster, audit_id, received_time, namespace as at,
+    id as row, time, user, cluster, audit_id, namespace as at,
     request_object as submitted
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
@@ -151,7 +158,8 @@ with asked as materialized (
   order by time limit 2000
 ), named as materialized (
   select
-    cluster, namespace, name, min(first_time) as first, max(last_time) as last,
+    row_number() over (order by namespace, name, cluster) as number, cluster, namespace, name,
+    min(first_time) as first, max(last_time) as last,
     max(case when verb = 'delete' then last_time end) as deleted, max(verb = 'create') as created
   from event_counts
   where resource = 'secrets' and api_group is null and subresource is null
@@ -175,73 +183,90 @@ with asked as materialized (
   select * from named
   where coalesce(:namespace, :name) is not null
     and (cluster, namespace, name) in (select cluster, namespace, name from wanted)
+), listing as (
+  select
+    asked.*, (
+      select json_group_array(number) from (
+        select named.number
+        from named
+        where named.cluster = asked.cluster
+          and (asked.namespace is null or named.namespace = asked.namespace)
+          and named.first <= asked.time
+          and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
+        order by named.number
+        limit 1000)
+    ) as secrets
+  from asked
+  where name is null
+    and not (verb = 'list' and level = 'RequestResponse' and truncated = 0)
+    and (armed or coalesce(:namespace, :name) is null)
+  union all
+  select
+    asked.*, (
+      select json_group_array(number) from (
+        select named.number
+        from named_wanted as named
+        where named.cluster = asked.cluster
+          and (asked.namespace is null or named.namespace = asked.namespace)
+          -- One that was asked for, and nobody was seen to create, was there before.
+          and (named.first <= asked.time or :name is not null and named.created = 0)
+          and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
+        order by named.number
+        limit 1000)
+    )
+  from asked
+  where name is null
+    and not (verb = 'list' and level = 'RequestResponse' and truncated = 0)
+    and not armed and coalesce(:namespace, :name) is not null
+), listed as materialized (
+  -- Most lists of one scope may have shown the same. Of a request that stands here twice, and
+  -- not for the same, each secret counts once.
+  select
+    cluster, user, armed, verb, namespace, secrets, iif(alike, null, request) as request,
+    iif(alike, count(distinct request), 0) as requests, min(time) as first_time,
+    max(time) as last_time, min(time || audit_id) as first_request
+  from (
+    select
+      *,
+      min(armed || secrets) over request = max(armed || secrets) over request as alike
+    from listing
+    window request as (partition by request)
+  )
+  group by cluster, user, armed, verb, namespace, secrets, iif(alike, null, request)
 ), exposed as (
   select
-    asked.*, namespace as in_namespace, name as secret, 'request' as known_from,
-    iif(verb in ('create', 'update', 'patch'), 'written', verb) as way
+    cluster, user, armed, namespace, name, 'request' as known_from,
+    iif(verb in ('create', 'update', 'patch'), 'written', verb) as way, request, 0 as requests,
+    time as first_time, time as last_time, time || audit_id as first_request
   from asked
   where name is not null
   union all
   select
-    asked.*, ifnull(item.value ->> '$.metadata.namespace',
+    cluster, user, armed,
+    ifnull(item.value ->> '$.metadata.namespace',
       ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
     ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name'),
-    iif(item.value is null, null, 'response'), asked.verb
+    iif(item.value is null, null, 'response'), verb, request, 0, time, time, time || audit_id
   from asked left join json_each((
     select coalesce(same.response_object -> '$.items', same.response_object -> '$.rows')
     from events as same
     where same.audit_id = asked.audit_id and same.id = asked.id
   )) as item
-  where asked.name is null and asked.verb = 'list' and asked.level = 'RequestResponse'
-    and asked.truncated = 0
-    and (item.value is null or asked.armed or coalesce(:namespace, :name) is null
+  where name is null and verb = 'list' and level = 'RequestResponse' and truncated = 0
+    and (item.value is null or armed or coalesce(:namespace, :name) is null
       or (ifnull(item.value ->> '$.metadata.namespace',
           ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
         ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name')) in (
         select namespace, name from wanted where wanted.cluster = asked.cluster))
   union all
   select
-    asked.*, ifnull(item.value ->> 0, asked.namespace), item.value ->> 1,
-    iif(item.value is null, null, 'other events'), asked.verb
-  from asked left join json_each((
-    select json_group_array(json_array(namespace, name)) from (
-      select named.namespace, named.name
-      from named
-      where named.cluster = asked.cluster
-        and (asked.namespace is null or named.namespace = asked.namespace)
-        and named.first <= asked.time
-        and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
-      order by named.namespace, named.name
-      limit 1000
-    )
-  )) as item
-  where asked.name is null
-    and not (asked.verb = 'list' and asked.level = 'RequestResponse' and asked.truncated = 0)
-    and (asked.armed or coalesce(:namespace, :name) is null)
+    listed.cluster, user, armed, ifnull(named.namespace, listed.namespace), named.name,
+    iif(named.number is null, null, 'other events'), verb, request, requests, first_time, last_time,
+    first_request
+  from listed left join json_each(secrets) as item left join named on named.number = item.value
   union all
   select
-    asked.*, ifnull(item.value ->> 0, asked.namespace), item.value ->> 1,
-    iif(item.value is null, null, 'other events'), asked.verb
-  from asked left join json_each((
-    select json_group_array(json_array(namespace, name)) from (
-      select named.namespace, named.name
-      from named_wanted as named
-      where named.cluster = asked.cluster
-        and (asked.namespace is null or named.namespace = asked.namespace)
-        -- One that was asked for, and nobody was seen to create, was there before.
-        and (named.first <= asked.time or :name is not null and named.created = 0)
-        and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
-      order by named.namespace, named.name
-      limit 1000
-    )
-  )) as item
-  where asked.name is null
-    and not (asked.verb = 'list' and asked.level = 'RequestResponse' and asked.truncated = 0)
-    and not asked.armed and coalesce(:namespace, :name) is not null
-  union all
-  select
-    row, time, user, cluster, audit_id, received_time, null, null, at, null, null, null,
-    0, at, part.atom, 'request', 'mounted'
+    cluster, user, 0, at, part.atom, 'request', 'mounted', row, 0, time, time, time || audit_id
   from mounting cross join json_tree(submitted) as part
   where part.type = 'text'
     and (part.key = 'secretName' and part.path glob '*.secret'
@@ -249,15 +274,13 @@ with asked as materialized (
         or part.path glob '*.sources[[]*[]].secret' or part.path glob '*.imagePullSecrets[[]*[]]'))
 )
 select
-  in_namespace as namespace, secret as name, json_group_array(distinct way) as ways,
+  namespace, name, json_group_array(distinct way) as ways,
   json_group_array(distinct known_from) filter (where known_from is not null) as known_from,
-  -- The stages of a watch share these; a client may choose the first, but not the second. Of any
-  -- other call one stage is left.
-  count(distinct iif(verb = 'watch', audit_id || ifnull(received_time, id) || ifnull(namespace, ''), id))
-    as requests,
-  min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users,
+  sum(requests) + count(distinct request) as requests,
+  min(first_time) as first_time, max(last_time) as last_time,
+  json_group_array(distinct user) as users,
   json_group_array(distinct user) filter (where armed) as armed_users,
-  substr(min(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
+  substr(min(first_request), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
 from exposed
-group by cluster, in_namespace, secret
+group by cluster, namespace, name
 order by first_time, namespace, name

@@ -5,6 +5,7 @@ answers = "One row per request, oldest first, that deleted what the same user ha
 cannot_see = "Changes of the audit policy and deleted audit files: they are made on the control plane's nodes, not through the apiserver. What a deleted collection held. Whether somebody else had made the object anew in between. Deletions of what another user had created: who-deleted. Tidying up looks the same."
 level = "Metadata"
 tags = ["attack:T1070"]
+tables = ["incident-events", "incident-tally"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -28,80 +29,104 @@ user_agent = "program, as claimed"
 cluster = "where"
 audit_id = "for auditql show; that of several requests when it was reused"
 */
-with own as materialized (
-  select
-    id, time, user, verb, resource, subresource, namespace, outcome, dry_run, cluster, audit_id,
-    iif(verb in ('create', 'delete'), name, null) as name
-  from events
+with created as materialized (
+  select cluster, user, resource, namespace, name, min(time) as time
+  from (
+    select cluster, user, resource, namespace, name, first_time as time
+    from incident_tally
+    where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+      and user match :user
+      and verb = 'create' and subresource is null and name is not null
+      and outcome = 'success' and dry_run = 0
+      and stage in ('ResponseComplete', 'Panic')
+    union all
+    select cluster, user, resource, namespace, name, first_time
+    from incident_tally
+    where :user is not null and impersonated_user match :user
+      and verb = 'create' and subresource is null and name is not null
+      and outcome = 'success' and dry_run = 0
+      and stage in ('ResponseComplete', 'Panic')
+  )
+  group by name, namespace, resource, user, cluster
+), ends as (
+  select audit_id, cluster, id
+  from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
     and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
+  union all
+  select audit_id, cluster, id
+  from incident_events
+  where :user is not null and impersonated_user match :user
+    and stage in ('ResponseComplete', 'Panic')
+), repeated as materialized (
+  select audit_id, cluster from ends group by audit_id, cluster having min(id) < max(id)
+), sharing as materialized (
+  select e.id, e.request_uri, e.received_time, e.cluster, e.audit_id
+  from repeated cross join incident_events as e
+    on e.audit_id = repeated.audit_id and e.cluster = repeated.cluster
+  where e.user match :user
+    and e.stage in ('ResponseComplete', 'Panic')
+  union
+  select e.id, e.request_uri, e.received_time, e.cluster, e.audit_id
+  from repeated cross join incident_events as e
+    on e.audit_id = repeated.audit_id and e.cluster = repeated.cluster
+  where :user is not null and e.impersonated_user match :user
+    and e.stage in ('ResponseComplete', 'Panic')
+), reused as materialized (
+  select cluster, audit_id
+  from sharing
+  group by cluster, audit_id
+  having count(distinct request_uri || ' ' || ifnull(received_time, id)) > 1
+), deleting as (
+  select
+    id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome, dry_run,
+    request_uri, source_ip, client_ip, user_agent, cluster, audit_id
+  from incident_events
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and verb in ('delete', 'deletecollection')
+    and stage in ('ResponseComplete', 'Panic')
   union all
   select
-    id, time, user, verb, resource, subresource, namespace, outcome, dry_run, cluster, audit_id,
-    iif(verb in ('create', 'delete'), name, null) as name
-  from events
-  where :user is not null
-    and impersonated_user match :user
+    id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome, dry_run,
+    request_uri, source_ip, client_ip, user_agent, cluster, audit_id
+  from incident_events
+  where :user is not null and impersonated_user match :user
+    and verb in ('delete', 'deletecollection')
     and stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
     and id not in (
       select id from events
       where impersonated_user match :user and user match :user
         and time >= :since and time < :until)
-), created as materialized (
-  select cluster, user, resource, namespace, name, min(time) as time
-  from own
-  where verb = 'create' and subresource is null and name is not null
-    and outcome = 'success' and dry_run = 0
-  group by cluster, user, resource, namespace, name
-), repeated as materialized (
-  select cluster, audit_id from own group by cluster, audit_id having count(*) > 1
-), reused as materialized (
-  select own.cluster, own.audit_id
-  from own cross join events as e on e.audit_id = own.audit_id and e.id = own.id
-  where (own.cluster, own.audit_id) in (select cluster, audit_id from repeated)
-  group by own.cluster, own.audit_id
-  having count(distinct e.request_uri || ' ' || ifnull(e.received_time, e.id)) > 1
-), track as materialized (
+), track as (
   select
-    own.id, own.audit_id, created.time as created_time,
+    deleting.*, created.time as created_time,
     case
       when created.time is not null
-        then iif(own.outcome = 'success', 'deleted', 'tried to delete') || ' what it had created'
-      when own.verb in ('delete', 'deletecollection') and own.resource = 'events'
-        and own.dry_run = 0
-        then iif(own.outcome = 'success', 'deleted', 'tried to delete') || ' records'
-      else 'reused an audit ID'
+        then iif(outcome = 'success', 'deleted', 'tried to delete') || ' what it had created'
+      when deleting.resource = 'events' and dry_run = 0
+        then iif(outcome = 'success', 'deleted', 'tried to delete') || ' records'
+      when (deleting.cluster, audit_id) in (select cluster, audit_id from reused)
+        then 'reused an audit ID'
     end as why
-  from own
-  left join created
-    on own.verb = 'delete' and own.subresource is null and own.dry_run = 0
-      and created.cluster = own.cluster and created.user = own.user
-      and created.resource = own.resource and created.namespace is own.namespace
-      and created.name = own.name and created.time <= own.time
-  left join reused on reused.cluster = own.cluster and reused.audit_id = own.audit_id
-  where created.time is not null
-    or own.verb in ('delete', 'deletecollection') and own.resource = 'events' and own.dry_run = 0
-    or reused.audit_id is not null
+  from deleting left join created
+    on deleting.verb = 'delete' and deleting.subresource is null and deleting.dry_run = 0
+      and created.cluster = deleting.cluster and created.user = deleting.user
+      and created.resource = deleting.resource and created.namespace is deleting.namespace
+      and created.name = deleting.name and created.time <= deleting.time
+  union all
+  select
+    e.id, e.time, e.user, e.impersonated_user, e.verb, e.resource, e.subresource, e.namespace,
+    e.name, e.outcome, e.dry_run, e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.cluster,
+    e.audit_id, null, 'reused an audit ID'
+  from sharing cross join events as e on e.audit_id = sharing.audit_id and e.id = sharing.id
+  where (sharing.cluster, sharing.audit_id) in (select cluster, audit_id from reused)
+    and ifnull(e.verb, '') not in ('delete', 'deletecollection')
 )
--- What is long is read of these only.
 select
-  e.time, track.why, e.user, e.impersonated_user as as_user, e.verb, e.resource, e.namespace, e.name,
-  track.created_time, e.outcome, e.dry_run, e.request_uri, e.source_ip, e.client_ip, e.user_agent,
-  e.cluster, e.audit_id
-from track cross join events as e on e.audit_id = track.audit_id and e.id = track.id
-order by e.time, e.id
+  time, why, user, impersonated_user as as_user, verb, resource, namespace, name, created_time,
+  outcome, dry_run, request_uri, source_ip, client_ip, user_agent, cluster, audit_id
+from track
+where why is not null
+order by time, id

@@ -21,7 +21,8 @@ with asked as not materialized (
     request_uri, resource, namespace, name, code, decision, received_time, credential_id,
     time_quality
   from event_counts
-  where cluster match :cluster
+  where summed = 1
+    and cluster match :cluster
     and level match :level
     and stage match :stage
     and verb match :verb

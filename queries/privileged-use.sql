@@ -27,7 +27,8 @@ with calls as not materialized (
       as long,
     verb, api_group, resource, subresource, user_groups, decision, decision_reason, message
   from event_counts
-  where stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+  where summed = 1
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and user match :user
     and namespace match :namespace

@@ -1,18 +1,12 @@
 /*
 rows = "How many ends of requests the filters of an incident select, by user, verb, subresource and outcome; what was done in somebody's own name as somebody is taken off once."
+tables = ["incident-tally"]
 materialized = true
 */
 with selected as not materialized (
   select user, impersonated_user, verb, subresource, outcome, events
-  from event_counts
+  from incident_tally
   where stage in ('ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
 )
 select user, verb, subresource, outcome, events
 from selected

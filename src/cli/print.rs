@@ -12,7 +12,7 @@ use super::{Exit, terminal};
 use crate::model::time::Zone;
 use crate::model::value::Value;
 use crate::query::clock;
-use crate::query::output::{Format, Look, Render, visible};
+use crate::query::output::{Columns, Format, Look, Render, visible};
 use crate::query::params::FilterParams;
 use crate::store::{Answer, Coverage, Result, RowEncoder, SqlColumn, SqlSink, Text};
 
@@ -66,16 +66,16 @@ impl Clock {
 impl Output {
     /// A printer to stdout.
     pub(super) fn printer(self) -> Printer<'static> {
-        self.printer_of(false)
+        self.printer_of(Columns::Offered)
     }
 
-    /// A printer to stdout, of the usual columns of events or others.
-    pub(super) fn printer_of(self, usual: bool) -> Printer<'static> {
+    /// A printer to stdout, by who chose the columns.
+    pub(super) fn printer_of(self, columns: Columns) -> Printer<'static> {
         let look = Look {
             width: terminal::width(),
             colour: terminal::colour(),
             zone: self.clock.zone(),
-            usual,
+            columns,
         };
         Printer::new(self.format.renderer(stdout(), look))
     }

@@ -5,7 +5,7 @@ use super::events_table::{self, Folding};
 use super::explain::{self, Explain};
 use super::print::{self, Output, Printer, Timeout};
 use super::{Exit, empty};
-use crate::query::output::Format;
+use crate::query::output::{Columns, Format};
 use crate::query::params::EventParams;
 use crate::query::source::Source;
 use crate::query::{clock, equivalent};
@@ -46,9 +46,12 @@ pub(super) struct Args {
 pub(super) fn run(mut args: Args) -> anyhow::Result<Exit> {
     args.output.clock.settle(&mut args.params.filter)?;
     let source = args.connection.open_read()?;
-    let usual = args.params.columns.is_none();
+    let columns = match args.params.columns {
+        None => Columns::Usual,
+        Some(_) => Columns::Asked,
+    };
     let (format, filter) = (args.output.format, args.params.filter.clone());
-    let printer = args.output.printer_of(usual);
+    let printer = args.output.printer_of(columns);
     if args.explain.wanted {
         let mut params = args.params.clone();
         settle_columns(&mut params, format);

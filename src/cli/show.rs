@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::print::{Clock, Output, Timeout};
 use super::{Exit, empty, query};
-use crate::query::output::Format;
+use crate::query::output::{Columns, Format};
 use crate::query::params::{EventParams, FilterParams, escape};
 
 /// Show every event of an audit ID, oldest first, as its exact bytes
@@ -56,7 +56,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         clock: args.clock,
     };
     let timeout = Timeout { timeout: None };
-    let printer = output.printer_of(true);
+    let printer = output.printer_of(Columns::Usual);
     let (exit, _) = query::list(&*source, params, args.format, timeout, printer)?;
     if exit == Exit::Nothing {
         let nothing = format!("no event has the audit ID {}", args.audit_id);

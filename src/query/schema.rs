@@ -41,7 +41,9 @@ impl Table {
             "event_delays" | "reused_audit_ids" => **column == Column::Time,
             _ => false,
         });
-        let more = ["ended", "per_request"].into_iter().filter(move |_| counts);
+        let more = ["ended", "per_request", "summed"]
+            .into_iter()
+            .filter(move |_| counts);
         conditions.map(|column| column.name()).chain(more)
     }
 

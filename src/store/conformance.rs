@@ -204,6 +204,7 @@ macro_rules! conformance {
             counting: counts_from_summaries_like_from_rows,
             counting: counts_without_visiting_rows,
             grouping: counts_in_sql_like_events,
+            grouping: identities_in_sql_like_events,
             counted: counts_in_sql_come_in_order,
             counted: requests_are_counted_once,
             counted: counts_of_a_divided_part_add_up,

@@ -368,3 +368,77 @@ fn event_counts_counts_each_event_of_an_or_once() {
         .expect(2);
     assert!(run.stderr.contains("have no rowid"), "{}", run.stderr);
 }
+
+/// What a `select` around it leaves unread makes groups all the same, and a table that stands twice in
+/// a statement is counted by the columns of each place.
+#[test]
+fn event_counts_has_a_row_per_combination_of_what_its_select_names() {
+    let lines = day();
+    let events = parsed(&lines);
+    let both = Both::with_events(&lines);
+    let mut users: BTreeMap<String, u64> = BTreeMap::new();
+    for event in &events {
+        let user = field(event, "/user/username").to_owned();
+        *users.entry(user).or_default() += 1;
+    }
+    let all = events.len() as u64;
+    let most = *users.values().max().unwrap();
+    let like_1 = users.keys().filter(|user| user.starts_with("user-1"));
+    let like_1 = like_1.count() as u64;
+    assert!(most < all && like_1 > 1 && like_1 < users.len() as u64);
+    let busy = users.values().filter(|&&events| events == most).count() as u64;
+    for (sql, expected) in [
+        (
+            "select count(*) as n from (select user, events from event_counts)",
+            users.len() as u64,
+        ),
+        (
+            "select max(events) as n from (select user, events from event_counts)",
+            most,
+        ),
+        (
+            &format!("select count(*) as n from (select user, events from event_counts \
+                     where events = {most})"),
+            busy,
+        ),
+        (
+            "select count(*) as n from (select user from event_counts where user match 'user-1*' \
+             order by user)",
+            like_1,
+        ),
+        (
+            "select count(*) as n from (select user from event_counts where user match 'user-1*' \
+             union all select user from event_counts where user match 'user-1*')",
+            2 * like_1,
+        ),
+        (
+            &format!("select exists (select user, events from event_counts where events > {most}) as n"),
+            0,
+        ),
+        (
+            "select count(distinct total) * 1000000 + sum(total = events) as n from (
+               select user, events, (select events from event_counts) as total from event_counts)",
+            1_000_000,
+        ),
+        (
+            &format!("select sum(events = {all}) as n from (select user, events from event_counts \
+                     union all select 'all', events from event_counts)"),
+            1,
+        ),
+        (
+            "with c as not materialized (select user, code, events from event_counts)
+             select max(events) as n from (select sum(events) as events from c where user match '*')",
+            all,
+        ),
+        ("select sum(events) as n from event_counts where user match '*'", all),
+        ("select count(*) as n from event_counts where user match '*'", 1),
+    ] {
+        assert_eq!(rows(&both, "sql", &[sql]), [expected.to_string()], "{sql}");
+    }
+    let summed =
+        "select count(*) as n from (select user, events from event_counts where summed = 1)";
+    assert_eq!(rows(&both, "sql", &[summed]), ["1"]);
+    let first = "select min(first_time) = (select min(time) from events) as n from event_counts \
+                 where level = 'Metadata' or code = 403 or user > ''";
+    assert_eq!(rows(&both, "sql", &[first]), ["1"]);
+}

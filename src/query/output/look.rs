@@ -12,8 +12,18 @@ pub struct Look {
     pub colour: bool,
     /// The zone of its times.
     pub zone: Zone,
-    /// Whether the columns are the usual ones of events, so that those that say nothing may go.
-    pub usual: bool,
+    pub columns: Columns,
+}
+
+/// Who chose the columns, which says what may go for want of room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns {
+    /// The reader, one by one: none goes.
+    Asked,
+    /// A question or statement: those without a value may go, and then the last ones.
+    Offered,
+    /// They are the usual ones of events: those that say nothing go anyhow.
+    Usual,
 }
 
 impl Default for Look {
@@ -22,7 +32,7 @@ impl Default for Look {
             width: None,
             colour: false,
             zone: Zone::UTC,
-            usual: false,
+            columns: Columns::Offered,
         }
     }
 }
@@ -89,6 +99,17 @@ fn offset_text(ahead: i64) -> String {
     let sign = if ahead < 0 { '-' } else { '+' };
     let minutes = ahead.abs() / (60 * SECOND);
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// The colour of an outcome: red for what was denied, yellow for what failed, faint for what is
+/// not known yet.
+pub(super) fn colour(outcome: &str) -> Option<&'static str> {
+    match outcome {
+        "success" | "upgraded" | "-" => None,
+        "pending" => Some("2"),
+        denied if denied.starts_with("denied_") => Some("31"),
+        _ => Some("33"),
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod tests;
 mod visible;
 
 pub use csv::neutral;
-pub use look::Look;
+pub use look::{Columns, Look};
 pub use visible::visible;
 
 use std::collections::HashSet;

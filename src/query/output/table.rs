@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use super::fit::{GAP, cut, cut_front, fit, total};
-use super::look::{TimeForm, zone_name};
-use super::{Look, Render, plain, visible};
+use super::look::{TimeForm, colour, zone_name};
+use super::{Columns, Look, Render, plain, visible};
 use crate::model::time;
 use crate::model::value::Value;
 use crate::store::SqlColumn;
@@ -98,6 +98,14 @@ impl<W: Write> Table<W> {
         }
     }
 
+    fn usual(&self) -> bool {
+        self.look.columns == Columns::Usual
+    }
+
+    fn offered(&self) -> bool {
+        self.look.columns == Columns::Offered
+    }
+
     fn write_sample(&mut self) -> io::Result<()> {
         let rows = std::mem::take(&mut self.sample);
         let layout = self.lay_out(&rows);
@@ -133,16 +141,16 @@ impl<W: Write> Table<W> {
             offsets: times().any(|time| zone.ahead(time) != ahead),
         };
         let mut columns: Vec<usize> = (0..self.header.len())
-            .filter(|&at| !self.look.usual || rows.iter().any(|row| self.tells(at, row)))
+            .filter(|&at| !self.usual() || rows.iter().any(|row| self.tells(at, row)))
             .collect();
         let mut shown = self.measure(&layout, &columns, rows);
         if let Some(terminal) = self.look.width {
-            if !self.look.usual && total(&widths(&shown)) > terminal {
+            if self.offered() && total(&widths(&shown)) > terminal {
                 columns.retain(|&at| rows.iter().any(|row| self.tells(at, row)));
             }
             let one_day = times().all(|time| day(time) == layout.day);
             for form in TimeForm::ON_TERMINAL {
-                if form == TimeForm::Clock && !(self.look.usual && one_day && !layout.offsets) {
+                if form == TimeForm::Clock && !(self.usual() && one_day && !layout.offsets) {
                     break;
                 }
                 layout.form = form;
@@ -170,7 +178,7 @@ impl<W: Write> Table<W> {
         // Numbers and times are useless in part.
         let whole = |cell: &Cell| cell.right || cell.time.is_some();
         let whole = |shown: &Shown| {
-            self.look.usual && NEVER_CUT.contains(&self.header[shown.at].as_str())
+            self.usual() && NEVER_CUT.contains(&self.header[shown.at].as_str())
                 || rows.iter().any(|row| whole(&row[shown.at]))
         };
         let mut fitted = widths(shown);
@@ -189,11 +197,13 @@ impl<W: Write> Table<W> {
             let mut pairs = fitted.iter().zip(shown);
             pairs.any(|(&fitted, shown)| fitted < shown.width && fitted < least)
         };
-        if !self.look.usual {
+        if self.offered() {
             let crowded = suffers(LEAST) || total(&fitted) > terminal;
             return (crowded && shown.len() > ALWAYS).then(|| shown[shown.len() - 1].at);
         }
-        let mut usual = DISPENSABLE.iter().filter(|(_, least)| suffers(*least));
+        let mut usual = DISPENSABLE
+            .iter()
+            .filter(|(_, least)| self.usual() && suffers(*least));
         usual.find_map(|(name, _)| {
             let mut places = shown.iter().map(|shown| shown.at);
             places.find(|&at| self.header[at] == *name)
@@ -212,7 +222,7 @@ impl<W: Write> Table<W> {
     /// Whether a cell says what does not go without saying.
     fn tells(&self, at: usize, row: &[Cell]) -> bool {
         match self.header[at].as_str() {
-            "stage" if self.terse && self.look.usual => row[at].text != LAST_STAGE,
+            "stage" if self.terse && self.usual() => row[at].text != LAST_STAGE,
             _ => !row[at].absent,
         }
     }
@@ -251,7 +261,7 @@ impl<W: Write> Table<W> {
                 let zone = self.look.zone;
                 layout.form.write(time, zone, &layout.day, layout.offsets)
             }
-            None if crowded && self.look.usual && self.header[at] == "stage" => {
+            None if crowded && self.usual() && self.header[at] == "stage" => {
                 let text = cell.text.as_str();
                 let short = text.strip_prefix("Response");
                 let short = short.or_else(|| text.strip_prefix("Request"));
@@ -306,17 +316,6 @@ fn write_line(
     }
     line.push('\n');
     out.write_all(line.as_bytes())
-}
-
-/// The colour of an outcome: red for what was denied, yellow for what failed, faint for what is
-/// not known yet.
-fn colour(outcome: &str) -> Option<&'static str> {
-    match outcome {
-        "success" | "upgraded" | "-" => None,
-        "pending" => Some("2"),
-        denied if denied.starts_with("denied_") => Some("31"),
-        _ => Some("33"),
-    }
 }
 
 fn widths(columns: &[Shown]) -> Vec<usize> {
@@ -385,7 +384,7 @@ impl<W: Write> Render for Table<W> {
         }
         let crowded_out = self.layout.iter().flat_map(|layout| &layout.crowded_out);
         let mut names: Vec<&str> = crowded_out.map(|&at| self.header[at].as_str()).collect();
-        if !self.look.usual && !names.is_empty() {
+        if self.offered() && !names.is_empty() {
             names.reverse();
             let (faint, off) = if self.look.colour {
                 ("\x1b[2m", "\x1b[0m")

@@ -345,3 +345,28 @@ pub(super) fn counts_in_sql_read_rollups(open: Open) {
         assert_eq!(answer.stats.rows_visited, 0, "{sql}: {:?}", answer.stats);
     }
 }
+
+/// The tables of identities say what the events do, when they are asked a second time too.
+pub(super) fn identities_in_sql_like_events(open: Open) {
+    let (bench, _) = super::questions::filled(open);
+    let check = |bench: &Bench, age: &str| {
+        let rows = |sql: &str| ask(bench, sql, &[]).unwrap().0;
+        for (table, column) in [("users", "user"), ("user_agents", "user_agent")] {
+            let expected = rows(&format!(
+                "select {column}, min(time), max(time), count(*) from events \
+                 where {column} is not null group by {column} order by {column}"
+            ));
+            assert!(!expected.is_empty());
+            let seen = format!(
+                "select {column}, first_seen, last_seen, events from {table} order by {column}"
+            );
+            for time in ["first", "second"] {
+                assert_eq!(rows(&seen), expected, "{age}: {table}, the {time} time");
+            }
+        }
+    };
+    let bench = at_every_age(bench, &check);
+    let cutoff = time::parse_rfc3339(b"2026-11-20T00:07:30.5Z").unwrap();
+    assert!(bench.store.prune(cutoff, false).unwrap().events > 0);
+    check(&bench, "pruned");
+}

@@ -12,6 +12,9 @@ use crate::store::Result;
 /// Lists are used when one of them leaves out at least this share of the rows.
 const SHARE: u64 = 8;
 
+/// Lists of at most this share of the rows are not worth a bit for every row.
+const FEW_SHARE: u64 = 64;
+
 /// Strings whose lists are put together at most.
 const STRINGS_MAX: u32 = 64;
 
@@ -23,6 +26,45 @@ pub(crate) struct Candidates {
     pub(crate) predicates: Vec<Predicate>,
     /// What the rows were chosen by and hold for sure.
     pub(crate) decided: Vec<Predicate>,
+}
+
+/// Rows that lists leave.
+enum Chosen {
+    /// Ascending.
+    Few(Vec<u32>),
+    Many(RowSet),
+}
+
+impl Chosen {
+    fn clip(&mut self, low: u32, high: u32) {
+        match self {
+            Chosen::Few(rows) => rows.retain(|row| (low..high).contains(row)),
+            Chosen::Many(set) => set.clip(low, high),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Chosen::Few(rows) => rows.len(),
+            Chosen::Many(set) => set.len(),
+        }
+    }
+
+    /// Keeps what is listed, or what is not.
+    fn cut(&mut self, listed: &RowSet, exclude: bool) {
+        match self {
+            Chosen::Few(rows) => rows.retain(|&row| listed.holds(row) != exclude),
+            Chosen::Many(set) if exclude => set.drop_all(listed),
+            Chosen::Many(set) => set.keep(listed),
+        }
+    }
+
+    fn rows(self) -> Vec<u32> {
+        match self {
+            Chosen::Few(rows) => rows,
+            Chosen::Many(set) => set.rows(),
+        }
+    }
 }
 
 /// A predicate as lists of rows.
@@ -84,26 +126,23 @@ impl Candidates {
         let mut decided = vec![false; self.predicates.len()];
         if let Some(begun) = begun {
             let first = lists.remove(begun);
-            let mut set = first.rows(sealed)?;
-            set.clip(low, high);
+            let mut chosen = first.chosen(sealed)?;
+            chosen.clip(low, high);
             decided[first.predicate] = first.whole;
-            let mut left = set.len();
+            let mut left = chosen.len();
             for lists in &lists {
                 if left == 0 {
                     break;
                 }
                 let chunks = (high - low) as usize / CHUNK_ROWS + 1;
                 if lists.cost(rows) < testing_cost(left, chunks) {
-                    let listed = lists.rows(sealed)?;
-                    match lists.exclude {
-                        true => set.drop_all(&listed),
-                        false => set.keep(&listed),
-                    }
+                    let listed = sealed.rows_with(lists.column, &lists.ids)?;
+                    chosen.cut(&listed, lists.exclude);
                     decided[lists.predicate] = lists.whole;
-                    left = set.len();
+                    left = chosen.len();
                 }
             }
-            self.rows = Some(set.rows());
+            self.rows = Some(chosen.rows());
         }
         // A number that is asked for is a rare one; what nothing is known of stands in the middle.
         let guess = |predicate: &Predicate| match predicate {
@@ -172,12 +211,13 @@ impl Lists {
         }))
     }
 
-    fn rows(&self, sealed: &Sealed) -> Result<RowSet> {
-        let mut set = RowSet::none(sealed.header.rows as usize);
-        for &id in &self.ids {
-            sealed.add_rows(self.column, id, &mut set)?;
-        }
-        Ok(set)
+    fn chosen(&self, sealed: &Sealed) -> Result<Chosen> {
+        Ok(
+            match self.count * FEW_SHARE <= u64::from(sealed.header.rows) {
+                true => Chosen::Few(sealed.few_rows_with(self.column, &self.ids)?),
+                false => Chosen::Many(RowSet::clone(&*sealed.rows_with(self.column, &self.ids)?)),
+            },
+        )
     }
 
     /// What reading them takes, in nanoseconds, about: a long list is one of bits.

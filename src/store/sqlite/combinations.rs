@@ -27,6 +27,9 @@ struct Place {
 
 const SLOTS_FIRST: usize = 64;
 
+/// The number of no combination.
+const UNKNOWN: u32 = u32::MAX;
+
 /// An odd number whose bits are as good as random: those of the golden ratio.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -86,23 +89,67 @@ impl Combinations {
         let mut wanted = std::mem::take(&mut self.wanted);
         wanted.clear();
         wanted.resize(rows.len() * self.words, 0);
-        for (place, ids) in self.columns.iter().zip(columns) {
-            let words = wanted.iter_mut().skip(place.word).step_by(self.words);
-            for (word, &row) in words.zip(rows) {
-                *word |= u64::from(ids[row as usize]) << place.shift;
+        numbers.clear();
+        match self.words {
+            1 => self.look_up::<1>(columns, rows, &mut wanted, numbers),
+            2 => self.look_up::<2>(columns, rows, &mut wanted, numbers),
+            3 => self.look_up::<3>(columns, rows, &mut wanted, numbers),
+            words => {
+                for (place, ids) in self.columns.iter().zip(columns) {
+                    let keys = wanted.chunks_exact_mut(words);
+                    for (key, &row) in keys.zip(rows) {
+                        key[place.word] |= u64::from(ids[row as usize]) << place.shift;
+                    }
+                }
+                numbers.resize(rows.len(), UNKNOWN);
             }
         }
-        numbers.clear();
-        let mut last: Option<(&[u64], u32)> = None;
-        for key in wanted.chunks_exact(self.words) {
-            let number = match last {
-                Some((same, number)) if same == key => number,
-                _ => self.find(key),
-            };
-            last = Some((key, number));
-            numbers.push(number);
+        for (number, key) in numbers.iter_mut().zip(wanted.chunks_exact(self.words)) {
+            if *number == UNKNOWN {
+                *number = self.find(key);
+            }
         }
         self.wanted = wanted;
+    }
+
+    /// The keys of rows, and the numbers of those that stand in the first or second slot where they
+    /// may. Nothing that is done for a key depends on the one before, and there are no branches to
+    /// guess wrong, so that many looks into memory are under way at once.
+    fn look_up<const WORDS: usize>(
+        &self,
+        columns: &[&[u32]],
+        rows: &[u32],
+        wanted: &mut [u64],
+        numbers: &mut Vec<u32>,
+    ) {
+        let wanted = wanted.as_chunks_mut::<WORDS>().0;
+        for (place, ids) in self.columns.iter().zip(columns) {
+            let word = place.word.min(WORDS - 1);
+            for (key, &row) in wanted.iter_mut().zip(rows) {
+                key[word] |= u64::from(ids[row as usize]) << place.shift;
+            }
+        }
+        let known = self.keys.as_chunks::<WORDS>().0;
+        if known.is_empty() {
+            numbers.resize(rows.len(), UNKNOWN);
+            return;
+        }
+        let most = self.slots.len() - 1;
+        numbers.extend(wanted.iter().map(|key| {
+            let hash = hash(key);
+            let at = hash as usize & most;
+            let (slot, next) = (self.slots[at], self.slots[(at + 1) & most]);
+            let slot = if slot as u32 == hash { slot } else { next };
+            // A free slot gives the greatest number, which is none.
+            let number = ((slot >> u32::BITS) as u32).wrapping_sub(1);
+            let at = (number as usize).min(known.len() - 1);
+            let same = (0..WORDS).fold(true, |same, word| same & (known[at][word] == key[word]));
+            if same & (at == number as usize) {
+                number
+            } else {
+                UNKNOWN
+            }
+        }));
     }
 
     #[inline]
@@ -147,13 +194,24 @@ impl Combinations {
 
     /// The ids of all combinations, column by column, each in order of their numbers.
     pub(crate) fn columns(&self) -> Vec<Vec<u32>> {
-        let column = |place: &Place| {
-            let words = self.keys.iter().skip(place.word).step_by(self.words);
-            words
-                .map(|word| (word >> place.shift & place.mask) as u32)
-                .collect()
-        };
-        self.columns.iter().map(column).collect()
+        let mut columns = vec![Vec::new(); self.columns.len()];
+        self.append_to(&mut columns);
+        columns
+    }
+
+    /// Appends them to columns.
+    pub(crate) fn append_to(&self, columns: &mut [Vec<u32>]) {
+        for (place, ids) in self.columns.iter().zip(columns) {
+            let id = |key: &[u64]| (key[place.word] >> place.shift & place.mask) as u32;
+            ids.extend(self.keys.chunks_exact(self.words).map(id));
+        }
+    }
+
+    /// One id of the combination with a number.
+    #[inline]
+    pub(crate) fn id(&self, number: usize, column: usize) -> u32 {
+        let place = &self.columns[column];
+        (self.keys[number * self.words + place.word] >> place.shift & place.mask) as u32
     }
 
     /// The combination with a number.
@@ -169,9 +227,21 @@ impl Combinations {
         (self.keys.capacity() + self.slots.capacity() + self.wanted.capacity()) * 8
     }
 
+    /// Forgets them all, in time for as many as there are, however many there were before.
     pub(crate) fn clear(&mut self) {
+        if self.len() * 4 >= self.slots.len() {
+            self.slots.fill(0);
+        } else {
+            let most = self.slots.len() - 1;
+            for (number, key) in (1u64..).zip(self.keys.chunks_exact(self.words)) {
+                let mut at = hash(key) as usize & most;
+                while self.slots[at] >> u32::BITS != number {
+                    at = (at + 1) & most;
+                }
+                self.slots[at] = 0;
+            }
+        }
         self.keys.clear();
-        self.slots.fill(0);
     }
 }
 
@@ -200,6 +270,16 @@ mod tests {
                 let mut read = Vec::new();
                 combinations.ids(number, &mut read);
                 prop_assert_eq!(read, ids);
+            }
+            prop_assert_eq!(combinations.len(), known.len());
+
+            // Forgotten and found again.
+            combinations.clear();
+            prop_assert_eq!(combinations.len(), 0);
+            let mut forgotten: Vec<(&Vec<u32>, &usize)> = known.iter().collect();
+            forgotten.sort_unstable_by_key(|(_, number)| **number);
+            for (ids, &number) in forgotten {
+                prop_assert_eq!(combinations.number(ids), number);
             }
             prop_assert_eq!(combinations.len(), known.len());
 

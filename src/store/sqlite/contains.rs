@@ -12,6 +12,8 @@ use super::lean;
 use super::ngrams;
 use super::part::Part;
 use super::putback::Reach;
+use super::rowset::RowSet;
+use crate::limits;
 use crate::store::{Budget, Result, Work};
 
 /// Frames that are not worth another thread.
@@ -50,53 +52,62 @@ impl<'n> Needles<'n> {
 /// Rows to restore, by the frame of their bodies: where in it, and which.
 type Restored = BTreeMap<usize, Vec<(usize, u32)>>;
 
-/// The rows in a range whose bytes hold any of the needles, ascending.
+/// The frames whose lean bodies may hold any of the needles.
+pub(crate) fn frames_of(part: &Part, needles: &Needles<'_>) -> Result<Vec<usize>> {
+    match &needles.ngrams {
+        Some(texts) => part.frames_with(texts),
+        None => Ok((0..part.frames()).collect()),
+    }
+}
+
+/// The rows in a range whose bytes hold any of the needles, ascending; of the frames of lean bodies
+/// only those given are looked into.
 pub(crate) fn search(
     part: &Part,
     needles: &Needles<'_>,
+    mut frames: Vec<usize>,
     range: (u32, u32),
     budget: &Budget,
     work: &mut Work,
 ) -> Result<Vec<u32>> {
     let restored = to_restore(part, needles, range, budget)?;
-    let mut frames = match &needles.ngrams {
-        Some(texts) => part.frames_with(texts)?,
-        None => (0..part.frames()).collect(),
-    };
+    if (range.1 - range.0) as usize * 2 < part.rows() {
+        let rows: Vec<u32> = (range.0..range.1).collect();
+        let mut there = vec![false; part.frames()];
+        for ((frame, _), _) in part.places(&rows)? {
+            there[frame] = true;
+        }
+        frames.retain(|&frame| there[frame]);
+    }
     frames.extend(restored.keys());
     frames.sort_unstable();
     frames.dedup();
-    let search_frame = |at: usize| -> Result<Vec<i64>> {
+    let search_frame = |at: usize| -> Result<(Vec<u32>, Vec<u32>)> {
         budget.check()?;
         let number = frames[at];
         let frame = part.frame(number)?;
-        let mut found = match needles.restore_all {
+        let found = match needles.restore_all {
             true => Vec::new(),
             false => hits_in(&frame, needles),
         };
-        if let Some(rows) = restored.get(&number) {
-            restored_hits(part, &frame, needles, rows, &mut found)?;
-        }
+        let rows = match restored.get(&number) {
+            Some(rows) => restored_hits(part, &frame, needles, rows, &found)?,
+            None => Vec::new(),
+        };
         let (first, step) = part.frame_ranks(number)?;
-        let rank = |index: usize| first + index as i64 * step;
-        Ok(found.into_iter().map(rank).collect())
+        let rank = |index: usize| (first + index as i64 * step) as u32;
+        Ok((found.into_iter().map(rank).collect(), rows))
     };
-    let mut hits = Vec::new();
+    let (mut ranks, mut rows) = (Vec::new(), Vec::new());
     let on_all_cores = frames.len() > FRAMES_OF_ONE_CORE;
     in_order(frames.len(), on_all_cores, search_frame, |found| {
-        hits.extend(found?);
+        let found = found?;
+        ranks.extend(found.0);
+        rows.extend(found.1);
         Ok(())
     })?;
     work.blocks_read += frames.len() as u64;
-    if hits.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows_by_rank = rows_of_ranks(part)?;
-    let mut rows: Vec<u32> = hits
-        .iter()
-        .map(|rank| rows_by_rank[*rank as usize])
-        .collect();
-    rows.retain(|row| (range.0..range.1).contains(row));
+    rows.extend(rows_of_ranks(part, &ranks, range, budget)?);
     rows.sort_unstable();
     Ok(rows)
 }
@@ -146,44 +157,63 @@ fn hits_in(frame: &Frame, needles: &Needles<'_>) -> Vec<usize> {
     hits
 }
 
-/// Adds those of `rows` that match as they were received and are not among the first `found`.
+/// Those of `rows` that match as they were received and are not among the bodies `found` already.
 fn restored_hits(
     part: &Part,
     frame: &Frame,
     needles: &Needles<'_>,
     rows: &[(usize, u32)],
-    found: &mut Vec<usize>,
-) -> Result<()> {
-    let mut raw = Vec::new();
-    let known = found.len();
+    found: &[usize],
+) -> Result<Vec<u32>> {
+    let (mut raw, mut hits) = (Vec::new(), Vec::new());
     for &(index, row) in rows {
-        if found[..known].binary_search(&index).is_ok() {
+        if found.binary_search(&index).is_ok() {
             continue;
         }
         raw.clear();
-        lean::restore(frame.body(index)?, &part.fields(row)?, &mut raw);
+        lean::restore(
+            frame.body(index)?,
+            &part.fields(row, rows.len() > 4)?,
+            &mut raw,
+        );
         if needles.matches(&raw) {
-            found.push(index);
+            hits.push(row);
         }
     }
-    Ok(())
+    Ok(hits)
 }
 
-/// The row of each rank.
-fn rows_of_ranks(part: &Part) -> Result<Vec<u32>> {
-    let mut rows = Vec::new();
-    let mut ranks = Vec::new();
-    let mut row = 0;
-    for chunk in 0..part.chunks() {
-        part.ints(IntColumn::Rank, chunk, &mut ranks)?;
-        for &rank in &ranks {
-            let rank = rank as usize;
-            if rows.len() <= rank {
-                rows.resize(rank + 1, 0);
-            }
-            rows[rank] = row;
-            row += 1;
-        }
+/// The rows in a range whose bodies have these ranks.
+fn rows_of_ranks(
+    part: &Part,
+    ranks: &[u32],
+    (low, high): (u32, u32),
+    budget: &Budget,
+) -> Result<Vec<u32>> {
+    if ranks.is_empty() || low >= high {
+        return Ok(Vec::new());
     }
+    // A block's ranks go by class, so that there can be more of them than rows.
+    let most = ranks.iter().max().map_or(0, |&most| most as usize);
+    let mut wanted = RowSet::none(most + 1);
+    ranks.iter().for_each(|&rank| wanted.insert(rank));
+    let first_chunk = part.chunk_of(low).0;
+    let chunks = (part.chunk_of(high - 1).0 - first_chunk + 1) as usize;
+    let rows_of_chunk = |at: usize| -> Result<Vec<u32>> {
+        budget.check()?;
+        let chunk = first_chunk + at as u32;
+        let mut ranks = Vec::new();
+        part.ints(IntColumn::Rank, chunk, &mut ranks)?;
+        let first = chunk * limits::CHUNK_ROWS as u32;
+        let rows = (first..).zip(&ranks);
+        let found = rows.filter(|&(_, &rank)| wanted.holds(rank as u32));
+        let in_range = found.filter(|(row, _)| (low..high).contains(row));
+        Ok(in_range.map(|(row, _)| row).collect())
+    };
+    let mut rows = Vec::new();
+    in_order(chunks, chunks > 1, rows_of_chunk, |found| {
+        rows.extend(found?);
+        Ok(())
+    })?;
     Ok(rows)
 }

@@ -11,8 +11,8 @@ use super::inorder::in_order;
 use super::listing::LastStages;
 use super::part::Part;
 use super::scan::{Cell, PartAt, PartSource, ScanOrder, Snapshot, advised};
-use super::tally::{Groups, Measures, Values, begin, each_combination};
-use super::totals::Totals;
+use super::tally::{Groups, Measures, begin};
+use super::totals::{Totals, Values, each_combination};
 use crate::model::column::Column;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
 

@@ -2,6 +2,7 @@
 
 use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, origin};
 use super::part::Part;
+use super::rowreader;
 use super::shares::{Share, Shared};
 use super::tally::Measures;
 use crate::limits::COUNT_COLUMNS_MAX;
@@ -109,6 +110,19 @@ impl Key {
             (Key::Text(column), id) => part.string(column, id),
             (Key::Flag(_), 1) => Ok("0"),
             (Key::Flag(_), _) => Ok("1"),
+        }
+    }
+
+    /// A string that is read once: in `scratch` if the part is better off not keeping it.
+    pub(crate) fn text<'r>(
+        self,
+        part: &'r Part,
+        id: u32,
+        scratch: &'r mut String,
+    ) -> Result<&'r str> {
+        match self {
+            Key::Text(column) => rowreader::text(part, column, id, scratch),
+            Key::Flag(_) => self.string(part, id),
         }
     }
 

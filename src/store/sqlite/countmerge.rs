@@ -118,9 +118,10 @@ impl Texts<'_> {
         let mut known = vec![UNKNOWN; key.strings(self.part) as usize + 1];
         known[0] = 0;
         let mut found = Vec::with_capacity(ids.len());
+        let mut scratch = String::new();
         for (row, &id) in ids.iter().enumerate() {
             if known[id as usize] == UNKNOWN && counts(row) {
-                let text = key.string(self.part, id)?;
+                let text = key.text(self.part, id, &mut scratch)?;
                 known[id as usize] = match derivation {
                     None => self.totals.id(self.at, Some(text)),
                     Some(derivation) => {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::bytes::{self, Body};
 use super::groups::Groups;
 use super::layout::IntColumn;
-use super::part::Part;
-use super::partscan::{self, Direction, PartScan};
+use super::part::{Part, gather_ints};
+use super::partscan::{Direction, PartScan};
 use super::rowbatch::Batch;
 pub use super::rowreader::Cell;
 use super::rowreader::RowReader;
@@ -397,14 +397,14 @@ impl Stream {
         }
         if ordered {
             let part = &self.scan.part;
-            partscan::gather_ints(
+            gather_ints(
                 part,
                 IntColumn::Time,
                 &batch.rows,
                 &mut self.buffer,
                 &mut batch.times,
             )?;
-            partscan::gather_ints(
+            gather_ints(
                 part,
                 IntColumn::Id,
                 &batch.rows,

@@ -264,7 +264,7 @@ fn derive(part: &Part, sealed: &Sealed, budget: &Budget, work: &mut Work) -> Res
             let row = rows.get(rank).copied().filter(|&row| row != u32::MAX);
             let row = row.ok_or_else(|| damaged("a body belongs to no row"))?;
             if writes.as_ref().is_none_or(|writes| writes[row as usize]) {
-                deriving.event(row, frame.body(index)?, &part.fields(row)?);
+                deriving.event(row, frame.body(index)?, &part.fields(row, true)?);
             }
             rank += 1;
         }

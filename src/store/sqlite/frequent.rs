@@ -81,7 +81,7 @@ struct Sources {
     column: TextColumn,
     absent: u64,
     /// Sealed segments, with the events of each string id; 0 is absent.
-    parts: Vec<(Part, Vec<u64>)>,
+    parts: Vec<(Part, Vec<u32>)>,
     /// In all that is not sealed.
     unsealed: BTreeMap<String, u64>,
 }
@@ -119,20 +119,25 @@ impl Sources {
             budget.check()?;
             let mut work = Work::default();
             let part = parts[at].open(&snapshot.shared, &mut work)?;
-            let counts = groups::counts(&part, column)?;
-            let counts: Vec<u64> = counts.into_iter().map(|(count, ..)| count).collect();
+            let counts = match &part {
+                Part::Sealed(sealed) if sealed.stores(column) => sealed.string_counts(column)?,
+                part => {
+                    let counts = groups::counts(part, column)?.into_iter();
+                    counts.map(|(count, ..)| count as u32).collect()
+                }
+            };
             Ok((part, counts, work))
         };
-        let take = |counted: Result<(Part, Vec<u64>, Work)>| {
+        let take = |counted: Result<(Part, Vec<u32>, Work)>| {
             let (part, mut counts, done) = counted?;
             work.add(done);
-            sources.absent += std::mem::take(&mut counts[0]);
+            sources.absent += u64::from(std::mem::take(&mut counts[0]));
             match &part {
                 Part::Sealed(_) => sources.parts.push((part, counts)),
                 Part::Block(..) => {
                     for (id, count) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
                         let text = part.string(column, id)?.to_owned();
-                        *sources.unsealed.entry(text).or_default() += count;
+                        *sources.unsealed.entry(text).or_default() += u64::from(count);
                     }
                 }
             }
@@ -152,13 +157,20 @@ impl Sources {
         let mut candidates = BTreeSet::new();
         // What all others have at most.
         let mut others = 0;
-        for (part, counts) in &self.parts {
+        let first = |at: usize| {
+            let (part, counts): &(Part, Vec<u32>) = &self.parts[at];
             let next = next_count(counts.clone(), look);
-            others += next;
-            for (id, _) in (0..).zip(counts).filter(|(_, count)| **count > next) {
-                candidates.insert(part.string(self.column, id)?.to_owned());
-            }
-        }
+            let ids = (0..).zip(counts).filter(|(_, count)| **count > next);
+            let texts = ids.map(|(id, _)| part.string(self.column, id).map(str::to_owned));
+            Ok((next, texts.collect::<Result<Vec<String>>>()?))
+        };
+        let take = |firsts: Result<(u32, Vec<String>)>| {
+            let (next, texts) = firsts?;
+            others += u64::from(next);
+            candidates.extend(texts);
+            Ok(())
+        };
+        in_order(self.parts.len(), self.parts.len() > 1, first, take)?;
         let next = next_count(self.unsealed.values().copied().collect(), look);
         others += next;
         let frequent = self.unsealed.iter().filter(|(_, count)| **count > next);
@@ -166,14 +178,26 @@ impl Sources {
 
         let mut values: Vec<(Option<String>, u64)> = Vec::with_capacity(candidates.len() + 1);
         values.extend((self.absent > 0).then_some((None, self.absent)));
-        for text in candidates {
-            let mut count = self.unsealed.get(&text).copied().unwrap_or(0);
-            for (part, counts) in &self.parts {
-                let id = part.find(self.column, &text)?;
-                count += id.map_or(0, |id| counts[id as usize]);
+        let candidates: Vec<String> = candidates.into_iter().collect();
+        let mut totals: Vec<u64> = (candidates.iter())
+            .map(|text| self.unsealed.get(text).copied().unwrap_or(0))
+            .collect();
+        let counts = |at: usize| {
+            let (part, counts): &(Part, Vec<u32>) = &self.parts[at];
+            let count = |text: &String| {
+                let id = part.find(self.column, text)?;
+                Ok(id.map_or(0, |id| counts[id as usize]))
+            };
+            candidates.iter().map(count).collect()
+        };
+        let take = |counts: Result<Vec<u32>>| {
+            for (total, count) in totals.iter_mut().zip(counts?) {
+                *total += u64::from(count);
             }
-            values.push((Some(text), count));
-        }
+            Ok(())
+        };
+        in_order(self.parts.len(), self.parts.len() > 1, counts, take)?;
+        values.extend(candidates.into_iter().map(Some).zip(totals));
         values.sort_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
         values.truncate(limit);
         let told = values.len() == limit && values.last().is_some_and(|(_, count)| *count > others);
@@ -182,9 +206,9 @@ impl Sources {
 }
 
 /// The count after the `look` greatest; 0 when there is none.
-fn next_count(mut counts: Vec<u64>, look: usize) -> u64 {
+fn next_count<N: Ord + Copy + Default>(mut counts: Vec<N>, look: usize) -> N {
     if look >= counts.len() {
-        return 0;
+        return N::default();
     }
     *counts
         .select_nth_unstable_by(look, |left, right| right.cmp(left))

@@ -25,8 +25,30 @@ pub(crate) enum SortedBy {
 const FIRST_SORTED: usize = 1024;
 const MORE_SORTED: usize = 8;
 
-/// Groups in order.
+/// Groups in order, of which only those have keys that come first by what all are ordered by first.
 pub(crate) struct GroupOrder {
+    by: Vec<Column>,
+    order: Vec<(SortedBy, bool)>,
+    /// How many groups come before those that are being sorted.
+    before: usize,
+    sorting: Sorting,
+    /// Groups that come after.
+    rest: Vec<u32>,
+}
+
+impl GroupOrder {
+    /// The number of the group at a place; `None` at the end. Places must come in order.
+    pub(crate) fn at(&mut self, totals: &Totals, place: usize) -> Option<usize> {
+        if place >= self.before + self.sorting.keyed.len() && !self.rest.is_empty() {
+            self.before += self.sorting.keyed.len();
+            self.sorting = totals.sorting(std::mem::take(&mut self.rest), &self.by, &self.order);
+        }
+        self.sorting.at(place.checked_sub(self.before)?)
+    }
+}
+
+/// Groups that are sorted no further than they are read.
+struct Sorting {
     /// Keys and numbers of the groups.
     keyed: Vec<(u128, u32)>,
     /// Bits of the keys that are in use.
@@ -35,10 +57,10 @@ pub(crate) struct GroupOrder {
     sorted: usize,
 }
 
-impl GroupOrder {
-    fn new(groups: usize) -> GroupOrder {
-        GroupOrder {
-            keyed: (0..groups as u32).map(|number| (0, number)).collect(),
+impl Sorting {
+    fn new(groups: Vec<u32>) -> Sorting {
+        Sorting {
+            keyed: groups.into_iter().map(|number| (0, number)).collect(),
             used: 0,
             sorted: 0,
         }
@@ -46,13 +68,13 @@ impl GroupOrder {
 
     /// Puts the groups in order of numbers from 0 to `most`, those that are equal in the order that
     /// they have.
-    fn by(&mut self, most: u64, descending: bool, place: impl Fn(usize) -> u64) {
+    fn by(&mut self, most: u64, descending: bool, place: impl Fn(u32) -> u64) {
         let bits = u64::BITS - most.leading_zeros();
         if self.used + bits > u128::BITS {
             self.compact();
         }
         for (key, number) in &mut self.keyed {
-            let place = place(*number as usize);
+            let place = place(*number);
             let place = if descending { most - place } else { place };
             *key |= u128::from(place) << self.used;
         }
@@ -73,7 +95,7 @@ impl GroupOrder {
     }
 
     /// The number of the group at a place; `None` at the end.
-    pub(crate) fn at(&mut self, place: usize) -> Option<usize> {
+    fn at(&mut self, place: usize) -> Option<usize> {
         if place >= self.sorted {
             let more = (self.sorted * MORE_SORTED).max(FIRST_SORTED).max(place + 1);
             let rest = &mut self.keyed[self.sorted..];
@@ -89,6 +111,9 @@ impl GroupOrder {
         self.keyed.get(place).map(|(_, number)| *number as usize)
     }
 }
+
+/// Of a group's number its place in an order.
+type Place<'t> = Box<dyn Fn(u32) -> u64 + 't>;
 
 /// Of each key its place in their order; equal keys have the same.
 fn ranks<K: Ord>(keys: &[K]) -> Vec<u32> {
@@ -106,29 +131,78 @@ impl Totals {
     /// The groups in the order of these columns, each descending if it says so: numbers and times as
     /// such, texts by their bytes, the absent as the smallest.
     pub(crate) fn in_order(&self, by: &[Column], order: &[(SortedBy, bool)]) -> GroupOrder {
-        let ids = self.group_ids();
-        let (buckets, ids) = ids.split_at(usize::from(self.is_stepped()));
-        let mut sorting = GroupOrder::new(self.len());
+        let (first, rest) = self.foremost(by, order);
+        GroupOrder {
+            by: by.to_vec(),
+            order: order.to_vec(),
+            before: 0,
+            sorting: self.sorting(first, by, order),
+            rest,
+        }
+    }
+
+    /// The groups that come before the others, at least as many as are sorted first, and the others.
+    /// Most statements read few, and a key of all columns costs several times as much as one column.
+    fn foremost(&self, by: &[Column], order: &[(SortedBy, bool)]) -> (Vec<u32>, Vec<u32>) {
+        let all = 0..self.len() as u32;
+        let key = order
+            .first()
+            .filter(|_| self.len() > FIRST_SORTED * MORE_SORTED);
+        let Some((most, place, descending)) = key.and_then(|&(column, down)| {
+            self.key(column, by)
+                .map(|(most, place)| (most, place, down))
+        }) else {
+            return (all.collect(), Vec::new());
+        };
+        let place = |number| {
+            if descending {
+                most - place(number)
+            } else {
+                place(number)
+            }
+        };
+        let places: Vec<u64> = all.clone().map(place).collect();
+        let last = *places.clone().select_nth_unstable(FIRST_SORTED).1;
+        let (first, rest): (Vec<u32>, Vec<u32>) = all
+            .clone()
+            .partition(|&number| places[number as usize] <= last);
+        // Where so many are equal, one sorting of all is less work than two.
+        match first.len() > self.len() / MORE_SORTED {
+            true => (all.collect(), Vec::new()),
+            false => (first, rest),
+        }
+    }
+
+    /// Some of the groups with keys.
+    fn sorting(&self, groups: Vec<u32>, by: &[Column], order: &[(SortedBy, bool)]) -> Sorting {
+        let mut sorting = Sorting::new(groups);
         // The last first: it goes to the end of the key.
         for &(column, descending) in order.iter().rev() {
-            let (ranks, ids) = match column {
-                SortedBy::Bucket if buckets.is_empty() => continue,
-                SortedBy::Bucket => (ranks(self.bucket_begins()), &buckets[0]),
-                SortedBy::Column(at) => (self.ranks_of_texts(at, by[at].kind()), &ids[at]),
-                measure => {
-                    self.by_measure(&mut sorting, measure, descending);
-                    continue;
-                }
-            };
-            sorting.by(ranks.len() as u64, descending, |number| {
-                u64::from(ranks[ids[number] as usize])
-            });
+            if let Some((most, place)) = self.key(column, by) {
+                sorting.by(most, descending, place);
+            }
         }
         sorting
     }
 
-    fn by_measure(&self, sorting: &mut GroupOrder, measure: SortedBy, descending: bool) {
-        let value = |number: usize| -> Option<i64> {
+    /// The place of each group in the order of a column, and the greatest; `None` where all have the
+    /// same.
+    fn key(&self, column: SortedBy, by: &[Column]) -> Option<(u64, Place<'_>)> {
+        let stepped = usize::from(self.is_stepped());
+        let (ranks, at) = match column {
+            SortedBy::Bucket if stepped == 0 => return None,
+            SortedBy::Bucket => (ranks(self.bucket_begins()), 0),
+            SortedBy::Column(at) => (self.ranks_of_texts(at, by[at].kind()), stepped + at),
+            measure => return Some(self.measure_key(measure)),
+        };
+        let most = ranks.len() as u64;
+        let place = move |number| u64::from(ranks[self.group_id(number, at) as usize]);
+        Some((most, Box::new(place)))
+    }
+
+    fn measure_key(&self, measure: SortedBy) -> (u64, Place<'_>) {
+        let value = move |number: u32| -> Option<i64> {
+            let number = number as usize;
             let measured = || self.measured(number);
             match measure {
                 SortedBy::Events => Some(self.events(number) as i64),
@@ -141,12 +215,13 @@ impl Totals {
                 SortedBy::Bucket | SortedBy::Column(_) => None,
             }
         };
-        let values = || (0..self.len()).filter_map(value);
+        let values = || (0..self.len() as u32).filter_map(value);
         let (least, most) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
-        let place = |value: i64| value.abs_diff(least).saturating_add(1);
-        sorting.by(place(most), descending, |number| {
-            value(number).map_or(0, place)
-        });
+        let place = move |value: i64| value.abs_diff(least).saturating_add(1);
+        (
+            place(most),
+            Box::new(move |number| value(number).map_or(0, place)),
+        )
     }
 
     /// The place of each of a column's texts among them all, the absent one first.
@@ -179,9 +254,11 @@ mod tests {
             read in 0usize..4000,
         ) {
             let value = |number: usize, at: usize| rows[number][at] >> shifts[at].0;
-            let mut order = GroupOrder::new(rows.len());
+            let mut order = Sorting::new((0..rows.len() as u32).collect());
             for (at, &(shift, descending)) in shifts.iter().enumerate().rev() {
-                order.by(u64::MAX >> shift, descending, |number| value(number, at));
+                order.by(u64::MAX >> shift, descending, |number| {
+                    value(number as usize, at)
+                });
             }
             let mut expected: Vec<usize> = (0..rows.len()).collect();
             expected.sort_by(|&left, &right| {
@@ -194,6 +271,37 @@ mod tests {
             });
             for place in 0..read.min(rows.len() + 1) {
                 prop_assert_eq!(order.at(place), expected.get(place).copied());
+            }
+        }
+    }
+
+    #[test]
+    fn groups_of_totals_come_in_order_although_few_have_keys_at_first() {
+        let groups = FIRST_SORTED * MORE_SORTED + 99;
+        // Few that are equal, and so many that all are sorted at once.
+        for different in [997, 3] {
+            for descending in [false, true] {
+                let events = |at: usize| (at * 7919 % different) as u64;
+                let texts: Vec<String> = (0..groups).map(|at| format!("{:x}", at * 31)).collect();
+                let mut totals = Totals::new(1, false);
+                for (at, text) in texts.iter().enumerate() {
+                    let id = totals.id(0, Some(text));
+                    totals.add(0, &[id], events(at), None);
+                }
+                let by = [(SortedBy::Events, descending), (SortedBy::Column(0), false)];
+                let mut order = totals.in_order(&[Column::User], &by);
+                let mut expected: Vec<usize> = (0..groups).collect();
+                expected.sort_by(|&left, &right| {
+                    let ordering = events(left).cmp(&events(right));
+                    let ordering = if descending {
+                        ordering.reverse()
+                    } else {
+                        ordering
+                    };
+                    ordering.then(texts[left].cmp(&texts[right]))
+                });
+                let found = (0..=groups).map_while(|place| order.at(&totals, place));
+                assert_eq!(found.collect::<Vec<_>>(), expected);
             }
         }
     }

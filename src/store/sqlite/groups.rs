@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use super::facts;
+use super::inorder::in_order;
 use super::layout::{IntColumn, Origin, TextColumn, decode_latency, origin};
 use super::part::Part;
 use super::scan::{ScanOrder, Seen, Snapshot};
+use super::sealed::Span;
 use crate::model::column::Column;
 use crate::model::json::texts;
 use crate::model::value::Value;
@@ -159,53 +162,70 @@ pub(crate) fn seen(snapshot: &Snapshot, column: Column, budget: &Budget) -> Resu
     let text = groupable(column).ok_or_else(|| {
         StoreError::BadRequest(format!("`{}` has no list of values", column.name()))
     })?;
-    let mut totals: BTreeMap<String, (u64, i64, i64)> = BTreeMap::new();
-    let mut work = Work::default();
     let (parts, _) = snapshot.parts(&Filter::default());
-    for part in parts {
+    let count = |at: usize| {
         budget.check()?;
-        let part = part.open(&snapshot.shared, &mut work)?;
+        let mut work = Work::default();
+        let part = parts[at].open(&snapshot.shared, &mut work)?;
         if text.fact().is_some() {
             facts::ensure(&part, budget, &mut work)?;
         }
-        let counts = counts(&part, text)?;
-        let times = Times::of(&part, &counts)?;
-        let mut add = |value: &str, (count, first, last): (u64, u32, u32)| {
-            if count == 0 {
-                return;
-            }
-            let (first, last) = (times.at(&part, first), times.at(&part, last));
-            match totals.get_mut(value) {
-                Some((total, earliest, latest)) => {
-                    *total += count;
-                    *earliest = first.min(*earliest);
-                    *latest = last.max(*latest);
-                }
-                None => {
-                    totals.insert(value.to_owned(), (count, first, last));
-                }
-            }
+        let spans = match &part {
+            Part::Sealed(sealed) => sealed.seen(text, || spans(&part, text))?,
+            Part::Block(..) => spans(&part, text)?,
         };
+        Ok((part, spans))
+    };
+    let mut totals: BTreeMap<String, Span> = BTreeMap::new();
+    let mut add = |value: &str, span: Span| match totals.get_mut(value) {
+        Some((total, earliest, latest)) => {
+            *total += span.0;
+            *earliest = span.1.min(*earliest);
+            *latest = span.2.max(*latest);
+        }
+        None => {
+            totals.insert(value.to_owned(), span);
+        }
+    };
+    let take = |counted: Result<(Part, Arc<[Span]>)>| {
+        let (part, spans) = counted?;
         part.each_string(text, &mut |id, value| {
+            let span = spans[id as usize];
+            if span.0 == 0 {
+                return ControlFlow::Continue(());
+            }
             if column.is_list() {
                 let mut elements = texts(value);
                 elements.sort_unstable();
                 elements.dedup();
-                let counts = counts[id as usize];
-                elements.iter().for_each(|element| add(element, counts));
+                elements.iter().for_each(|element| add(element, span));
             } else {
-                add(value, counts[id as usize]);
+                add(value, span);
             }
             ControlFlow::Continue(())
-        })?;
-    }
-    let to_seen = |(value, (count, first, last)): (String, _)| Seen {
+        })
+    };
+    in_order(parts.len(), parts.len() > 1, count, take)?;
+    let to_seen = |(value, (count, first, last)): (String, Span)| Seen {
         value: Value::text(value),
         count,
         first,
         last,
     };
     Ok(totals.into_iter().map(to_seen).collect())
+}
+
+/// How often and when each string of a part was seen; index 0 stands for none.
+fn spans(part: &Part, column: TextColumn) -> Result<Arc<[Span]>> {
+    let counts = counts(part, column)?;
+    let times = Times::of(part, &counts)?;
+    let span = |&(count, first, last): &(u64, u32, u32)| match count {
+        0 => (0, 0, 0),
+        _ => (count, times.at(part, first), times.at(part, last)),
+    };
+    // What is absent is no value, and has no first row.
+    let none = std::iter::once((0, 0, 0));
+    Ok(none.chain(counts[1..].iter().map(span)).collect())
 }
 
 /// Times of some rows of a part: chunks that hold none of them are not read.

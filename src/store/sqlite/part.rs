@@ -1,7 +1,10 @@
 //! A part of the store that a scan or a seal reads: a block of the active segment or a sealed
 //! segment. Rows of a part stand in order of (time, id).
 
+mod lookup;
 mod raw;
+
+pub(crate) use lookup::{Lookup, gather_ints};
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -280,14 +283,14 @@ impl Part {
         }
     }
 
-    /// What goes back into a row's lean body.
-    pub(crate) fn fields(&self, row: u32) -> Result<Fields> {
+    /// What goes back into a row's lean body, one of `many` rows that lie close together or not.
+    pub(crate) fn fields(&self, row: u32, many: bool) -> Result<Fields> {
         match self {
             Part::Block(block, _) => block.fields(row as usize),
             Part::Sealed(sealed) => {
-                let time = sealed.int(IntColumn::Time, row)?;
-                let latency = sealed.int(IntColumn::Latency, row)?;
-                Ok(Fields::new(sealed.audit_key(row)?, time, latency))
+                let time = sealed.int(IntColumn::Time, row, many)?;
+                let latency = sealed.int(IntColumn::Latency, row, many)?;
+                Ok(Fields::new(sealed.audit_key(row, many)?, time, latency))
             }
         }
     }

@@ -1,16 +1,19 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
+mod texts;
+
+use std::ops::Range;
+
 use super::candidates::Candidates;
-use super::contains::{self, Needles};
 use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
-use super::layout::{IntColumn, Origin, TextColumn, origin};
-use super::part::Part;
+use super::layout::{Origin, TextColumn, origin};
+use super::part::{Lookup, Part};
 use super::predicate::{self, Compiled, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
-use crate::store::filter::{Filter, Term, Test};
+use crate::store::filter::{Filter, Term};
 use crate::store::{Budget, Result, Work};
 
 /// The direction of a scan within a part.
@@ -38,12 +41,13 @@ pub(crate) struct PartScan {
     direction: Direction,
     /// Rows to look at, ascending; all of `low..high` when `None`.
     candidates: Option<Vec<u32>>,
+    /// Where a text was searched for ahead, and the candidates there that hold it.
+    searched: Range<u32>,
+    found: Vec<u32>,
     low: u32,
     high: u32,
     /// Chunks still to do.
-    chunks: std::ops::Range<u32>,
-    /// Rows that hold a searched text, once the whole part was searched.
-    found: Option<Vec<u32>>,
+    chunks: Range<u32>,
     ids: Vec<u32>,
     other_ids: Vec<u32>,
     ints: Vec<i64>,
@@ -110,10 +114,11 @@ impl PartScan {
             bytes,
             direction,
             candidates,
+            searched: 0..0,
+            found: Vec::new(),
             low,
             high,
             chunks,
-            found: None,
             ids: Vec::new(),
             other_ids: Vec::new(),
             ints: Vec::new(),
@@ -121,9 +126,12 @@ impl PartScan {
         }))
     }
 
-    /// How many chunks are still to do.
+    /// How many chunks are still to do, each on its own: a search goes over all of them at once.
     pub(crate) fn chunks_left(&self) -> usize {
-        self.chunks.len()
+        match self.bytes.iter().any(texts::is_text) {
+            true => 0,
+            false => self.chunks.len(),
+        }
     }
 
     /// Leaves one of so many shares of what is to do, each as large as the others.
@@ -172,7 +180,8 @@ impl PartScan {
         let first = chunk * limits::CHUNK_ROWS as u32;
         let end = (first + self.part.chunk_rows(chunk) as u32).min(self.high);
         let begin = first.max(self.low);
-        match &self.candidates {
+        let found = self.searched.contains(&begin).then_some(&self.found);
+        match found.or(self.candidates.as_ref()) {
             Some(rows) => {
                 let from = rows.partition_point(|&row| row < begin);
                 let to = rows.partition_point(|&row| row < end);
@@ -204,18 +213,10 @@ impl PartScan {
         let at = |row: u32| (row - first) as usize;
         match &self.predicates[index] {
             Predicate::Ids(column, set) if out.len() < LOOKED_UP_ROWS => {
-                let (column, mut failure) = (*column, None);
-                let cached = match &self.part {
-                    Part::Sealed(sealed) => Some(sealed.chunk(column as u8, chunk)?),
-                    Part::Block(..) => None,
-                };
-                let ids = match (&cached, &self.part) {
-                    (Some(cached), _) => cached.chunk(),
-                    (None, Part::Block(block, _)) => block.text_chunk(column),
-                    (None, Part::Sealed(_)) => return Ok(()),
-                };
-                out.retain(|&row| match ids.get(at(row)) {
-                    Ok(id) => set.holds(id as u32),
+                let mut failure = None;
+                let mut ids = Lookup::new(&self.part, out.len());
+                out.retain(|&row| match ids.id(*column, row) {
+                    Ok(id) => set.holds(id),
                     Err(error) => {
                         failure = Some(error);
                         false
@@ -338,62 +339,12 @@ impl PartScan {
         }
         Ok(())
     }
-
-    /// Tests that need the events' bytes.
-    fn apply_bytes(&mut self, out: &mut Vec<u32>, budget: &Budget, work: &mut Work) -> Result<()> {
-        let terms = std::mem::take(&mut self.bytes);
-        let mut rest = Vec::new();
-        for term in &terms {
-            match &term.test {
-                // Few candidates cost less to read one by one than searching all bodies.
-                Test::Contains { any }
-                    if self
-                        .candidates
-                        .as_ref()
-                        .is_none_or(|rows| rows.len() * 2 > self.part.frames()) =>
-                {
-                    if self.found.is_none() || terms.len() > 1 {
-                        let needles = Needles::new(any);
-                        self.found = Some(contains::search(
-                            &self.part,
-                            &needles,
-                            (self.low, self.high),
-                            budget,
-                            work,
-                        )?);
-                    }
-                    let found = self.found.as_deref().unwrap_or_default();
-                    out.retain(|row| found.binary_search(row).is_ok() != term.negate);
-                }
-                _ => rest.push(term),
-            }
-        }
-        if !rest.is_empty() && !out.is_empty() {
-            let mut keep = Vec::with_capacity(out.len());
-            for rows in out.chunks(256) {
-                budget.check()?;
-                work.blocks_read += self.part.raw(rows, &mut |row, raw| {
-                    if rest
-                        .iter()
-                        .all(|term| super::bytes::matches(term, &raw) != term.negate)
-                    {
-                        keep.push(row);
-                    }
-                    Ok(())
-                })?;
-            }
-            keep.sort_unstable();
-            *out = keep;
-        }
-        self.bytes = terms;
-        Ok(())
-    }
 }
 
 /// Keeps the rows that hold. Nothing here depends on the answer but where the next row goes: most
 /// scans keep few rows or nearly all, and `retain` takes several times as long.
 #[inline]
-fn keep(rows: &mut Vec<u32>, holds: impl Fn(u32) -> bool) {
+pub(crate) fn keep(rows: &mut Vec<u32>, holds: impl Fn(u32) -> bool) {
     let mut kept = 0;
     for at in 0..rows.len() {
         let row = rows[at];
@@ -410,22 +361,4 @@ pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String
     }
     let text = super::layout::uuid_text(key);
     Ok(str::from_utf8(&text).expect("digits and dashes").to_owned())
-}
-
-/// The times of rows of one chunk, in the order given.
-pub(crate) fn gather_ints(
-    part: &Part,
-    column: IntColumn,
-    rows: &[u32],
-    buffer: &mut Vec<i64>,
-    out: &mut Vec<i64>,
-) -> Result<()> {
-    out.clear();
-    let Some(&first) = rows.first() else {
-        return Ok(());
-    };
-    let (chunk, base) = part.chunk_of(first);
-    part.ints(column, chunk, buffer)?;
-    out.extend(rows.iter().map(|&row| buffer[(row - base) as usize]));
-    Ok(())
 }

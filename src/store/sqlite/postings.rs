@@ -110,6 +110,22 @@ pub(crate) fn read_posting(reader: &mut Reader<'_>, lists: bool) -> Result<Posti
     })
 }
 
+/// How many rows what [`put_posting`] wrote lists; goes past the list without a look.
+#[inline]
+pub(crate) fn read_count(reader: &mut Reader<'_>) -> Result<u32> {
+    let count = reader.varint()? as u32;
+    reader.varint()?;
+    let span = reader.varint()? as u32;
+    let list = match reader.take(1)?[0] {
+        POSTING_NONE | POSTING_RANGE => 0,
+        POSTING_BITS => (span as usize).div_ceil(8),
+        POSTING_DELTAS => reader.size()?,
+        _ => return Err(codec::damaged("a list of rows has an unknown form")),
+    };
+    reader.take(list)?;
+    Ok(count)
+}
+
 /// Adds the rows of what [`put_posting`] wrote to a set; false when it does not list them.
 pub(crate) fn read_into(reader: &mut Reader<'_>, set: &mut RowSet) -> Result<bool> {
     reader.varint()?;
@@ -150,6 +166,9 @@ mod tests {
             put_posting(&mut bytes, &rows);
             let posting = read_posting(&mut Reader::new(&bytes), true).unwrap();
             prop_assert_eq!(posting.count as usize, rows.len());
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(read_count(&mut reader).unwrap() as usize, rows.len());
+            prop_assert_eq!(reader.position(), bytes.len());
             prop_assert_eq!((posting.first, posting.last), (rows[0], rows[rows.len() - 1]));
             prop_assert_eq!(posting.rows, rows);
         }

@@ -177,7 +177,7 @@ impl RowReader {
 }
 
 /// A string of a part, in `scratch` if it is better not kept whole.
-fn text<'r>(
+pub(crate) fn text<'r>(
     part: &'r Part,
     column: TextColumn,
     id: u32,

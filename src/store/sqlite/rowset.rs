@@ -23,6 +23,12 @@ impl RowSet {
         }
     }
 
+    #[inline]
+    pub(crate) fn holds(&self, row: u32) -> bool {
+        let word = self.words.get(row as usize / 64);
+        word.is_some_and(|word| word >> (row % 64) & 1 != 0)
+    }
+
     pub(crate) fn insert_range(&mut self, first: u32, last: u32) {
         let (from, to) = (first as usize / 64, last as usize / 64);
         for at in from..=to.min(self.words.len().saturating_sub(1)) {
@@ -76,19 +82,21 @@ impl RowSet {
 
     /// Drops the rows outside `low..high`.
     pub(crate) fn clip(&mut self, low: u32, high: u32) {
-        for (at, word) in self.words.iter_mut().enumerate() {
-            let (begin, end) = (at as u32 * 64, at as u32 * 64 + 64);
-            if end <= low || begin >= high {
-                *word = 0;
-                continue;
-            }
-            if begin < low {
-                *word &= u64::MAX << (low - begin);
-            }
-            if end > high {
-                *word &= u64::MAX >> (end - high);
-            }
+        let (first, last) = (low as usize / 64, high as usize / 64);
+        let words = self.words.len();
+        self.words[..first.min(words)].fill(0);
+        self.words[(last + 1).min(words)..].fill(0);
+        if let Some(word) = self.words.get_mut(first) {
+            *word &= u64::MAX << (low % 64);
         }
+        if let Some(word) = self.words.get_mut(last) {
+            *word &= !(u64::MAX << (high % 64));
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.len() * 8
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -154,6 +162,7 @@ mod tests {
             expected.retain(|row| lists[0].contains(row) != drop);
             set.clip(low, high);
             expected.retain(|row| (low..high).contains(row));
+            prop_assert!((0..3100).all(|row| set.holds(row) == expected.contains(&row)));
             prop_assert_eq!(set.len(), expected.len());
             prop_assert_eq!(set.rows(), expected.into_iter().collect::<Vec<_>>());
         }

@@ -5,10 +5,12 @@ mod held;
 mod listed;
 mod lookup;
 mod packed;
+mod stretch;
 mod strings;
 mod summarised;
 
 pub(crate) use held::Lengths;
+pub(crate) use listed::Span;
 use strings::Strings;
 
 use std::collections::HashMap;
@@ -20,7 +22,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::block::Frame;
-use super::chunkcache::{CachedChunk, ChunkCache};
+use super::chunkcache::ChunkCache;
 use super::codec::{self, ChunkRef, Reader};
 use super::database::{self, Access, FileKind, failed};
 use super::facts::{self, Derived};
@@ -155,6 +157,8 @@ pub(crate) struct Sealed {
     derived: OnceLock<Derived>,
     /// How many rows hold a string, of columns with few strings.
     counts: Mutex<HashMap<(u8, u32), u32>>,
+    /// How often and when strings were seen, of columns with few strings.
+    seen: Mutex<HashMap<u8, Arc<[listed::Span]>>>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -215,6 +219,7 @@ impl Sealed {
             loading: Mutex::default(),
             derived: OnceLock::new(),
             counts: Mutex::default(),
+            seen: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -224,38 +229,6 @@ impl Sealed {
     pub(crate) fn with_cache(mut self, cache: &Arc<ChunkCache>) -> Sealed {
         self.cache = Some((Arc::clone(cache), cache.number()));
         self
-    }
-
-    /// A chunk for looking up few of its rows, kept for the next query.
-    pub(crate) fn chunk(&self, column: u8, chunk: u32) -> Result<Arc<CachedChunk>> {
-        self.chunk_for(column, chunk, true)
-    }
-
-    /// A chunk for looking up few of its rows; `keep` is for the next query.
-    pub(crate) fn chunk_for(&self, column: u8, chunk: u32, keep: bool) -> Result<Arc<CachedChunk>> {
-        if self.may_derive(column)
-            && let Some(made) = self.made_chunk(column, chunk)?
-        {
-            return Ok(made);
-        }
-        let key = self
-            .cache
-            .as_ref()
-            .map(|(cache, number)| (cache, (*number, column, chunk)));
-        if let Some(found) = key.and_then(|(cache, key)| cache.get(key)) {
-            return Ok(found);
-        }
-        let found = self.with_chunk(column, chunk, |reference| {
-            Ok(Arc::new(CachedChunk {
-                base: reference.base,
-                width: reference.width,
-                data: reference.data.into(),
-            }))
-        })?;
-        if let Some((cache, key)) = key.filter(|_| keep) {
-            cache.put(key, Arc::clone(&found));
-        }
-        Ok(found)
     }
 
     /// The checksum of the header, as the catalog keeps it.
@@ -356,11 +329,6 @@ impl Sealed {
         self.with_chunk(column as u8, chunk, |reference| reference.decode(rows, out))
     }
 
-    pub(crate) fn int(&self, column: IntColumn, row: u32) -> Result<i64> {
-        let (chunk, offset) = split(row);
-        self.chunk(column as u8, chunk)?.chunk().get(offset)
-    }
-
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
         let rows = self.chunk_rows(chunk);
         self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
@@ -371,14 +339,6 @@ impl Sealed {
             }
             Ok(())
         })
-    }
-
-    pub(crate) fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
-        let (chunk, offset) = split(row);
-        let chunk = self.chunk(AUDIT_COLUMN, chunk)?;
-        let bytes = chunk.data.get(offset * 16..offset * 16 + 16);
-        let bytes = bytes.ok_or_else(|| wrong(&self.path, "a chunk of audit ids is short"))?;
-        Ok(bytes.try_into().expect("the slice has 16 bytes"))
     }
 
     /// The strings of a column, sorted, `STRINGS_PER_PIECE` at a time; ids count from 1.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::countkeys::Key;
 use super::layout::{Origin, TextColumn, origin};
 use super::part::Part;
+use super::partscan::keep;
 use super::predicate::{self, Predicate};
 use super::sealed::Sealed;
 use super::summary::{
@@ -122,9 +123,41 @@ impl SummaryPlan {
                 times: self.times.then_some((&read.first, &read.last)),
                 ..Amounts::default()
             };
-            buckets.tally.add(&columns, &rows, &amounts);
+            let lead = self.by.iter().position(|&key| key == LEAD);
+            match lead.map(|lead| columns[lead]) {
+                Some(ids) => add_in_order(ids, &columns, &rows, &amounts, buckets),
+                None => buckets.tally.add(&columns, &rows, &amounts),
+            }
         }
         Ok(())
+    }
+}
+
+/// The column by which a summary is in order before all others.
+const LEAD: Key = Key::Text(summary::COLUMNS[0]);
+
+/// How many rows are added at once and groups looked up among, about: what processors hold near.
+const STRETCH: usize = 1024;
+
+/// Adds rows that are in order of one of the columns, whose ids these are. Once that goes on, the
+/// groups so far get no more rows and are put away, so that there are few to look up.
+fn add_in_order(
+    ids: &[u32],
+    columns: &[&[u32]],
+    rows: &[u32],
+    amounts: &Amounts<'_>,
+    buckets: &mut Buckets<'_>,
+) {
+    let id = |row: &u32| ids[*row as usize];
+    let mut left = rows;
+    while let Some(last) = left.get(STRETCH - 1).or(left.last()) {
+        let last = id(last);
+        let count = left.partition_point(|row| id(row) <= last).max(1);
+        if buckets.tally.looked_up() > STRETCH {
+            buckets.finish();
+        }
+        buckets.tally.add(columns, &left[..count], amounts);
+        left = &left[count..];
     }
 }
 
@@ -227,28 +260,32 @@ impl Columns {
         let flags = &self.ids[FLAGS as usize];
         match predicate {
             Predicate::Ids(TextColumn::Name, set) => {
-                rows.retain(|&row| (flags[row as usize] & FLAG_NAMED == 0) == set.holds(0));
+                keep(rows, |row| {
+                    (flags[row as usize] & FLAG_NAMED == 0) == set.holds(0)
+                });
             }
             Predicate::Ids(column, set) => {
                 let ids = self.column(*column);
-                rows.retain(|&row| set.holds(ids[row as usize]));
+                keep(rows, |row| set.holds(ids[row as usize]));
             }
             Predicate::Pairs(pairs) => {
                 let [ids, others] = pairs.columns.map(|column| self.column(column));
-                rows.retain(|&row| pairs.hold(ids[row as usize], others[row as usize]));
+                keep(rows, |row| {
+                    pairs.hold(ids[row as usize], others[row as usize])
+                });
             }
             Predicate::Number {
                 column,
                 any,
                 absent,
                 negate,
-            } => rows.retain(|&row| {
+            } => keep(rows, |row| {
                 let bits = i64::from(flags[row as usize]);
                 let holds = predicate::number(*column, bits, 0)
                     .map_or(*absent, |value| predicate::in_any(value, any));
                 holds != *negate
             }),
-            Predicate::Uri { absent, negate, .. } => rows.retain(|&row| {
+            Predicate::Uri { absent, negate, .. } => keep(rows, |row| {
                 let holds = flags[row as usize] & FLAG_URI == 0 && *absent;
                 holds != *negate
             }),

@@ -83,18 +83,30 @@ impl Amounts<'_> {
             .map_or(1, |events| u64::from(events[row as usize]))
     }
 
-    fn measured(&self, row: u32) -> Measured {
-        let row = row as usize;
-        let (first, last) = self.times.map_or((i64::MAX, i64::MIN), |(first, last)| {
-            (first[row], last[row])
-        });
-        let latency = (self.latency).and_then(|latency| layout::decode_latency(latency[row]));
-        Measured {
-            latency: latency.unwrap_or_default(),
-            timed: u64::from(latency.is_some()),
-            first,
-            last,
-            raw_bytes: self.raw_bytes.map_or(0, |bytes| bytes[row] as u64),
+    /// Adds what rows amount to to their groups' measures: one thing after the other.
+    fn measure(&self, numbers: &[u32], rows: &[u32], measured: &mut [Measured]) {
+        let groups = || numbers.iter().map(|&number| number as usize);
+        let rows = || rows.iter().map(|&row| row as usize);
+        if let Some((first, last)) = self.times {
+            for (group, row) in groups().zip(rows()) {
+                let measured = &mut measured[group];
+                measured.first = measured.first.min(first[row]);
+                measured.last = measured.last.max(last[row]);
+            }
+        }
+        if let Some(bytes) = self.raw_bytes {
+            for (group, row) in groups().zip(rows()) {
+                measured[group].raw_bytes += bytes[row] as u64;
+            }
+        }
+        if let Some(latency) = self.latency {
+            for (group, row) in groups().zip(rows()) {
+                if let Some(latency) = layout::decode_latency(latency[row]) {
+                    let measured = &mut measured[group];
+                    measured.latency = measured.latency.saturating_add(latency);
+                    measured.timed += 1;
+                }
+            }
         }
     }
 }
@@ -137,19 +149,26 @@ impl Tally {
         }
     }
 
+    /// How many groups there are that had to be looked up.
+    pub(crate) fn looked_up(&self) -> usize {
+        self.sparse.len()
+    }
+
     /// Adds rows of columns.
     pub(crate) fn add(&mut self, columns: &[&[u32]], rows: &[u32], amounts: &Amounts<'_>) {
         if self.dense.is_empty() {
             self.sparse.numbers(columns, rows, &mut self.numbers);
             self.sparse_counts.resize(self.sparse.len(), 0);
-            for (&number, &row) in self.numbers.iter().zip(rows) {
-                self.sparse_counts[number as usize] += amounts.events(row);
+            let counts = &mut self.sparse_counts[..];
+            match amounts.events {
+                Some(events) => self.numbers.iter().zip(rows).for_each(|(&number, &row)| {
+                    counts[number as usize] += u64::from(events[row as usize]);
+                }),
+                None => (self.numbers.iter()).for_each(|&number| counts[number as usize] += 1),
             }
             if self.measures {
                 self.measured.resize(self.sparse.len(), Measured::NOTHING);
-                for (&number, &row) in self.numbers.iter().zip(rows) {
-                    self.measured[number as usize].add(&amounts.measured(row));
-                }
+                amounts.measure(&self.numbers, rows, &mut self.measured);
             }
             return;
         }
@@ -173,9 +192,7 @@ impl Tally {
     /// Moves every group into `groups`, and begins anew.
     fn drain(&mut self, bucket: i64, groups: &mut Groups) {
         if !self.sparse_counts.is_empty() {
-            for (all, ids) in groups.columns.iter_mut().zip(self.sparse.columns()) {
-                all.extend(ids);
-            }
+            self.sparse.append_to(&mut groups.columns);
             groups.counts.append(&mut self.sparse_counts);
             groups.measured.append(&mut self.measured);
             self.sparse.clear();
@@ -318,36 +335,6 @@ impl<'a> Buckets<'a> {
 /// The beginning of the bucket that holds an instant.
 pub(crate) fn begin(time: i64, step: i64) -> i64 {
     time.saturating_sub(time.rem_euclid(step))
-}
-
-/// What one stored text counts as in a column: ids in the totals.
-#[derive(Clone)]
-pub(crate) enum Values {
-    One([u32; 1]),
-    Many(Box<[u32]>),
-}
-
-impl Values {
-    pub(crate) fn ids(&self) -> &[u32] {
-        match self {
-            Values::One(id) => id,
-            Values::Many(ids) => ids,
-        }
-    }
-}
-
-/// Every combination of one value per column.
-pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
-    let combinations = values.iter().map(|ids| ids.len()).product();
-    let mut ids = vec![0; values.len()];
-    for number in 0..combinations {
-        let mut rest: usize = number;
-        for (id, values) in ids.iter_mut().zip(values) {
-            *id = values[rest % values.len()];
-            rest /= values.len();
-        }
-        sink(&ids);
-    }
 }
 
 #[cfg(test)]

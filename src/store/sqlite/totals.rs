@@ -32,6 +32,8 @@ pub(crate) struct Totals {
     bucket_begins: Vec<i64>,
     /// By the bucket's number, if there are buckets, and the ids of the texts.
     groups: Combinations,
+    /// Bits that the ids of the groups have room in, column by column.
+    bits: Vec<u32>,
     counts: Vec<u64>,
     /// One per group, or none at all.
     measured: Vec<Measured>,
@@ -52,7 +54,8 @@ impl Totals {
             text_bytes: 0,
             buckets: Map::default(),
             bucket_begins: Vec::new(),
-            groups: Combinations::new(std::iter::repeat_n(u32::BITS, width)),
+            groups: Combinations::new(std::iter::repeat_n(0, width)),
+            bits: vec![0; width],
             counts: Vec::new(),
             measured: Vec::new(),
             shares: Vec::new(),
@@ -100,8 +103,9 @@ impl Totals {
         count: u64,
         measured: Option<&Measured>,
     ) {
+        let bucket = if self.stepped { self.bucket(bucket) } else { 0 };
+        self.make_room();
         let number = if self.stepped {
-            let bucket = self.bucket(bucket);
             self.ids.clear();
             self.ids.push(bucket);
             self.ids.extend_from_slice(ids);
@@ -134,6 +138,7 @@ impl Totals {
                 .collect();
             columns.insert(0, &buckets);
         }
+        self.make_room();
         let mut numbers = Vec::new();
         self.groups.numbers(&columns, &rows, &mut numbers);
         self.counts.resize(self.groups.len(), 0);
@@ -161,6 +166,29 @@ impl Totals {
                 *known = (*known).max(last);
             }
         }
+    }
+
+    /// Widens the groups' ids where there are more by now than there is room for. Few bits are worth
+    /// it: a group of one word is found several times as fast as one of three.
+    fn make_room(&mut self) {
+        let buckets = self.stepped.then_some(self.bucket_begins.len());
+        let texts = self.columns.iter().map(|column| column.texts.len());
+        let most = buckets.into_iter().chain(texts);
+        let needed = most.map(|most| usize::BITS - most.leading_zeros());
+        if needed
+            .clone()
+            .zip(&self.bits)
+            .all(|(needed, &bits)| needed <= bits)
+        {
+            return;
+        }
+        self.bits = needed.map(|needed| (needed + 1).min(u32::BITS)).collect();
+        let columns = self.groups.columns();
+        let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
+        let rows: Vec<u32> = (0..self.groups.len() as u32).collect();
+        self.groups = Combinations::new(self.bits.iter().copied());
+        // In order of their numbers, which they get again.
+        self.groups.numbers(&columns, &rows, &mut Vec::new());
     }
 
     fn bucket(&mut self, begin: i64) -> u32 {
@@ -191,9 +219,9 @@ impl Totals {
         self.counts[number]
     }
 
-    /// The ids of the groups, column by column: of their buckets, if there are any, and their texts.
-    pub(crate) fn group_ids(&self) -> Vec<Vec<u32>> {
-        self.groups.columns()
+    /// An id of a group: its bucket's, if there are any, and those of its texts.
+    pub(crate) fn group_id(&self, number: u32, column: usize) -> u32 {
+        self.groups.id(number as usize, column)
     }
 
     pub(crate) fn is_stepped(&self) -> bool {
@@ -292,6 +320,36 @@ impl Totals {
                     .unwrap_or(Ordering::Equal)
             })
         }
+    }
+}
+
+/// What one stored text counts as in a column: ids in the totals.
+#[derive(Clone)]
+pub(crate) enum Values {
+    One([u32; 1]),
+    Many(Box<[u32]>),
+}
+
+impl Values {
+    pub(crate) fn ids(&self) -> &[u32] {
+        match self {
+            Values::One(id) => id,
+            Values::Many(ids) => ids,
+        }
+    }
+}
+
+/// Every combination of one value per column.
+pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
+    let combinations = values.iter().map(|ids| ids.len()).product();
+    let mut ids = vec![0; values.len()];
+    for number in 0..combinations {
+        let mut rest: usize = number;
+        for (id, values) in ids.iter_mut().zip(values) {
+            *id = values[rest % values.len()];
+            rest /= values.len();
+        }
+        sink(&ids);
     }
 }
 

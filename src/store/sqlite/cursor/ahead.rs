@@ -6,7 +6,7 @@ use crate::store::sqlite::codec;
 use crate::store::{Budget, Result, Work};
 
 /// Bytes of events that one stream reads ahead.
-const RAW_AHEAD_BYTES: usize = 48 << 20;
+const RAW_AHEAD_BYTES: usize = 16 << 20;
 const RAW_AHEAD_ROWS_MIN: usize = 16;
 const RAW_AHEAD_ROWS_MAX: usize = 16_384;
 

@@ -11,6 +11,9 @@ use crate::store::sqlite::sealed::split;
 /// So many frames are read on all cores.
 const FRAMES_WORTH_THREADS: usize = 8;
 
+/// Rows of a chunk for which reading all of it pays.
+const DENSE_ROWS: usize = 4;
+
 impl Part {
     /// The exact bytes of events, for rows in any order; `sink` gets them in an order that is cheap
     /// to read. Returns how many blocks of bodies were decompressed.
@@ -30,6 +33,7 @@ impl Part {
         sink: &mut (dyn FnMut(u32, T) -> Result<()> + Send),
     ) -> Result<u64> {
         let places = self.places(rows)?;
+        let many = self.are_dense(rows);
         let frames: Vec<_> = places
             .chunk_by(|left, right| left.0.0 == right.0.0)
             .collect();
@@ -38,7 +42,7 @@ impl Part {
             let frame = self.frame(places[0].0.0)?;
             let body = |&((_, index), row): &((usize, usize), u32)| {
                 let mut raw = Vec::new();
-                lean::restore(frame.body(index)?, &self.fields(row)?, &mut raw);
+                lean::restore(frame.body(index)?, &self.fields(row, many)?, &mut raw);
                 Ok((row, make(raw)))
             };
             places.iter().map(body).collect()
@@ -56,6 +60,12 @@ impl Part {
         Ok(frames.len() as u64)
     }
 
+    /// Whether there are several of the rows in most of the chunks that hold any.
+    fn are_dense(&self, rows: &[u32]) -> bool {
+        let chunks = rows.chunk_by(|&left, &right| self.chunk_of(left).0 == self.chunk_of(right).0);
+        rows.len() >= DENSE_ROWS * chunks.count()
+    }
+
     /// The places of the bodies of rows, in the order of frames.
     pub(crate) fn places(&self, rows: &[u32]) -> Result<Vec<((usize, usize), u32)>> {
         let mut places = Vec::with_capacity(rows.len());
@@ -69,7 +79,7 @@ impl Part {
             };
             let rank = match self {
                 // One row does not pay for decoding a whole chunk.
-                Part::Sealed(sealed) if !many => sealed.int(IntColumn::Rank, row)?,
+                Part::Sealed(sealed) if !many => sealed.int(IntColumn::Rank, row, false)?,
                 _ => {
                     if chunk_of_ranks != Some(chunk) {
                         self.ints(IntColumn::Rank, chunk, &mut ranks)?;

@@ -1,21 +1,20 @@
 //! Numbers of a part's rows, from the chunks of columns that are at hand.
 
-use std::sync::Arc;
-
 use super::RowReader;
 use crate::limits;
 use crate::store::Result;
-use crate::store::sqlite::chunkcache::CachedChunk;
+use crate::store::sqlite::chunkcache::Stretch;
 use crate::store::sqlite::codec;
 use crate::store::sqlite::layout::{self, IntColumn, TextColumn};
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::sealed::split;
 
-/// A column's chunk at hand.
+/// Rows of a column at hand.
 pub(super) struct Held {
+    /// Their chunk.
     number: u32,
-    chunk: Arc<CachedChunk>,
-    /// How many rows of it were read.
+    stretch: Stretch,
+    /// How many rows of the chunk were read.
     reads: u32,
 }
 
@@ -26,6 +25,9 @@ pub(crate) enum Stored {
     Text(TextColumn),
     Flags,
 }
+
+/// Rows of a chunk that tell that the next question reads many of it, too.
+const READS_OF_MANY: u32 = 16;
 
 /// Rows of a chunk that only scans read.
 const READS_OF_SCAN: u32 = limits::CHUNK_ROWS as u32 / 4;
@@ -80,14 +82,20 @@ impl RowReader {
         for rows in rows.chunk_by(|&left, &right| split(left).0 == split(right).0) {
             let keys = &mut keys[done..done + rows.len()];
             done += rows.len();
-            if let Some((held, offset)) = self.held(column, rows[0], rows.len() as u32)? {
-                let (chunk, first) = (held.chunk(), rows[0] as usize - offset);
-                if chunk.width == 0 {
-                    keys.iter_mut().try_for_each(|key| fold(key, chunk.base))?;
-                    continue;
-                }
-                for (&row, key) in rows.iter().zip(keys) {
-                    fold(key, chunk.get(row as usize - first)?)?;
+            let mut at = 0;
+            while at < rows.len() {
+                let reads = (rows.len() - at) as u32;
+                let Some(stretch) = self.held(column, rows[at], reads)? else {
+                    break;
+                };
+                let there = rows[at..].iter();
+                let there = there.take_while(|row| stretch.place(**row).is_some());
+                let end = at + there.count();
+                let mut keys = rows[at..end].iter().zip(&mut keys[at..end]);
+                at = end;
+                match stretch.chunk.width {
+                    0 => keys.try_for_each(|(_, key)| fold(key, stretch.chunk.base))?,
+                    _ => keys.try_for_each(|(&row, key)| fold(key, stretch.get(row)?))?,
                 }
             }
         }
@@ -97,35 +105,44 @@ impl RowReader {
     /// A number from a sealed segment's chunk, which stays at hand for the rows that follow.
     fn stored(&mut self, column: u8, row: u32) -> Result<i64> {
         match self.held(column, row, 1)? {
-            Some((held, offset)) => held.chunk().get(offset),
+            Some(stretch) => stretch.get(row),
             None => Ok(0),
         }
     }
 
-    /// The chunk of a column that holds a row, for so many reads, and its place there; `None` in a
-    /// block.
-    fn held(&mut self, column: u8, row: u32, reads: u32) -> Result<Option<(&CachedChunk, usize)>> {
+    /// Rows of a column among which one stands, for so many reads; `None` in a block.
+    fn held(&mut self, column: u8, row: u32, reads: u32) -> Result<Option<&Stretch>> {
         let Part::Sealed(sealed) = &self.part else {
             return Ok(None);
         };
-        let (chunk, offset) = split(row);
+        let chunk = split(row).0;
         let held = &mut self.columns[column as usize];
+        let before = held.as_ref().map_or(0, |held| held.reads);
+        let same = held.as_ref().is_some_and(|held| held.number == chunk);
+        let begun = if same { before } else { 0 };
+        // Who read so much of one chunk reads the next ones as well, and all of them would only
+        // drive out those that others look into. Audit ids are four times as long as others.
+        let keep = match column {
+            layout::AUDIT_COLUMN => before < READS_OF_MANY,
+            _ => before < READS_OF_SCAN,
+        };
         match held {
-            Some(held) if held.number == chunk => held.reads += reads,
+            Some(held) if held.stretch.place(row).is_some() => held.reads += reads,
             _ => {
-                // Who read so much of one reads the next ones as well, and all of them would only
-                // drive out those that others look into. Audit ids are four times as long as others.
-                let few = held.as_ref().is_none_or(|held| held.reads < READS_OF_SCAN);
-                let keep = few && column != layout::AUDIT_COLUMN;
-                let found = sealed.chunk_for(column, chunk, keep)?;
                 *held = Some(Held {
                     number: chunk,
-                    chunk: found,
-                    reads,
+                    stretch: sealed.stretch(column, row, keep)?,
+                    reads: begun + reads,
                 });
             }
         }
-        Ok(held.as_ref().map(|held| (&*held.chunk, offset)))
+        if let Some(held) = held
+            && (begun..held.reads).contains(&READS_OF_MANY)
+            && (keep && column != layout::AUDIT_COLUMN && held.stretch.is_whole())
+        {
+            sealed.keep_chunk(column, chunk, &held.stretch.chunk);
+        }
+        Ok(held.as_ref().map(|held| &held.stretch))
     }
 
     pub(super) fn audit_key(&mut self, row: u32) -> Result<[u8; 16]> {
@@ -133,8 +150,7 @@ impl RowReader {
             return Ok(block.audit_key(row as usize));
         }
         let held = self.held(layout::AUDIT_COLUMN, row, 1)?;
-        let key = held.and_then(|(held, offset)| held.data.get(offset * 16..offset * 16 + 16));
-        let key = key.ok_or_else(|| codec::damaged("a chunk of audit ids is short"))?;
-        Ok(key.try_into().expect("the slice has 16 bytes"))
+        let key = held.and_then(|stretch| stretch.audit_key(row));
+        key.ok_or_else(|| codec::damaged("a chunk of audit ids is short"))
     }
 }

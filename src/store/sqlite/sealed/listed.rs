@@ -1,16 +1,23 @@
 //! Lists of rows of a sealed file: how long they are, and what is in them.
 
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::{Piece, Sealed, wrong};
 use crate::store::Result;
 use crate::store::sqlite::codec::Reader;
 use crate::store::sqlite::layout::TextColumn;
-use crate::store::sqlite::postings::{read_into, read_posting};
+use crate::store::sqlite::postings::{read_count, read_into, read_posting};
 use crate::store::sqlite::rowset::RowSet;
 
 /// Strings up to which a column's counts are kept once they were read.
 const COUNTED_STRINGS_MAX: u32 = 1024;
+
+/// Strings up to which what is seen of a column is kept: 100 KiB of it.
+const SEEN_STRINGS_MAX: u32 = 4096;
+
+/// How many events have a value, and microseconds of the first and the last of them.
+pub(crate) type Span = (u64, i64, i64);
 
 impl Sealed {
     /// How many rows hold a string.
@@ -33,8 +40,86 @@ impl Sealed {
         Ok(count)
     }
 
-    /// Adds the rows that hold a string to a set; the column must keep lists.
-    pub(crate) fn add_rows(&self, column: TextColumn, id: u32, set: &mut RowSet) -> Result<()> {
+    /// What was seen of each string of a column, index 0 of none: read once, as long as the file stays
+    /// open, for columns with few strings. These are spread over nearly all chunks of times.
+    pub(crate) fn seen(
+        &self,
+        column: TextColumn,
+        read: impl FnOnce() -> Result<Arc<[Span]>>,
+    ) -> Result<Arc<[Span]>> {
+        if self.strings(column) > SEEN_STRINGS_MAX {
+            return read();
+        }
+        let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(spans) = known().get(&(column as u8)) {
+            return Ok(Arc::clone(spans));
+        }
+        let spans = read()?;
+        if known().insert(column as u8, Arc::clone(&spans)).is_none() {
+            self.kept.fetch_add(size_of_val(&*spans), Ordering::Relaxed);
+        }
+        Ok(spans)
+    }
+
+    /// How many rows hold each string of a column that the file holds; index 0 counts the absent.
+    pub(crate) fn string_counts(&self, column: TextColumn) -> Result<Vec<u32>> {
+        let mut counts = Vec::with_capacity(self.strings(column) as usize + 1);
+        counts.push(self.header.rows);
+        for number in 0..self.header.postings[column as usize].len() {
+            let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
+            let mut reader = Reader::new(&bytes);
+            while reader.position() < bytes.len() {
+                counts.push(read_count(&mut reader)?);
+            }
+        }
+        if counts.len() != self.strings(column) as usize + 1 {
+            return Err(wrong(&self.path, "a list of rows is missing"));
+        }
+        let present: u64 = counts[1..].iter().map(|&count| u64::from(count)).sum();
+        counts[0] = u64::from(self.header.rows).saturating_sub(present) as u32;
+        Ok(counts)
+    }
+
+    /// The rows that hold any of some strings of a column that keeps lists. They are long lists, and
+    /// kept for whoever asks next.
+    pub(crate) fn rows_with(&self, column: TextColumn, ids: &[u32]) -> Result<Arc<RowSet>> {
+        let cache = self.cache.as_ref();
+        let cache = cache.map(|(cache, number)| (cache, (*number, column as u8)));
+        if let Some(found) = cache.and_then(|(cache, key)| cache.rows(key, ids)) {
+            return Ok(found);
+        }
+        let mut set = RowSet::none(self.header.rows as usize);
+        for &id in ids {
+            self.with_posting(column, id, |reader| read_into(reader, &mut set))?;
+        }
+        let set = Arc::new(set);
+        if let Some((cache, key)) = cache {
+            cache.put_rows(key, ids, &set);
+        }
+        Ok(set)
+    }
+
+    /// The same of short lists, ascending.
+    pub(crate) fn few_rows_with(&self, column: TextColumn, ids: &[u32]) -> Result<Vec<u32>> {
+        let mut rows = Vec::new();
+        for &id in ids {
+            self.with_posting(column, id, |reader| {
+                let posting = read_posting(reader, true)?;
+                rows.extend_from_slice(&posting.rows);
+                Ok(posting.rows.len() == posting.count as usize)
+            })?;
+        }
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// Reads the rows of a string; `read` says whether they are listed.
+    fn with_posting(
+        &self,
+        column: TextColumn,
+        id: u32,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<bool>,
+    ) -> Result<()> {
         let firsts = &self.header.postings[column as usize];
         let missing = || wrong(&self.path, "a list of rows is missing");
         let number = firsts.partition_point(|&first| first <= id).checked_sub(1);
@@ -44,9 +129,9 @@ impl Sealed {
         for _ in firsts[number]..id {
             read_posting(&mut reader, false)?;
         }
-        if read_into(&mut reader, set)? {
-            return Ok(());
+        match read(&mut reader)? {
+            true => Ok(()),
+            false => Err(missing()),
         }
-        Err(missing())
     }
 }

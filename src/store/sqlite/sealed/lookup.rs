@@ -35,26 +35,30 @@ impl Sealed {
 
     /// Rows whose audit id has this key, ascending.
     pub(crate) fn audit_rows(&self, key: &[u8; 16]) -> Result<Vec<u32>> {
+        self.audit_rows_between(key, key)
+    }
+
+    /// Rows whose audit ids have keys from `low` to `high`, which begin with the same four bytes.
+    pub(crate) fn audit_rows_between(&self, low: &[u8; 16], high: &[u8; 16]) -> Result<Vec<u32>> {
         let index = self.once(&self.audit_index, || {
             self.kept_piece(Piece::AuditIndex, 0, 0)
         })?;
         // The index holds the first key of each piece; equal keys may cross pieces.
         let firsts = index.as_chunks::<16>().0;
         let mut number = firsts
-            .partition_point(|first| first < key)
+            .partition_point(|first| first < low)
             .saturating_sub(1);
         let mut rows = Vec::new();
-        while number < firsts.len() && firsts[number] <= *key {
+        while number < firsts.len() && firsts[number] <= *high {
             let piece = self.piece(Piece::AuditIndex, 1, number as u32)?;
             for entry in piece.as_chunks::<5>().0 {
                 // Two bytes of the key and three of the row leave out nearly all other rows; the
                 // row's own key decides.
                 let entry_prefix = [entry[0], entry[1]];
-                let prefix = audit_prefix(key);
+                let prefix = audit_prefix(low);
                 if entry_prefix == prefix {
                     let row = u32::from_be_bytes([0, entry[2], entry[3], entry[4]]);
-                    let same = self.audit_key(row)? == *key;
-                    if same {
+                    if (low..=high).contains(&&self.audit_key(row, false)?) {
                         rows.push(row);
                     }
                 }

@@ -3,9 +3,13 @@
 //!
 //! SQLite tells a table which columns a statement names, those in conditions that the table decides
 //! alone included. What the statement's program reads is known once it is compiled (`reads`), so that
-//! `where user match :user` alone does not make a group of every user.
+//! `where user match :user` alone does not make a group of every user. It is compiled as it is written
+//! (`asis`), so that a column is read though nothing comes of it.
 
-use std::sync::{Arc, LazyLock};
+mod columns;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rusqlite::vtab::{Filters, IndexInfo};
 
@@ -20,83 +24,15 @@ use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
-use crate::store::sqlite::shares::Share;
 use crate::store::sqlite::tally::Measures;
 use crate::store::{CountQuery, Result, StoreError};
+use columns::{COLUMNS, Shown, hidden};
 
 pub(super) const NAME: &str = "event_counts";
 
-/// Tells its plans from those of `events`: what they read is known by their text.
+/// Tells its plans from those of `events`, and a number behind it from each other: what they read is
+/// known by their text.
 const PREFIX: &str = "counts ";
-
-/// A column of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Hour,
-    /// Events are told apart by it.
-    Group(Column),
-    Events,
-    FirstTime,
-    LastTime,
-    RawBytes,
-    MeanLatency,
-    /// How many of the events.
-    Share(Share),
-    LastError,
-    /// Whether the event is the last of its request.
-    Ended,
-    /// Whether each request counts once.
-    PerRequest,
-    /// For conditions only, and left out of `select *`.
-    Condition(Column),
-}
-
-/// The table's columns in their order.
-pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
-    let columns = || Column::ALL.iter().copied();
-    let groups = columns().filter(|column| column.is_grouping());
-    let conditions = columns().filter(|column| column.is_counting_condition());
-    [Shown::Hour, Shown::Events]
-        .into_iter()
-        .chain([Shown::FirstTime, Shown::LastTime])
-        .chain([Shown::RawBytes, Shown::MeanLatency])
-        .chain(Share::ALL.map(Shown::Share))
-        .chain([Shown::LastError])
-        .chain(groups.map(Shown::Group))
-        .chain([Shown::Ended, Shown::PerRequest])
-        .chain(conditions.map(Shown::Condition))
-        .collect()
-});
-
-impl Shown {
-    /// Whether it is there for conditions only, and left out of `select *`.
-    fn is_hidden(self) -> bool {
-        matches!(self, Shown::Ended | Shown::PerRequest | Shown::Condition(_))
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Shown::Hour => "hour",
-            Shown::Events => "events",
-            Shown::FirstTime => "first_time",
-            Shown::LastTime => "last_time",
-            Shown::RawBytes => "raw_bytes",
-            Shown::MeanLatency => "mean_latency_us",
-            Shown::Share(share) => share.name(),
-            Shown::LastError => "last_error",
-            Shown::Ended => "ended",
-            Shown::PerRequest => "per_request",
-            Shown::Group(column) | Shown::Condition(column) => column.name(),
-        }
-    }
-}
-
-/// SQLite loses the collation of a hidden column when it takes the word out of its type.
-fn hidden(name: &str, kind: Kind) -> String {
-    let declared = declaration(name, kind);
-    let plain = declared.split(" COLLATE ").next().unwrap_or_default();
-    format!("{plain} HIDDEN")
-}
 
 pub(super) struct EventCounts {
     pub(super) session: Arc<Session>,
@@ -111,7 +47,7 @@ impl Table for EventCounts {
             Shown::Events | Shown::RawBytes | Shown::MeanLatency | Shown::Share(_) => {
                 declaration(shown.name(), Kind::Int)
             }
-            Shown::Ended | Shown::PerRequest => hidden(shown.name(), Kind::Bool),
+            Shown::Ended | Shown::PerRequest | Shown::Summed => hidden(shown.name(), Kind::Bool),
             Shown::Group(column) => declaration(column.name(), column.kind()),
             Shown::Condition(column) => hidden(column.name(), column.kind()),
         });
@@ -119,27 +55,29 @@ impl Table for EventCounts {
     }
 
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
-        self.session.watch_reads();
+        let serial = self.session.watch_reads();
         let events = self.session.backing.event_count();
         let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
             Shown::Hour => Some(Subject::Hour),
             Shown::Group(column) | Shown::Condition(column) => Some(Subject::Event(*column)),
             Shown::Ended => Some(Subject::Ended),
             Shown::PerRequest => Some(Subject::PerRequest),
+            Shown::Summed => Some(Subject::Summed),
             _ => None,
         };
         let order = order(info);
-        plan::choose(
+        let decided = plan::choose(
             info,
             &Planned {
                 subject: &subject,
                 ordered: &|_| None,
                 only_order: Some(ScanOrder::Any),
-                prefix: &format!("{PREFIX}{}", order_text(&order)),
+                prefix: &format!("{PREFIX}{serial} {}", order_text(&order)),
                 plain_times: true,
                 events,
             },
         )?;
+        self.session.set_named(serial, named(info, &decided));
         if !order.is_empty() {
             info.set_order_by_consumed(true);
         }
@@ -149,12 +87,25 @@ impl Table for EventCounts {
         Ok(())
     }
 
+    fn is_told_by_columns(&self) -> bool {
+        true
+    }
+
     fn cursor(&self) -> Box<dyn TableCursor> {
         Box::new(EventCountsCursor {
             session: Arc::clone(&self.session),
             groups: None,
         })
     }
+}
+
+/// The columns that a statement names anywhere but in conditions that the table decides alone.
+fn named(info: &IndexInfo, decided: &[i32]) -> Vec<usize> {
+    // The last of 64 bits stands for all columns from there on, which are hidden ones.
+    let used = |at: usize| info.col_used() >> at & 1 != 0;
+    let named =
+        |at: &usize| used(*at) && !COLUMNS[*at].is_hidden() && !decided.contains(&(*at as i32));
+    (0..COLUMNS.len().min(63)).filter(named).collect()
 }
 
 /// The columns by which groups are to come in order, each descending if it says so, which spares
@@ -219,7 +170,7 @@ impl EventCountsCursor {
     fn count(
         &self,
         mut query: CountQuery,
-        reads: &[usize],
+        reads: &BTreeSet<usize>,
         order: &[(usize, bool)],
     ) -> Result<Groups> {
         let mut measures = Measures::default();
@@ -278,7 +229,7 @@ fn no_value(shown: Shown) -> StoreError {
     let name = shown.name();
     let instead = match shown {
         Shown::Condition(Column::Time) => "select hour".to_owned(),
-        Shown::Ended | Shown::PerRequest => format!("write {name} = 1"),
+        Shown::Ended | Shown::PerRequest | Shown::Summed => format!("write {name} = 1"),
         _ => format!("compare it with `{name} match :words`, or select from events"),
     };
     StoreError::BadRequest(format!(
@@ -302,7 +253,8 @@ impl Groups {
         if self.at >= totals.len() {
             return false;
         }
-        let in_order = self.order.as_mut().and_then(|order| order.at(self.at));
+        let order = self.order.as_mut();
+        let in_order = order.and_then(|order| order.at(totals, self.at));
         self.number = in_order.unwrap_or(self.at);
         (self.hour, self.events) = totals.group(self.number, &mut self.ids);
         true
@@ -312,22 +264,30 @@ impl Groups {
 impl TableCursor for EventCountsCursor {
     fn start(&mut self, _used: i32, text: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.groups = None;
-        let (order, plan) = read_order(text.strip_prefix(PREFIX).unwrap_or(text));
+        let plan = text
+            .strip_prefix(PREFIX)
+            .and_then(|plan| plan.split_once(' '));
+        let parsed = plan.and_then(|(serial, plan)| Some((serial.parse().ok()?, plan)));
+        let (serial, plan) =
+            parsed.ok_or_else(|| StoreError::Io(format!("no plan of event_counts: {text}")))?;
+        let (order, plan) = read_order(plan);
         let plan = read_plan(plan)?;
-        let Some((filter, per_request)) = pushdown::counted(&plan, arguments)? else {
+        let Some(counting) = pushdown::counted(&plan, arguments)? else {
             return Ok(false);
         };
-        let mut reads = self.session.reads(text);
-        reads.extend(
-            order
-                .iter()
-                .map(|&(at, _)| at)
-                .filter(|at| !reads.contains(at))
-                .collect::<Vec<_>>(),
-        );
+        let read = self.session.reads(text);
+        let mut reads = BTreeSet::new();
+        if !counting.summed {
+            reads.extend(read.written);
+            reads.extend(self.session.named(serial));
+            // A subquery may name what is there for conditions around it, if nobody wants its value.
+            reads.retain(|&at| COLUMNS.get(at).is_some_and(|shown| !shown.is_hidden()));
+        }
+        reads.extend(read.fetched);
+        reads.extend(order.iter().map(|&(at, _)| at));
         let query = CountQuery {
-            filter,
-            per_request,
+            filter: counting.filter,
+            per_request: counting.per_request,
             skip_damaged: self.session.skip_damaged,
             ..CountQuery::default()
         };
@@ -341,7 +301,12 @@ impl TableCursor for EventCountsCursor {
             return Ok(false);
         };
         groups.at += 1;
-        Ok(quota::exempt(|| groups.enter()))
+        let more = quota::exempt(|| groups.enter());
+        if !more {
+            // The cursor stays open until the statement ends.
+            self.groups = None;
+        }
+        Ok(more)
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
@@ -357,7 +322,9 @@ impl TableCursor for EventCountsCursor {
             Shown::LastError => totals
                 .last_error(groups.number)
                 .map_or(Cell::Null, Cell::Time),
-            Shown::Ended | Shown::PerRequest | Shown::Condition(_) => return Err(no_value(shown)),
+            Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::Condition(_) => {
+                return Err(no_value(shown));
+            }
             Shown::FirstTime | Shown::LastTime | Shown::RawBytes | Shown::MeanLatency => {
                 match (totals.measured(groups.number), shown) {
                     (None, _) => Cell::Null,

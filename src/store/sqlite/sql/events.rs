@@ -58,7 +58,8 @@ impl Table for Events {
                 plain_times: false,
                 events,
             },
-        )
+        )?;
+        Ok(())
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {
@@ -93,10 +94,15 @@ impl TableCursor for EventsCursor {
 
     #[inline]
     fn advance(&mut self) -> Result<bool> {
-        match &mut self.scan {
-            Some(scan) => scan.advance(),
-            None => Ok(false),
+        let Some(scan) = &mut self.scan else {
+            return Ok(false);
+        };
+        let more = scan.advance()?;
+        if !more {
+            // The cursor stays open until the statement ends, with the chunks that it has at hand.
+            self.scan = None;
         }
+        Ok(more)
     }
 
     #[inline]

@@ -78,7 +78,8 @@ impl Table for History {
                 plain_times: false,
                 events,
             },
-        )
+        )?;
+        Ok(())
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {

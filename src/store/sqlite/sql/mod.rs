@@ -4,6 +4,7 @@
 //! does outlives it. The tables are virtual: SQLite hands down conditions and order (`plan`,
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
+mod asis;
 mod check;
 mod counts;
 mod errors;
@@ -181,7 +182,7 @@ fn execute(
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
     if session.wants_reads() {
-        session.set_reads(reads::of(&connection, &mut statement)?);
+        session.set_reads(reads::of(&connection, &mut statement, &query.sql)?);
     }
 
     let mut row = Vec::with_capacity(statement.column_count());

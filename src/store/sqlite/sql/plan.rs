@@ -29,6 +29,8 @@ pub(super) enum Subject {
     Ended,
     /// Whether each request counts once.
     PerRequest,
+    /// Whether columns that nobody reads in the end make no groups.
+    Summed,
 }
 
 impl Subject {
@@ -37,7 +39,7 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
-            Subject::Ended | Subject::PerRequest => Column::Stage,
+            Subject::Ended | Subject::PerRequest | Subject::Summed => Column::Stage,
         }
     }
 
@@ -47,6 +49,7 @@ impl Subject {
             Subject::Hour => "hour",
             Subject::Ended => "ended",
             Subject::PerRequest => "per_request",
+            Subject::Summed => "summed",
         }
     }
 
@@ -55,6 +58,7 @@ impl Subject {
             "hour" => Some(Subject::Hour),
             "ended" => Some(Subject::Ended),
             "per_request" => Some(Subject::PerRequest),
+            "summed" => Some(Subject::Summed),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -149,8 +153,9 @@ const GROUPED: &[Column] = &[
     Column::BodyQuality,
 ];
 
-/// Chooses a plan and tells SQLite what it costs.
-pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Result<()> {
+/// Chooses a plan and tells SQLite what it costs. Gives the columns of the table with conditions that
+/// the scan decides alone.
+pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Result<Vec<i32>> {
     let offered: Vec<_> = info
         .constraints()
         .map(|constraint| {
@@ -167,8 +172,9 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
     };
     let (mut rows, mut visited) = (table.events.max(1) as f64, table.events.max(1) as f64);
     let mut unique = false;
-    for (at, (column, operator, usable)) in offered.into_iter().enumerate() {
-        let Some(subject) = (table.subject)(column) else {
+    let mut decided = Vec::new();
+    for (at, (place, operator, usable)) in offered.into_iter().enumerate() {
+        let Some(subject) = (table.subject)(place) else {
             continue;
         };
         let column = subject.column();
@@ -186,7 +192,9 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             continue;
         }
         let exact = match subject {
-            Subject::Ended | Subject::PerRequest => matches!(op, Op::Eq | Op::Is).then_some(true),
+            Subject::Ended | Subject::PerRequest | Subject::Summed => {
+                matches!(op, Op::Eq | Op::Is).then_some(true)
+            }
             _ => takes(info, at, column, op, table.plain_times)?,
         };
         let Some(exact) = exact else { continue };
@@ -197,6 +205,7 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
         let mut usage = info.constraint_usage(at);
         usage.set_argv_index(plan.conditions.len() as i32);
         usage.set_omit(exact);
+        decided.extend(exact.then_some(place));
         let (kept, read) = selectivity(column, op);
         rows = (rows * kept).max(1.0);
         visited = (visited * read).max(1.0);
@@ -214,7 +223,7 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
         info.set_idx_flags(IndexFlags::SQLITE_INDEX_SCAN_UNIQUE);
     }
     info.set_idx_str(&format!("{}{}", table.prefix, plan.to_text()));
-    Ok(())
+    Ok(decided)
 }
 
 /// Whether a condition goes down, and then whether the scan decides it exactly.

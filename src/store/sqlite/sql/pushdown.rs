@@ -17,10 +17,23 @@ pub(super) fn filter(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Filt
     Ok(building(plan, arguments, false)?.map(|building| building.filter))
 }
 
-/// The same for `event_counts`, and whether each request counts once.
-pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<(Filter, bool)>> {
+/// What to count for `event_counts`.
+pub(super) struct Counting {
+    pub(super) filter: Filter,
+    /// Each request counts once.
+    pub(super) per_request: bool,
+    /// Groups are told apart by columns only whose values are read in the end.
+    pub(super) summed: bool,
+}
+
+/// The same for `event_counts`.
+pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Counting>> {
     let building = building(plan, arguments, true)?;
-    Ok(building.map(|building| (building.filter, building.per_request)))
+    Ok(building.map(|building| Counting {
+        filter: building.filter,
+        per_request: building.per_request,
+        summed: building.summed,
+    }))
 }
 
 fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Option<Building>> {
@@ -40,6 +53,9 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
             Subject::PerRequest => {
                 building.per_request |= building.truth("per_request", value)? == Some(true);
             }
+            Subject::Summed => {
+                building.summed |= building.truth("summed", value)? == Some(true);
+            }
             Subject::Hour if op == Op::In => building.hour_in(arguments, at)?,
             Subject::Hour => building.hour(op, value)?,
         }
@@ -54,6 +70,7 @@ struct Building {
     /// Conditions are on `event_counts`.
     counting: bool,
     per_request: bool,
+    summed: bool,
 }
 
 impl Building {

@@ -1,36 +1,93 @@
-//! Which columns of a virtual table the compiled program of a statement reads.
+//! Which columns of a virtual table a statement reads.
 //!
 //! When SQLite asks a table for a plan it says which columns the statement names. A column that only
 //! conditions name, all of which the table decides alone, is among them though nobody reads it. The
-//! program itself knows better: a column that it does not fetch cannot matter to it.
+//! compiled program knows better: it does not fetch that column. But neither does it fetch one that
+//! a subquery selects and nobody wants from it. So the statement is compiled once more, as it is written
+//! ([`asis`]), only to see what that program would fetch of the same table.
 
 #![expect(
     unsafe_code,
     reason = "rusqlite does not explain a statement that has its parameters bound"
 )]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CStr, c_int};
 
 use rusqlite::{Connection, Statement, ffi};
 
-/// By the text of a plan, the columns that the program reads of the tables with that plan.
-pub(super) type Reads = HashMap<String, BTreeSet<usize>>;
+use super::asis;
 
-/// What the program of `statement`, the only one of `connection`, reads.
+/// By the text of a plan, what is read of the tables with that plan.
+pub(super) type Reads = HashMap<String, Read>;
+
+/// Columns of a table.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Read {
+    /// What the program fetches.
+    pub(super) fetched: BTreeSet<usize>,
+    /// What it would fetch as it is written.
+    pub(super) written: BTreeSet<usize>,
+}
+
+/// What a program does with its tables, by the number of their cursor: each table of a statement's text
+/// has one before anything is optimised.
+#[derive(Default)]
+struct Program {
+    plans: BTreeMap<c_int, BTreeSet<String>>,
+    columns: BTreeMap<c_int, BTreeSet<usize>>,
+}
+
+impl Program {
+    /// The columns that it fetches with a cursor, which has this plan in another program.
+    fn columns_of(&self, cursor: c_int, plan: &str) -> BTreeSet<usize> {
+        let columns = |cursor: &c_int| self.columns.get(cursor).into_iter().flatten().copied();
+        if self.plans.contains_key(&cursor) {
+            return columns(&cursor).collect();
+        }
+        // A copy that the other program has of one of the same table's: whatever is read of any.
+        let table = |plan: &str| plan.split(' ').next().map(str::to_owned);
+        let alike = self.plans.iter().filter(|(_, plans)| {
+            let mut plans = plans.iter();
+            plans.any(|other| table(other) == table(plan))
+        });
+        alike.flat_map(|(cursor, _)| columns(cursor)).collect()
+    }
+}
+
+/// What `statement`, the only one of `connection`, reads; `sql` is its text.
 pub(super) fn of(
     connection: &Connection,
     statement: &mut Statement<'_>,
+    sql: &str,
 ) -> rusqlite::Result<Reads> {
+    let program = program(connection, statement)?;
+    let written = asis::written(connection, || {
+        let mut statement = connection.prepare(sql)?;
+        self::program(connection, &mut statement)
+    })?;
+    let mut reads = Reads::new();
+    for (cursor, plans) in &program.plans {
+        for plan in plans {
+            let read = reads.entry(plan.clone()).or_default();
+            let fetched = program.columns.get(cursor).into_iter().flatten();
+            read.fetched.extend(fetched);
+            read.written.extend(written.columns_of(*cursor, plan));
+        }
+    }
+    Ok(reads)
+}
+
+/// The program of `statement`, which `connection` compiled last.
+fn program(connection: &Connection, statement: &mut Statement<'_>) -> rusqlite::Result<Program> {
     let _ = statement;
-    let mut plans: HashMap<c_int, BTreeSet<String>> = HashMap::new();
-    let mut columns: HashMap<c_int, BTreeSet<usize>> = HashMap::new();
-    // SAFETY: the connection is open and its only statement is `statement`, which is borrowed
-    // mutably, not finalised, and not running; texts are copied before the next step.
+    let mut program = Program::default();
+    // SAFETY: the connection is open and its newest statement, which comes first, is `statement`; that
+    // is borrowed mutably, not finalised, and not running; texts are copied before the next step.
     unsafe {
         let raw = ffi::sqlite3_next_stmt(connection.handle(), std::ptr::null_mut());
         if ffi::sqlite3_stmt_isexplain(raw) != 0 {
-            return Ok(Reads::new());
+            return Ok(program);
         }
         check(connection, ffi::sqlite3_stmt_explain(raw, 1))?;
         let ended = loop {
@@ -41,12 +98,13 @@ pub(super) fn of(
             let cursor = ffi::sqlite3_column_int(raw, 2);
             match &*text(raw, 1) {
                 "VFilter" => {
-                    plans.entry(cursor).or_default().insert(text(raw, 5));
+                    let plans = program.plans.entry(cursor).or_default();
+                    plans.insert(text(raw, 5));
                 }
                 "VColumn" => {
                     let column = ffi::sqlite3_column_int(raw, 3);
                     let column = usize::try_from(column).unwrap_or_default();
-                    columns.entry(cursor).or_default().insert(column);
+                    program.columns.entry(cursor).or_default().insert(column);
                 }
                 _ => {}
             }
@@ -57,14 +115,7 @@ pub(super) fn of(
             check(connection, ended)?;
         }
     }
-    let mut reads = Reads::new();
-    for (cursor, texts) in plans {
-        for text in texts {
-            let read = columns.get(&cursor).into_iter().flatten().copied();
-            reads.entry(text).or_default().extend(read);
-        }
-    }
-    Ok(reads)
+    Ok(program)
 }
 
 /// # Safety

@@ -141,7 +141,8 @@ impl Table for Requests {
                 plain_times: false,
                 events,
             },
-        )
+        )?;
+        Ok(())
     }
 
     fn cursor(&self) -> Box<dyn TableCursor> {

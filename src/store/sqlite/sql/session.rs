@@ -1,12 +1,13 @@
 //! What one running statement shares with its tables: the snapshot, the budget, the first failure.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::ffi;
 
 use super::quota;
-use super::reads::Reads;
+use super::reads::{Read, Reads};
 use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
@@ -15,7 +16,7 @@ use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
 use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::sqlite::tally::Measures;
-use crate::store::{Budget, CountQuery, Coverage, Result, StoreError, Work};
+use crate::store::{Budget, CountQuery, Coverage, Place, Result, StoreError, Work};
 
 /// Where the tables read from: a snapshot, or rows in memory in tests.
 pub(super) trait Backing: Send + Sync {
@@ -56,6 +57,10 @@ pub(super) trait Rows {
     /// equal only if the texts are. False where there are no such numbers.
     fn numbers(&mut self, _columns: &[Column], _out: &mut Vec<u32>) -> Result<bool> {
         Ok(false)
+    }
+    /// Time and id of the row of a scan in order, where they are at hand.
+    fn place(&self) -> Option<Place> {
+        None
     }
     fn work(&self) -> Work;
     /// Damaged segments that were left out.
@@ -131,6 +136,10 @@ impl Rows for Cursor {
         self.numbers(columns, out)
     }
 
+    fn place(&self) -> Option<Place> {
+        self.place()
+    }
+
     fn work(&self) -> Work {
         self.work()
     }
@@ -148,9 +157,11 @@ pub(super) struct Session {
     failed: AtomicBool,
     failure: Mutex<Option<StoreError>>,
     scanned: Mutex<Scanned>,
-    /// Some table wants to know which of its columns are read.
-    wants_reads: AtomicBool,
+    /// Plans of tables that want to know which of their columns are read.
+    watched: AtomicU32,
     reads: Mutex<Reads>,
+    /// By the number of such a plan, the columns that the statement names.
+    named: Mutex<HashMap<u32, Vec<usize>>>,
 }
 
 /// What all scans of the statement did together.
@@ -191,8 +202,9 @@ impl Session {
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             scanned: Mutex::default(),
-            wants_reads: AtomicBool::new(false),
+            watched: AtomicU32::new(0),
             reads: Mutex::default(),
+            named: Mutex::default(),
         }
     }
 
@@ -256,23 +268,35 @@ impl Session {
         Ok(passed.rows)
     }
 
-    /// Asks for [`Session::reads`] once the statement is compiled.
-    pub(super) fn watch_reads(&self) {
-        self.wants_reads.store(true, Ordering::Relaxed);
+    /// Asks for [`Session::reads`] once the statement is compiled. Gives the plan a number, which must
+    /// be in its text: the same conditions may stand in a statement twice, to read other columns.
+    pub(super) fn watch_reads(&self) -> u32 {
+        self.watched.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn wants_reads(&self) -> bool {
-        self.wants_reads.load(Ordering::Relaxed)
+        self.watched.load(Ordering::Relaxed) > 0
+    }
+
+    /// Keeps the columns that a statement names with the plan of this number.
+    pub(super) fn set_named(&self, number: u32, columns: Vec<usize>) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.insert(number, columns);
+    }
+
+    pub(super) fn named(&self, number: u32) -> Vec<usize> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.get(&number).cloned().unwrap_or_default()
     }
 
     pub(super) fn set_reads(&self, reads: Reads) {
         *self.reads.lock().unwrap_or_else(PoisonError::into_inner) = reads;
     }
 
-    /// The columns that the statement reads of a table with this plan.
-    pub(super) fn reads(&self, plan: &str) -> Vec<usize> {
+    /// What the statement reads of a table with this plan.
+    pub(super) fn reads(&self, plan: &str) -> Read {
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        reads.get(plan).into_iter().flatten().copied().collect()
+        reads.get(plan).cloned().unwrap_or_default()
     }
 
     fn scanned(&self) -> MutexGuard<'_, Scanned> {
@@ -323,6 +347,11 @@ impl Scan {
             Some(rows) => quota::exempt(|| rows.numbers(columns, out)),
             None => Ok(false),
         }
+    }
+
+    /// See [`Rows::place`].
+    pub(super) fn place(&self) -> Option<Place> {
+        self.rows.as_ref()?.place()
     }
 
     /// Whether events' bodies were read so far.

@@ -17,7 +17,7 @@ use rusqlite::vtab::{
 };
 
 use super::session::Session;
-use super::{length, quota};
+use super::{asis, length, quota};
 use crate::model::time;
 use crate::store::sqlite::scan::Cell;
 use crate::store::{Result, StoreError};
@@ -29,6 +29,12 @@ pub(super) trait Table: Send + Sync {
 
     /// Chooses a plan; see [`super::plan`].
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()>;
+
+    /// Whether its rows depend on which columns a statement names, so that what nobody reads in the
+    /// end must be read all the same.
+    fn is_told_by_columns(&self) -> bool {
+        false
+    }
 
     /// A new cursor, not yet started.
     fn cursor(&self) -> Box<dyn TableCursor>;
@@ -80,12 +86,16 @@ unsafe impl<'vtab> VTab<'vtab> for Glue {
     type Cursor = GlueCursor;
 
     fn connect(
-        _db: &mut VTabConnection,
+        db: &mut VTabConnection,
         aux: Option<&Self::Aux>,
         _args: &[&[u8]],
     ) -> rusqlite::Result<(String, Self)> {
         let (session, table) = aux.expect("every module is registered with its table");
         let schema = format!("create table x({})", table.columns());
+        if table.is_told_by_columns() {
+            // SAFETY: the connection is open: it is compiling a statement with this table.
+            unsafe { asis::prepare(db.handle()) };
+        }
         let (session, table) = (Arc::clone(session), Arc::clone(table));
         Ok((
             schema,

@@ -41,6 +41,10 @@ impl Merged {
             self.scans.swap_remove(at);
             return Ok(());
         }
+        if let Some(known) = scan.place() {
+            *place = known;
+            return Ok(());
+        }
         let mut number = |column| match scan.cell(column)? {
             Cell::Int(number) | Cell::Time(number) => Ok(number),
             _ => Err(StoreError::Io("an event has no place".into())),

@@ -1,0 +1,82 @@
+//! The columns of `event_counts`.
+
+use std::sync::LazyLock;
+
+use crate::model::column::{Column, Kind};
+use crate::store::sqlite::shares::Share;
+use crate::store::sqlite::sql::events::declaration;
+
+/// A column of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Hour,
+    /// Events are told apart by it.
+    Group(Column),
+    Events,
+    FirstTime,
+    LastTime,
+    RawBytes,
+    MeanLatency,
+    /// How many of the events.
+    Share(Share),
+    LastError,
+    /// Whether the event is the last of its request.
+    Ended,
+    /// Whether each request counts once.
+    PerRequest,
+    /// Whether columns that nobody reads in the end make no groups.
+    Summed,
+    /// For conditions only, and left out of `select *`.
+    Condition(Column),
+}
+
+/// The table's columns in their order.
+pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
+    let columns = || Column::ALL.iter().copied();
+    let groups = columns().filter(|column| column.is_grouping());
+    let conditions = columns().filter(|column| column.is_counting_condition());
+    [Shown::Hour, Shown::Events]
+        .into_iter()
+        .chain([Shown::FirstTime, Shown::LastTime])
+        .chain([Shown::RawBytes, Shown::MeanLatency])
+        .chain(Share::ALL.map(Shown::Share))
+        .chain([Shown::LastError])
+        .chain(groups.map(Shown::Group))
+        .chain([Shown::Ended, Shown::PerRequest, Shown::Summed])
+        .chain(conditions.map(Shown::Condition))
+        .collect()
+});
+
+impl Shown {
+    /// Whether it is there for conditions only, and left out of `select *`.
+    pub(super) fn is_hidden(self) -> bool {
+        matches!(
+            self,
+            Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::Condition(_)
+        )
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Shown::Hour => "hour",
+            Shown::Events => "events",
+            Shown::FirstTime => "first_time",
+            Shown::LastTime => "last_time",
+            Shown::RawBytes => "raw_bytes",
+            Shown::MeanLatency => "mean_latency_us",
+            Shown::Share(share) => share.name(),
+            Shown::LastError => "last_error",
+            Shown::Ended => "ended",
+            Shown::PerRequest => "per_request",
+            Shown::Summed => "summed",
+            Shown::Group(column) | Shown::Condition(column) => column.name(),
+        }
+    }
+}
+
+/// SQLite loses the collation of a hidden column when it takes the word out of its type.
+pub(super) fn hidden(name: &str, kind: Kind) -> String {
+    let declared = declaration(name, kind);
+    let plain = declared.split(" COLLATE ").next().unwrap_or_default();
+    format!("{plain} HIDDEN")
+}
