@@ -62,11 +62,20 @@ pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(25);
 /// Events in the active segment before it is sealed.
 pub const SEGMENT_EVENTS: usize = 65_536;
 
-/// The largest setting of it: a segment numbers its rows in 24 bits.
+/// Bytes of texts in the active segment's columns, which are in memory, before it is sealed, however few
+/// its events are: whoever sends a request chooses how long its URI is. In proportion more if the
+/// setting asks for more events.
+pub const SEGMENT_TEXT_BYTES: usize = 32 << 20;
+
+/// The largest setting of the events: a segment numbers its rows in 24 bits.
 pub const SEGMENT_EVENTS_MAX: usize = 4_194_304;
 
 /// Segments of one month are merged up to this many events.
 pub const MERGE_EVENTS_MAX: usize = 2_097_152;
+
+/// Bytes of dictionaries that a merge may hold at once: a piece, 128 strings, of each segment. Segments
+/// with longer texts stay as they are.
+pub const MERGE_TEXT_BYTES_MAX: usize = 128 << 20;
 
 /// How many segments stand side by side before they are merged into one.
 pub const MERGE_FANIN: usize = 8;
@@ -126,6 +135,9 @@ pub const BUCKETS_MAX: i64 = 10_000;
 
 /// Groups that one count may have; they are held in memory.
 pub const COUNT_GROUPS_MAX: usize = 2_000_000;
+
+/// Bytes of texts that the groups of one count may have; they are held in memory too.
+pub const COUNT_TEXT_BYTES_MAX: usize = 256 << 20;
 
 /// Columns that one count tells groups apart by.
 pub const COUNT_COLUMNS_MAX: usize = 4;

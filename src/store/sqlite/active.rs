@@ -10,7 +10,7 @@ use super::codec::put_rows;
 use super::database::{self, Access, FileKind, failed};
 use super::ledger::IngestLine;
 use super::loaded::{Loaded, block_checksum, load};
-use super::quarantine::{Record, add_checksums, line_sum};
+use super::quarantine::{self, Record, add_checksums, line_sum};
 use crate::model::time;
 use crate::store::{Quarantined, Result, StoreError};
 
@@ -345,6 +345,11 @@ impl BodyReader {
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
+    }
+
+    /// Whether these bytes are in quarantine here.
+    pub(crate) fn holds_quarantined(&self, digest: &[u8; 32]) -> Result<bool> {
+        self.with(|connection| quarantine::holds(connection, digest))
     }
 
     /// Runs `work` on the connection.

@@ -181,6 +181,13 @@ impl Block {
         }
     }
 
+    /// Bytes of memory that its texts take.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let bytes = |ends: &Vec<u32>| ends.last().unwrap_or(&0) - ends.first().unwrap_or(&0);
+        let stored: usize = self.strings.iter().map(|ends| bytes(ends) as usize).sum();
+        stored + self.derived.as_ref().map_or(0, Derived::memory)
+    }
+
     /// Events that are not duplicates.
     pub(crate) fn live(&self) -> usize {
         self.rows - self.dead.len()

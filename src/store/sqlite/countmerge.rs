@@ -129,6 +129,7 @@ impl Texts<'_> {
                         self.totals.id(self.at, derived.as_deref())
                     }
                 };
+                self.totals.check()?;
             }
             found.push(known[id as usize]);
         }
@@ -150,6 +151,7 @@ impl Texts<'_> {
             elements.dedup();
             let element = |text: &_| self.totals.id(self.at, Some(AsRef::<str>::as_ref(text)));
             all.push(elements.iter().map(element).collect());
+            self.totals.check()?;
         }
         Ok(all)
     }

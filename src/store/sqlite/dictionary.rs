@@ -1,7 +1,10 @@
 //! One dictionary from those of several parts: sorted strings, and what each part's ids become.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
 
 use super::codec::damaged;
 use super::layout::TextColumn;
@@ -87,24 +90,29 @@ fn merge_unsorted(
     dictionary: &mut Dictionary,
     sink: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
-    let mut seen: rustc_hash::FxHashMap<Box<str>, u32> = rustc_hash::FxHashMap::default();
+    let mut seen: FxHashMap<Cow<'_, str>, u32> = FxHashMap::default();
     for (part, ids) in parts.iter().zip(&mut dictionary.renumbered) {
-        part.each_string(column, &mut |id, text| {
+        let mut take = |id: u32, text| {
             let slot = &mut ids[id as usize];
             if *slot != 0 {
-                *slot = match seen.get(text) {
-                    Some(&number) => number,
-                    None => {
-                        let number = seen.len() as u32 + 1;
-                        seen.insert(text.into(), number);
-                        number
-                    }
-                };
+                let next = seen.len() as u32 + 1;
+                *slot = *seen.entry(text).or_insert(next);
             }
-            std::ops::ControlFlow::Continue(())
-        })?;
+        };
+        match part {
+            // What is in memory already is not copied: it may be long.
+            Part::Block(block, _) => {
+                for id in 1..=block.strings(column) as u32 {
+                    take(id, Cow::Borrowed(block.string(column, id)?));
+                }
+            }
+            Part::Sealed(_) => part.each_string(column, &mut |id, text| {
+                take(id, Cow::Owned(text.to_owned()));
+                std::ops::ControlFlow::Continue(())
+            })?,
+        }
     }
-    let mut strings: Vec<(Box<str>, u32)> = seen.into_iter().collect();
+    let mut strings: Vec<(Cow<'_, str>, u32)> = seen.into_iter().collect();
     strings.sort_unstable();
     let mut sorted = vec![0u32; strings.len() + 1];
     for (index, (text, number)) in strings.iter().enumerate() {

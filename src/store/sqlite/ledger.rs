@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::active::BodyReader;
 use super::database::{self, Access, FileKind, failed};
 use super::quarantine::{
-    IngestLines, Record, add_checksums, add_to_minute, ingest_lines, part_of, records,
+    self, IngestLines, Record, add_checksums, add_to_minute, ingest_lines, part_of, records,
 };
 use super::reportlog;
 use crate::model::time;
@@ -196,10 +196,7 @@ impl Ledger {
 
     /// Whether these bytes are in quarantine already.
     pub(crate) fn holds_quarantined(&self, digest: &[u8; 32]) -> Result<bool> {
-        self.connection
-            .prepare_cached("select 1 from quarantine where digest = ?1")
-            .and_then(|mut select| select.exists(params![digest]))
-            .map_err(|error| failed(&self.path, &error))
+        self.with(|connection| quarantine::holds(connection, digest))
     }
 
     /// Records that events of a segment were pruned. A second record of the same one replaces the

@@ -11,6 +11,7 @@ use super::catalog::SegmentMeta;
 use super::merge;
 use super::part::Part;
 use super::seal;
+use super::sql;
 use super::state::{Progress, Shared, State};
 use super::writer::Message;
 use crate::model::time;
@@ -81,6 +82,10 @@ fn round(shared: &Shared, merge_to: Option<i64>, stopping: bool) -> Result<bool>
     let _turn = shared.turn();
     shared.sweep()?;
     let sealed = seal::seal_oldest(shared)?;
+    if sealed {
+        // Its blocks are gone, but many threads made them: the allocator would keep what they took.
+        sql::give_back();
+    }
     if stopping || (sealed && merge_to.is_none()) {
         return Ok(sealed);
     }
@@ -91,8 +96,9 @@ fn round(shared: &Shared, merge_to: Option<i64>, stopping: bool) -> Result<bool>
     if (merge_to.is_some() || idle || shared.state().sealed.len() > SEGMENTS_BEFORE_BUSY_MERGE)
         && let Some(inputs) = merge::worth_merging(shared, merge_to)
     {
-        merge::merge(shared, &inputs)?;
-        tracing::info!(segments = inputs.len(), "merged");
+        if merge::merge(shared, &inputs)? {
+            tracing::info!(segments = inputs.len(), "merged");
+        }
         return Ok(true);
     }
     Ok(sealed)

@@ -1,8 +1,8 @@
 //! Merging: many small segments of one month become a larger one, so that years of events stay in
 //! few files. Also rewriting a segment without its oldest events.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::build::{self, Plan};
 use super::catalog::SegmentMeta;
@@ -27,10 +27,7 @@ pub(crate) fn worth_merging(
 ) -> Option<Vec<Arc<SegmentMeta>>> {
     let max = limits::MERGE_EVENTS_MAX.max(shared.options.segment_events) as u64;
     let mut months: BTreeMap<Option<i64>, Vec<Arc<SegmentMeta>>> = BTreeMap::new();
-    let unmergeable = shared
-        .unmergeable
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let unmergeable = unmergeable(shared);
     let state = shared.state();
     let last_id = thorough_to.unwrap_or(i64::MAX);
     let fit =
@@ -67,17 +64,22 @@ fn run(segments: &[Arc<SegmentMeta>], max: u64, thorough: bool) -> Option<Vec<Ar
     worth.map(|count| segments[..count].to_vec())
 }
 
-/// Merges segments into one.
-pub(crate) fn merge(shared: &Shared, inputs: &[Arc<SegmentMeta>]) -> Result<()> {
-    let merged = rewrite(shared, inputs, None).map(drop);
+/// Merges segments into one; false when one of them is left out of merges from now on instead.
+pub(crate) fn merge(shared: &Shared, inputs: &[Arc<SegmentMeta>]) -> Result<bool> {
+    if let Some(meta) = longest_texts(shared, inputs, limits::MERGE_TEXT_BYTES_MAX) {
+        tracing::info!(
+            segment = meta.name,
+            "a segment with long texts is left out of merges"
+        );
+        unmergeable(shared).insert(meta.name.clone());
+        return Ok(false);
+    }
+    let merged = rewrite(shared, inputs, None).map(|_| true);
     let Err(StoreError::Damaged(_)) = &merged else {
         return merged;
     };
     // A damaged segment costs only itself: the others are merged without it.
-    let mut unmergeable = shared
-        .unmergeable
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut unmergeable = unmergeable(shared);
     let known = unmergeable.len();
     for meta in inputs {
         let checked = shared.open_apart(meta).and_then(|sealed| sealed.verify());
@@ -87,11 +89,40 @@ pub(crate) fn merge(shared: &Shared, inputs: &[Arc<SegmentMeta>]) -> Result<()> 
         }
     }
     if unmergeable.len() > known {
-        return Ok(());
+        return Ok(false);
     }
     // Whichever it is, trying the same again and again helps nobody.
     unmergeable.extend(inputs.iter().map(|meta| meta.name.clone()));
     merged
+}
+
+/// The segment with the longest texts if a merge would hold more than `max` bytes of them: it reads a
+/// piece of each segment's dictionary at a time.
+fn longest_texts<'i>(
+    shared: &Shared,
+    inputs: &'i [Arc<SegmentMeta>],
+    max: usize,
+) -> Option<&'i Arc<SegmentMeta>> {
+    let longest = |meta: &'i Arc<SegmentMeta>| {
+        // One that cannot be read is found by the merge itself.
+        let opened = shared.open_apart(meta);
+        (
+            opened
+                .and_then(|sealed| sealed.strings_piece_most())
+                .unwrap_or(0),
+            meta,
+        )
+    };
+    let pieces: Vec<_> = inputs.iter().map(longest).collect();
+    let together: usize = pieces.iter().map(|(bytes, _)| bytes).sum();
+    let longest = pieces.into_iter().max_by_key(|(bytes, _)| *bytes);
+    longest.filter(|_| together > max).map(|(_, meta)| meta)
+}
+
+/// The names of segments that are left out of merges.
+fn unmergeable(shared: &Shared) -> MutexGuard<'_, HashSet<String>> {
+    let names = shared.unmergeable.lock();
+    names.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes the events of segments at or after `from` into one new segment (none, when there are

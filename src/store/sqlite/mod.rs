@@ -4,6 +4,7 @@
 //! `build` (sealed file) -> `merge`. Out: `snapshot` -> `scan` -> `part` (a block or a `sealed` file).
 
 mod active;
+mod backlog;
 mod batch;
 mod block;
 mod bodies;

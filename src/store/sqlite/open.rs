@@ -165,6 +165,7 @@ pub(crate) fn active_of(name: &str, bodies: Arc<BodyReader>, loaded: Loaded) -> 
         events: loaded.blocks.iter().map(|block| block.live() as u64).sum(),
         raw_bytes: loaded.blocks.iter().map(|block| block.raw_bytes).sum(),
         truncated: loaded.blocks.iter().map(|block| block.truncated).sum(),
+        text_bytes: loaded.blocks.iter().map(|block| block.text_bytes()).sum(),
         blocks: loaded.blocks,
     }
 }

@@ -103,6 +103,13 @@ pub(crate) fn records(connection: &Connection) -> rusqlite::Result<Vec<Record>> 
         .collect()
 }
 
+/// Whether a file holds a quarantined item of these bytes.
+pub(crate) fn holds(connection: &Connection, digest: &[u8; 32]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("select 1 from quarantine where digest = ?1")?
+        .exists(params![digest])
+}
+
 /// The cluster, digest and size of one item.
 pub(crate) fn place_of(
     connection: &Connection,

@@ -29,6 +29,8 @@ pub(crate) struct Active {
     pub(crate) events: u64,
     pub(crate) raw_bytes: u64,
     pub(crate) truncated: u64,
+    /// Bytes of memory that the texts of its blocks take.
+    pub(crate) text_bytes: usize,
 }
 
 /// The whole store at one moment. Never changes; a commit, seal, merge or prune makes a new one.
@@ -99,7 +101,7 @@ pub(crate) struct Shared {
     open: Mutex<OpenSegments>,
     chunks: Arc<ChunkCache>,
     facts: Mutex<Facts>,
-    /// Segments that could not be merged because they are damaged; they stay as they are.
+    /// Segments that are not merged, being damaged or for their long texts; they stay as they are.
     pub(crate) unmergeable: Mutex<HashSet<String>>,
     /// Files that are no part of the store any more, with what tells whether a query of this
     /// process still needs them.

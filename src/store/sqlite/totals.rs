@@ -9,7 +9,7 @@ use rustc_hash::FxHasher;
 
 use super::combinations::Combinations;
 use super::tally::{Groups, Measured};
-use crate::limits::COUNT_GROUPS_MAX;
+use crate::limits::{COUNT_GROUPS_MAX, COUNT_TEXT_BYTES_MAX};
 use crate::model::column::Kind;
 use crate::model::value::Value;
 use crate::store::{Answer, CountQuery, Result, RowSink, StoreError};
@@ -26,6 +26,8 @@ struct Texts {
 /// Counts per bucket and values over all parts.
 pub(crate) struct Totals {
     columns: Vec<Texts>,
+    /// Bytes of all texts.
+    text_bytes: usize,
     buckets: Map<i64, u32>,
     bucket_begins: Vec<i64>,
     /// By the bucket's number, if there are buckets, and the ids of the texts.
@@ -49,6 +51,7 @@ impl Totals {
         let width = columns + usize::from(stepped);
         Totals {
             columns: (0..columns).map(|_| Texts::default()).collect(),
+            text_bytes: 0,
             buckets: Map::default(),
             bucket_begins: Vec::new(),
             groups: Combinations::new(std::iter::repeat_n(0, width)),
@@ -69,6 +72,7 @@ impl Totals {
         if let Some(&id) = ids.get(text) {
             return id;
         }
+        self.text_bytes += text.len();
         let text: Arc<str> = text.into();
         texts.push(Arc::clone(&text));
         let id = texts.len() as u32;
@@ -76,8 +80,14 @@ impl Totals {
         id
     }
 
-    /// Fails when there are too many groups to hold.
+    /// Fails when there are too many groups to hold, or their texts are too long.
     pub(crate) fn check(&self) -> Result<()> {
+        if self.text_bytes > COUNT_TEXT_BYTES_MAX {
+            return Err(StoreError::LimitReached(format!(
+                "the values to count by are longer than {} MiB together; narrow the filter, or count by columns with shorter values",
+                COUNT_TEXT_BYTES_MAX >> 20
+            )));
+        }
         match self.counts.len() > COUNT_GROUPS_MAX {
             true => Err(StoreError::LimitReached(format!(
                 "the count has more than {COUNT_GROUPS_MAX} groups; narrow the filter, or count by columns with fewer values"
@@ -340,5 +350,27 @@ pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) 
             rest /= values.len();
         }
         sink(&ids);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_groups_are_bounded_together() {
+        let mut totals = Totals::new(2, false);
+        let text = "x".repeat(COUNT_TEXT_BYTES_MAX / 4 - 1);
+        for (at, begin) in [(0, "a"), (0, "b"), (1, "a"), (1, "b"), (1, "b")] {
+            totals.id(at, Some(&format!("{begin}{text}")));
+            totals.check().unwrap();
+        }
+        totals.id(0, Some("c"));
+        let refused = totals.check().unwrap_err().to_string();
+        assert!(
+            refused.contains("longer than 256 MiB together"),
+            "{refused}"
+        );
+        assert!(refused.contains("narrow the filter"), "{refused}");
     }
 }

@@ -1,7 +1,8 @@
 //! The writer thread: group commit. Batches that wait together share one transaction and one sync,
 //! and each is answered only after it.
 
-use std::cell::OnceCell;
+mod originals;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -12,10 +13,10 @@ use super::block::{Block, EncodedBlock};
 use super::catalog::SegmentMeta;
 use super::dedup::{LiveKeys, PendingKeys};
 use super::layout::{IntColumn, TextColumn};
-use super::sealed::Sealed;
 use super::state::{Active, Shared, State};
 use crate::model::time;
 use crate::store::{Receipt, Result, StoreError};
+use originals::{Covering, is_quarantined};
 
 /// Compressed bytes that one transaction takes at most, so that a commit stays short.
 const GROUP_BYTES_MAX: usize = 16 << 20;
@@ -131,12 +132,10 @@ impl Writer {
                 }
             }
         }
-        let full = self
-            .shared
-            .state()
-            .actives
-            .last()
-            .is_some_and(|active| active.events >= self.shared.options.segment_events as u64);
+        let state = self.shared.state();
+        let last = state.actives.last();
+        let full = last.is_some_and(|last| last.is_full(&self.shared.options));
+        drop(state);
         if full && let Err(error) = self.rotate() {
             tracing::error!(%error, "a new active segment could not be made; the old one goes on");
         }
@@ -188,7 +187,7 @@ impl Writer {
             for ((cluster, source, quarantine), receipt) in records.iter().zip(&mut receipts) {
                 for item in quarantine {
                     let here = transaction.count_quarantined_again(&item.digest)?;
-                    let is_new = !here && !ledger.holds_quarantined(&item.digest)?;
+                    let is_new = !here && !is_quarantined(&item.digest, state, &ledger)?;
                     receipt.quarantined += u64::from(is_new);
                     receipt.duplicates += u64::from(!is_new);
                     if here {
@@ -241,10 +240,7 @@ impl Writer {
             .filter(|meta| {
                 meta.untimed > 0 || (meta.oldest <= parsed.newest && parsed.oldest <= meta.newest)
             })
-            .map(|meta| Covering {
-                meta,
-                open: OnceCell::new(),
-            })
+            .map(|meta| Covering::new(meta))
             .collect();
         let mut dead = Vec::new();
         for (row, key) in keys.iter().enumerate() {
@@ -290,6 +286,7 @@ impl Writer {
                     active.events += block.live() as u64;
                     active.raw_bytes += block.raw_bytes;
                     active.truncated += block.truncated;
+                    active.text_bytes += block.text_bytes();
                     active.blocks.push(Arc::new(block));
                 }
                 *last = Arc::new(active);
@@ -333,6 +330,7 @@ impl Writer {
                 events: 0,
                 raw_bytes: 0,
                 truncated: 0,
+                text_bytes: 0,
             }));
         });
         self.shared.changed.notify_all();
@@ -344,7 +342,7 @@ impl Writer {
         let mut progress = self.shared.progress();
         let began = Instant::now();
         loop {
-            let unsealed = self.shared.state().actives.len();
+            let unsealed = self.shared.state().unsealed(&self.shared.options);
             let is_paced = unsealed <= UNSEALED_BLOCKED_MAX && began.elapsed() >= PACE;
             if unsealed <= UNSEALED_MAX || is_paced || progress.stopped {
                 break;
@@ -360,42 +358,6 @@ impl Writer {
             progress = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
         Ok(())
-    }
-}
-
-/// A sealed segment that may hold the original of an event, opened when first asked.
-struct Covering<'s> {
-    meta: &'s SegmentMeta,
-    open: OnceCell<Option<Arc<Sealed>>>,
-}
-
-impl Covering<'_> {
-    fn holds(&self, shared: &Shared, key: &[u8; 16]) -> Result<bool> {
-        let sealed = match self.open.get() {
-            Some(sealed) => sealed,
-            None => {
-                let opened = tolerate_damage(shared.open_sealed(self.meta).map(Some), None)?;
-                self.open.get_or_init(|| opened)
-            }
-        };
-        sealed.as_ref().map_or(Ok(false), |sealed| {
-            tolerate_damage(sealed.holds(key), false)
-        })
-    }
-}
-
-/// A damaged segment must not stop ingest: an event that it may hold is stored again rather than
-/// refused.
-fn tolerate_damage<T>(result: Result<T>, otherwise: T) -> Result<T> {
-    match result {
-        Err(StoreError::Damaged(error)) => {
-            tracing::warn!(
-                error,
-                "duplicates of events in a damaged segment cannot be told"
-            );
-            Ok(otherwise)
-        }
-        other => other,
     }
 }
 
@@ -418,3 +380,6 @@ fn take_group(waiting: &mut VecDeque<Message>) -> Vec<Submission> {
     }
     group
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,6 @@ const LONGER: &[(&str, usize)] = &[
     ("src/store/sqlite/sql/escape_tests.rs", 560),
     ("src/store/sqlite/sql/requests.rs", 480),
     ("src/store/sqlite/sql/tests.rs", 640),
-    ("src/store/sqlite/writer.rs", 420),
 ];
 
 #[test]

@@ -197,3 +197,37 @@ fn n_grams_lead_to_the_blocks_with_a_text_also_when_blocks_are_taken_over() {
     let absent = ngrams::rows_of(b"nowhere-to-be-found").unwrap();
     assert!(ngrams::blocks_with(&first, &[absent]).unwrap().len() < 3);
 }
+
+#[test]
+fn segments_with_long_texts_are_left_out_of_merges() {
+    const LONG: usize = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_write(directory.path(), &OpenOptions::default()).unwrap();
+    // The second segment has two long texts beside short ones, the third has one.
+    for (segment, long) in [0, 2, 1].into_iter().enumerate() {
+        let mut batch = store.batch("default", "test");
+        for n in 0..4 {
+            let mut line = line(segment as u64 * 4 + n);
+            if n < long {
+                line = line.replace("tests/", &"x".repeat(LONG));
+            }
+            let (event, content) = normalise("default", line.as_bytes()).unwrap();
+            batch.event(&event, line.as_bytes(), content);
+        }
+        batch.commit().unwrap();
+        store.seal(false).unwrap();
+    }
+    store.close().unwrap();
+    drop(store);
+    let shared = crate::store::sqlite::open::open_read(directory.path()).unwrap();
+    let mut inputs = shared.state().sealed.clone();
+    inputs.sort_by_key(|meta| meta.last_id);
+    let left_out = |inputs: &[Arc<SegmentMeta>], max: usize| {
+        longest_texts(&shared, inputs, max).map(|meta| meta.name.clone())
+    };
+    assert_eq!(left_out(&inputs, 4 * LONG), None);
+    assert_eq!(left_out(&inputs, 2 * LONG), Some(inputs[1].name.clone()));
+    inputs.remove(1);
+    assert_eq!(left_out(&inputs, 2 * LONG), None);
+    assert_eq!(left_out(&inputs, LONG), Some(inputs[1].name.clone()));
+}

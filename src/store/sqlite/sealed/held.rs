@@ -9,6 +9,7 @@ use crate::limits;
 use crate::model::column::Column;
 use crate::store::sqlite::chunkcache::CachedChunk;
 use crate::store::sqlite::codec;
+use crate::store::sqlite::database::failed;
 use crate::store::sqlite::facts::Derived;
 use crate::store::sqlite::layout::{
     FACTS_VERSION, IntColumn, Origin, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS, TextColumn, origin,
@@ -111,6 +112,16 @@ impl Sealed {
                 "a column is not held and was not derived",
             )),
         }
+    }
+
+    /// The bytes of the longest piece of a dictionary, as stored: about what it takes in memory.
+    pub(crate) fn strings_piece_most(&self) -> Result<usize> {
+        // The length alone, for which SQLite does not read the texts.
+        let most = "select coalesce(max(octet_length(data)), 0) from strings";
+        let bytes = self.lock().query_row(most, [], |row| row.get::<_, i64>(0));
+        bytes
+            .map(|bytes| bytes as usize)
+            .map_err(|error| failed(&self.path, &error))
     }
 
     /// How many strings a column has.
