@@ -246,6 +246,33 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
     }
 }
 
+#[test]
+fn the_documented_question_of_ones_own_can_be_asked() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OWN_QUESTIONS.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let example = document.split("```sql\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("night-writes.sql"), example).unwrap();
+    let changes = |args: &[&str]| {
+        let own = ["night-writes", "--since", "all", "--queries"];
+        let args = [&own[..], &[dir.path().to_str().unwrap()], args].concat();
+        let rows = STORE.get().objects("ask", &args);
+        rows.iter()
+            .map(|row| row["changes"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    // All of the recording lies between three and four.
+    let expected = plain::count(|event| {
+        plain::ended(event)
+            && plain::succeeded(event)
+            && plain::WRITES.contains(&plain::verb(event))
+    });
+    assert!(expected > 0);
+    assert_eq!(changes(&["--limit", "0"]), expected);
+    assert_eq!(changes(&["--from", "4", "--to", "3"]), 0);
+}
+
 /// A server's own directory is not known here.
 #[test]
 fn a_question_that_only_the_server_knows_is_learned_from_it() {

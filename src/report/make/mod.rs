@@ -271,18 +271,18 @@ fn period(
             oldest.div_euclid(HOUR) * HOUR
         }
     };
+    if since >= request.now {
+        return Err(format!(
+            "--since {} lies in the future; give a time before now",
+            clock::to_text(since)
+        ));
+    }
     if since >= until {
         let text = clock::to_text;
         return Err(format!(
             "--since {} is not before --until {}; swap them",
             text(since),
             text(until)
-        ));
-    }
-    if since >= request.now {
-        return Err(format!(
-            "--since {} lies in the future; give a time before now",
-            clock::to_text(since)
         ));
     }
     Ok(Period { since, until })

@@ -246,9 +246,13 @@ fn in_words(charts: &Charts, every: &str) -> String {
     let events: u64 = steps.iter().map(|step| step.events).sum();
     let failures: u64 = steps.iter().map(|step| step.failures).sum();
     let share = failures as f64 * 100.0 / events.max(1) as f64;
+    // Of the time before the first event nothing is known.
+    let known = steps
+        .iter()
+        .skip_while(|step| step.events == 0 && !step.pruned);
     let mut words = format!(
         "{} events {every} on average, {:.1} % of all refused or failed.",
-        Count(events / steps.len() as u64),
+        Count(events / known.count().max(1) as u64),
         share
     );
     if let Some(most) = steps.iter().rev().max_by_key(|step| step.events) {
