@@ -6,7 +6,7 @@ cannot_see = "Identifiers that were not given, such as an address that a provide
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-addresses"]
+tables = ["person-words", "person-addresses"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
@@ -21,15 +21,7 @@ last_time = "when the last was answered or ended"
 a_request = "audit ID of the last, for auditql show"
 cluster = "where"
 */
-with recursive cut(rest, word) as (
-  select replace(:person, '\,', char(31)) || ',', null
-  union all
-  select
-    substr(rest, instr(rest, ',') + 1),
-    trim(replace(substr(rest, 1, instr(rest, ',') - 1), char(31), ','))
-  from cut
-  where rest <> ''
-), found as (
+with found as (
   select
     iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
     impersonated_user as related, cluster, time, audit_id, received_time,
@@ -83,7 +75,7 @@ with recursive cut(rest, word) as (
   where subjects match (
       select group_concat('User:' || word || iif(word glob 'system:serviceaccount:*:*',
         ',ServiceAccount:' || replace(substr(word, 23), ':', '/'), ''), ',')
-      from (select replace(word, ',', '\,') as word from cut where word is not null)
+      from (select replace(word, ',', '\,') as word from person_words)
     )
     and stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster
@@ -112,7 +104,7 @@ with recursive cut(rest, word) as (
     verb, subresource, resource, id
   from events
   where owner match (
-      select group_concat('*/' || replace(word, ',', '\,'), ',') from cut where word is not null)
+      select group_concat('*/' || replace(word, ',', '\,'), ',') from person_words)
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and time >= :since and time < :until

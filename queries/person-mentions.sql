@@ -6,6 +6,7 @@ cannot_see = "Other spellings: upper and lower case count, and so does a name th
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
+tables = ["person-words"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
@@ -24,17 +25,9 @@ last_time = "time of the last one"
 an_event = "audit ID of the last, for auditql show"
 cluster = "where"
 */
-with recursive cut(rest, word) as (
-  select replace(:person, '\,', char(31)) || ',', null
-  union all
-  select
-    substr(rest, instr(rest, ',') + 1),
-    trim(replace(substr(rest, 1, instr(rest, ',') - 1), char(31), ','))
-  from cut
-  where rest <> ''
-), identifiers as materialized (
+with identifiers as materialized (
   select distinct replace(replace(trim(word, '*'), '\\', char(31)), '\', '') as plain
-  from cut
+  from person_words
   where not :indexed_only and trim(word, '*') <> '' and trim(word, '*') not like '%*%'
 ), sought as materialized (
   select replace(plain, char(31), '\') as word from identifiers
