@@ -97,6 +97,11 @@ pub const SUMMARY_ROWS_SMALL: usize = 4096;
 /// memory uncompressed.
 pub const BLOCK_BYTES: usize = 4 << 20;
 
+/// Bytes of what queries looked into lately of sealed segments that are kept for the next ones, over
+/// all segments: chunks of columns, and pieces of dictionaries too large to be kept whole.
+pub const CHUNKS_KEPT_BYTES_MAX: usize = 32 << 20;
+pub const STRINGS_KEPT_BYTES_MAX: usize = 24 << 20;
+
 /// Uncompressed bytes of events that one compressed body block holds, before the block is closed.
 pub const BODY_BLOCK_BYTES: usize = 2 << 20;
 

@@ -1,7 +1,6 @@
 //! What queries looked into lately of sealed segments, checked once and kept within a bound: column
 //! chunks or slices of them, and the rows of long lists.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxBuildHasher;
 
 use super::codec::{ChunkRef, chunk_bytes, damaged};
+pub(crate) use super::generations::Key;
+use super::generations::{Generations, Weigh};
 use super::rowset::RowSet;
-use crate::limits::CHUNK_ROWS;
+use crate::limits::{CHUNK_ROWS, CHUNKS_KEPT_BYTES_MAX};
 use crate::store::Result;
-
-/// Bytes of chunks that are kept.
-const CACHE_BYTES_MAX: usize = 32 << 20;
 
 /// A chunk whose checksum was found right.
 pub(crate) struct CachedChunk {
@@ -98,9 +96,6 @@ impl Stretch {
     }
 }
 
-/// A segment's number in the cache, a column and a chunk.
-pub(crate) type Key = (u64, u8, u32);
-
 /// What is kept of a chunk.
 enum Kept {
     Whole(Arc<CachedChunk>),
@@ -119,20 +114,19 @@ fn rows_key((segment, column): (u64, u8), ids: &[u32]) -> Key {
     (segment, ROWS | column, (hash ^ (hash >> 32)) as u32)
 }
 
-/// Two generations: what is used moves to the young one; when that is full it becomes the old one,
-/// and what was not used since is gone.
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Key, Kept>,
-    old: HashMap<Key, Kept>,
-    young_bytes: usize,
+/// The cache; one for all segments of a store.
+pub(crate) struct ChunkCache {
+    generations: Mutex<Generations<Kept>>,
+    segments: AtomicU64,
 }
 
-/// The cache; one for all segments of a store.
-#[derive(Default)]
-pub(crate) struct ChunkCache {
-    generations: Mutex<Generations>,
-    segments: AtomicU64,
+impl Default for ChunkCache {
+    fn default() -> Self {
+        ChunkCache {
+            generations: Mutex::new(Generations::new(CHUNKS_KEPT_BYTES_MAX)),
+            segments: AtomicU64::new(0),
+        }
+    }
 }
 
 impl ChunkCache {
@@ -141,7 +135,7 @@ impl ChunkCache {
         self.segments.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Generations> {
+    fn lock(&self) -> MutexGuard<'_, Generations<Kept>> {
         self.generations
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -181,14 +175,9 @@ impl ChunkCache {
         let number = offset / SLICE_ROWS;
         let slice = Arc::new(chunk.slice(number));
         let mut generations = self.lock();
-        let mut slices = match generations.young.remove(&key) {
-            Some(kept) => {
-                generations.young_bytes -= bytes_of(&kept);
-                match kept {
-                    Kept::Slices(slices) => slices,
-                    _ => return generations.put(key, kept),
-                }
-            }
+        let mut slices = match generations.take(key) {
+            Some(Kept::Slices(slices)) => slices,
+            Some(kept) => return generations.put(key, kept),
             None => Vec::new(),
         };
         slices.retain(|(at, _)| *at != number);
@@ -217,55 +206,22 @@ impl ChunkCache {
 
     /// Lets go of a segment's chunks: its number is never asked for again.
     pub(crate) fn forget(&self, number: u64) {
-        let mut generations = self.lock();
-        let Generations {
-            young,
-            old,
-            young_bytes,
-        } = &mut *generations;
-        old.retain(|&(of, ..), _| of != number);
-        young.retain(|&(of, ..), chunk| {
-            let stays = of != number;
-            if !stays {
-                *young_bytes -= bytes_of(chunk);
-            }
-            stays
-        });
+        self.lock().forget(number);
     }
 }
 
 /// The map's entry and the allocations cost about this much besides the bytes.
 const BYTES_BESIDES: usize = 96;
 
-fn bytes_of(kept: &Kept) -> usize {
-    match kept {
-        Kept::Whole(chunk) => chunk.data.len() + BYTES_BESIDES,
-        Kept::Slices(slices) => {
-            let slices = slices.iter().map(|(_, slice)| slice.data.len());
-            slices.map(|bytes| bytes + BYTES_BESIDES).sum::<usize>() + BYTES_BESIDES
-        }
-        Kept::Rows(ids, rows) => ids.len() * 4 + rows.bytes() + BYTES_BESIDES,
-    }
-}
-
-impl Generations {
-    /// What is kept of a chunk, which is used.
-    fn used(&mut self, key: Key) -> Option<&Kept> {
-        if let Some(kept) = self.old.remove(&key) {
-            self.put(key, kept);
-        }
-        self.young.get(&key).or_else(|| self.old.get(&key))
-    }
-
-    fn put(&mut self, key: Key, kept: Kept) {
-        self.old.remove(&key);
-        self.young_bytes += bytes_of(&kept);
-        if let Some(before) = self.young.insert(key, kept) {
-            self.young_bytes -= bytes_of(&before);
-        }
-        if self.young_bytes > CACHE_BYTES_MAX / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
+impl Weigh for Kept {
+    fn bytes(&self) -> usize {
+        match self {
+            Kept::Whole(chunk) => chunk.data.len() + BYTES_BESIDES,
+            Kept::Slices(slices) => {
+                let slices = slices.iter().map(|(_, slice)| slice.data.len());
+                slices.map(|bytes| bytes + BYTES_BESIDES).sum::<usize>() + BYTES_BESIDES
+            }
+            Kept::Rows(ids, rows) => ids.len() * 4 + rows.bytes() + BYTES_BESIDES,
         }
     }
 }
@@ -299,7 +255,7 @@ mod tests {
         };
         assert_eq!((there(one), there(other)), (0, 12));
         cache.forget(other);
-        assert_eq!(cache.lock().young_bytes, 0);
+        assert_eq!(there(other), 0);
     }
 
     #[test]

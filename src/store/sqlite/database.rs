@@ -131,3 +131,29 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
     let opened = std::fs::File::open(directory).and_then(|file| file.sync_all());
     opened.map_err(|error| io_failed(directory, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_has_a_page_cache_of_its_own() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut options = connection.prepare("pragma compile_options").unwrap();
+        let options = options
+            .query_map([], |row| row.get::<_, String>(0))
+            .unwrap();
+        let options: Vec<String> = options.map(Result::unwrap).collect();
+        assert!(
+            options
+                .iter()
+                .any(|option| option.starts_with("THREADSAFE"))
+        );
+        assert!(
+            !options
+                .iter()
+                .any(|option| option == "ENABLE_MEMORY_MANAGEMENT"),
+            ".cargo/config.toml says how SQLite is built, and was not read"
+        );
+    }
+}

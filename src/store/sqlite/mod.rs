@@ -34,6 +34,7 @@ mod export;
 mod facts;
 mod frequent;
 mod frontcode;
+mod generations;
 mod grouporder;
 mod groups;
 mod idset;

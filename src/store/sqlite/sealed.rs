@@ -11,6 +11,7 @@ mod summarised;
 
 pub(crate) use held::Lengths;
 pub(crate) use listed::Span;
+pub(crate) use packed::PackedCache;
 use strings::Strings;
 
 use std::collections::HashMap;
@@ -145,7 +146,8 @@ pub(crate) struct Sealed {
     pub(crate) path: PathBuf,
     connection: Mutex<Connection>,
     pub(crate) strings: Vec<Vec<OnceLock<Strings>>>,
-    packed: Vec<packed::Column>,
+    /// Where pieces of large dictionaries are kept, and this segment's number there.
+    packed: (Arc<PackedCache>, u64),
     key_index: OnceLock<Vec<u8>>,
     filter: OnceLock<Vec<u8>>,
     body_index: OnceLock<Vec<BodyAt>>,
@@ -170,6 +172,8 @@ impl Drop for Sealed {
         if let Some((cache, number)) = &self.cache {
             cache.forget(*number);
         }
+        let (packed, number) = &self.packed;
+        packed.forget(*number);
     }
 }
 
@@ -195,7 +199,8 @@ impl Sealed {
         }
         let header: Header = serde_json::from_slice(&bytes)
             .map_err(|error| wrong(path, &format!("the header is unreadable: {error}")))?;
-        let packed = header.strings.iter().map(|_| OnceLock::new()).collect();
+        let packed = Arc::<PackedCache>::default();
+        let packed_number = packed.number();
         let strings = header
             .strings
             .iter()
@@ -210,7 +215,7 @@ impl Sealed {
             path: path.to_owned(),
             connection: Mutex::new(connection),
             strings,
-            packed,
+            packed: (packed, packed_number),
             key_index: OnceLock::new(),
             filter: OnceLock::new(),
             body_index: OnceLock::new(),
@@ -225,9 +230,14 @@ impl Sealed {
         })
     }
 
-    /// Keeps chunks that queries look into.
-    pub(crate) fn with_cache(mut self, cache: &Arc<ChunkCache>) -> Sealed {
+    /// Keeps chunks that queries look into, and shares the bound on pieces of dictionaries.
+    pub(crate) fn with_cache(
+        mut self,
+        cache: &Arc<ChunkCache>,
+        packed: &Arc<PackedCache>,
+    ) -> Sealed {
         self.cache = Some((Arc::clone(cache), cache.number()));
+        self.packed = (Arc::clone(packed), packed.number());
         self
     }
 
@@ -381,6 +391,9 @@ impl Sealed {
         if let Some(strings) = self.derived_strings(column)? {
             let found = strings.iter().position(|known| &**known == text);
             return Ok(found.map(|index| index as u32 + 1));
+        }
+        if self.is_packed(column) {
+            return self.find_packed(column, text);
         }
         let (mut low, mut high) = (0, self.strings[column as usize].len() as u32);
         while low < high {

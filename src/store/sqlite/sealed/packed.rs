@@ -3,22 +3,64 @@
 //! and unpacking all of a piece for one of them ten times the time.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::cmp::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering as Memory};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Piece, STRINGS_PER_PIECE, Sealed, wrong};
+use crate::limits::STRINGS_KEPT_BYTES_MAX;
 use crate::store::Result;
 use crate::store::sqlite::frontcode;
+use crate::store::sqlite::generations::{Generations, Key, Weigh};
 use crate::store::sqlite::layout::TextColumn;
 
 /// Columns with more strings than this are read so.
 const STRINGS_MIN: u32 = 4096;
 
-/// The packed pieces of a column, once any of them is needed.
-pub(super) type Column = OnceLock<Vec<OnceLock<Packed>>>;
+/// Locks among which pieces are divided: an export reads strings on all cores.
+const SHARDS: usize = 16;
+
+/// Pieces that were looked into lately, of all segments of a store.
+pub(crate) struct PackedCache {
+    shards: [Mutex<Generations<Arc<Packed>>>; SHARDS],
+    segments: AtomicU64,
+}
+
+impl Default for PackedCache {
+    fn default() -> Self {
+        let most = STRINGS_KEPT_BYTES_MAX / SHARDS;
+        PackedCache {
+            shards: std::array::from_fn(|_| Mutex::new(Generations::new(most))),
+            segments: AtomicU64::new(0),
+        }
+    }
+}
+
+impl PackedCache {
+    /// A number for a segment that was opened.
+    pub(super) fn number(&self) -> u64 {
+        self.segments.fetch_add(1, Memory::Relaxed)
+    }
+
+    fn shard(&self, piece: u32) -> MutexGuard<'_, Generations<Arc<Packed>>> {
+        let shard = &self.shards[piece as usize % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of a segment's pieces: its number is never asked for again.
+    pub(super) fn forget(&self, number: u64) {
+        (0..SHARDS as u32).for_each(|shard| self.shard(shard).forget(number));
+    }
+}
+
+impl Weigh for Arc<Packed> {
+    fn bytes(&self) -> usize {
+        self.json.len() + self.begins.len() * 4 + 128
+    }
+}
 
 /// A piece: a JSON array of front-coded strings, and where each of them begins.
-pub(super) struct Packed {
+pub(crate) struct Packed {
     json: Box<[u8]>,
     begins: Box<[u32]>,
 }
@@ -76,8 +118,31 @@ impl Packed {
         Some(())
     }
 
-    fn memory(&self) -> usize {
-        self.json.len() + self.begins.len() * 4 + 64
+    /// Where a string stands against those of the piece, and its place if it is one of them.
+    fn find(&self, text: &str) -> Option<(Ordering, Option<usize>)> {
+        let mut whole = String::new();
+        let mut compare = |index| {
+            whole.clear();
+            self.write(index, &mut whole)?;
+            Some(text.cmp(&whole))
+        };
+        let (mut low, mut high) = (0, self.begins.len().checked_sub(1)?);
+        let last = high.checked_sub(1)?;
+        if compare(0)? == Ordering::Less {
+            return Some((Ordering::Less, None));
+        }
+        if compare(last)? == Ordering::Greater {
+            return Some((Ordering::Greater, None));
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match compare(middle)? {
+                Ordering::Greater => low = middle + 1,
+                Ordering::Equal => return Some((Ordering::Equal, Some(middle))),
+                Ordering::Less => high = middle,
+            }
+        }
+        Some((Ordering::Equal, None))
     }
 }
 
@@ -92,21 +157,48 @@ impl Sealed {
         let out_of_range = || wrong(&self.path, "a string id is out of range");
         let index = id.checked_sub(1).ok_or_else(out_of_range)?;
         let number = index / STRINGS_PER_PIECE;
-        let pieces = self.packed[column as usize].get_or_init(|| {
-            let pieces = self.strings[column as usize].iter();
-            pieces.map(|_| OnceLock::new()).collect()
-        });
-        let piece = pieces.get(number as usize).ok_or_else(out_of_range)?;
-        let piece = self.once(piece, || {
-            let json = self.piece(Piece::Strings, column as u8, number)?;
-            let packed = Packed::new(json);
-            let packed = packed.ok_or_else(|| wrong(&self.path, "unreadable strings"))?;
-            self.kept.fetch_add(packed.memory(), Ordering::Relaxed);
-            Ok(packed)
-        })?;
-        piece
+        if number >= self.pieces(column) {
+            return Err(out_of_range());
+        }
+        self.packed_piece(column, number)?
             .write((index % STRINGS_PER_PIECE) as usize, out)
             .ok_or_else(|| wrong(&self.path, "a string cannot be read"))
+    }
+
+    /// The id of a string of a column that the file holds, if the column has it.
+    pub(super) fn find_packed(&self, column: TextColumn, text: &str) -> Result<Option<u32>> {
+        let (mut low, mut high) = (0, self.pieces(column));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.packed_piece(column, middle)?.find(text);
+            match found.ok_or_else(|| wrong(&self.path, "a string cannot be read"))? {
+                (Ordering::Less, _) => high = middle,
+                (Ordering::Greater, _) => low = middle + 1,
+                (Ordering::Equal, at) => {
+                    return Ok(at.map(|at| middle * STRINGS_PER_PIECE + at as u32 + 1));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many pieces a column's dictionary has.
+    fn pieces(&self, column: TextColumn) -> u32 {
+        self.strings[column as usize].len() as u32
+    }
+
+    fn packed_piece(&self, column: TextColumn, number: u32) -> Result<Arc<Packed>> {
+        let (cache, segment) = &self.packed;
+        let key: Key = (*segment, column as u8, number);
+        if let Some(piece) = cache.shard(number).used(key) {
+            return Ok(Arc::clone(piece));
+        }
+        let json = self.piece(Piece::Strings, column as u8, number)?;
+        let packed = Packed::new(json);
+        let packed = packed.ok_or_else(|| wrong(&self.path, "unreadable strings"))?;
+        let packed = Arc::new(packed);
+        cache.shard(number).put(key, Arc::clone(&packed));
+        Ok(packed)
     }
 }
 
@@ -133,6 +225,21 @@ mod tests {
                 prop_assert_eq!(&*out, &**string);
             }
             prop_assert_eq!(packed.write(strings.len(), &mut String::new()), None);
+            for (index, string) in strings.iter().enumerate() {
+                prop_assert_eq!(packed.find(string), Some((Ordering::Equal, Some(index))));
+            }
+            for other in ["", "pre", "preab", "pre,", "pred", "q"] {
+                if strings.iter().any(|string| **string == *other) {
+                    continue;
+                }
+                let (first, last) = (&*strings[0], &*strings[strings.len() - 1]);
+                let place = match other {
+                    other if other < first => Ordering::Less,
+                    other if other > last => Ordering::Greater,
+                    _ => Ordering::Equal,
+                };
+                prop_assert_eq!(packed.find(other), Some((place, None)));
+            }
         }
 
         #[test]
@@ -140,6 +247,7 @@ mod tests {
             if let Some(packed) = Packed::new(json.into_bytes()) {
                 for index in 0..5 {
                     let _ = packed.write(index, &mut String::new());
+                    let _ = packed.find("ab");
                 }
             }
         }
