@@ -183,7 +183,7 @@ with asking as (
   select * from named
   where coalesce(:namespace, :name) is not null
     and (cluster, namespace, name) in (select cluster, namespace, name from wanted)
-), listing as (
+), listing as materialized (
   select
     asked.*, (
       select json_group_array(number) from (

@@ -117,6 +117,9 @@ pub(super) fn run(
 ) -> Result<(coverage::Seen, Vec<Done>)> {
     let looked: Mutex<Option<Result<coverage::Seen>>> = Mutex::new(None);
     let slots: Vec<Mutex<Option<Result<Done>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    // Verdicts are short: they come last, so that at the end no thread waits for a long one.
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|&at| matches!(jobs[at].purpose, Purpose::Verdict(_)));
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || {
@@ -124,8 +127,8 @@ pub(super) fn run(
         while !failed.load(Ordering::Relaxed) {
             let good = match next.fetch_add(1, Ordering::Relaxed) {
                 0 => keep(&looked, coverage::look(making, overview)),
-                at => match jobs.get(at - 1) {
-                    Some(job) => keep(&slots[at - 1], job.run(making)),
+                turn => match order.get(turn - 1) {
+                    Some(&at) => keep(&slots[at], jobs[at].run(making)),
                     None => break,
                 },
             };
