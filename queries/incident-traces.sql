@@ -50,28 +50,26 @@ with created as materialized (
   )
   group by name, namespace, resource, user, cluster
 ), ends as (
-  select audit_id, cluster, id
+  select audit_id, id
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
     and stage in ('ResponseComplete', 'Panic')
   union all
-  select audit_id, cluster, id
+  select audit_id, id
   from incident_events
   where :user is not null and impersonated_user match :user
     and stage in ('ResponseComplete', 'Panic')
 ), repeated as materialized (
-  select audit_id, cluster from ends group by audit_id, cluster having min(id) < max(id)
+  select audit_id from ends group by audit_id having min(id) < max(id)
 ), sharing as materialized (
   select e.id, e.request_uri, e.received_time, e.cluster, e.audit_id
-  from repeated cross join incident_events as e
-    on e.audit_id = repeated.audit_id and e.cluster = repeated.cluster
+  from repeated cross join incident_events as e on e.audit_id = repeated.audit_id
   where e.user match :user
     and e.stage in ('ResponseComplete', 'Panic')
   union
   select e.id, e.request_uri, e.received_time, e.cluster, e.audit_id
-  from repeated cross join incident_events as e
-    on e.audit_id = repeated.audit_id and e.cluster = repeated.cluster
+  from repeated cross join incident_events as e on e.audit_id = repeated.audit_id
   where :user is not null and e.impersonated_user match :user
     and e.stage in ('ResponseComplete', 'Panic')
 ), reused as materialized (
