@@ -11,6 +11,7 @@ use super::codec::{ChunkRef, chunk_bytes, damaged};
 pub(crate) use super::generations::Key;
 use super::generations::{Generations, Weigh};
 use super::rowset::RowSet;
+use super::sealed::PackedCache;
 use crate::limits::{CHUNK_ROWS, CHUNKS_KEPT_BYTES_MAX};
 use crate::store::Result;
 
@@ -118,6 +119,8 @@ fn rows_key((segment, column): (u64, u8), ids: &[u32]) -> Key {
 pub(crate) struct ChunkCache {
     generations: Mutex<Generations<Kept>>,
     segments: AtomicU64,
+    /// Pieces of dictionaries have a bound of their own.
+    pub(crate) packed: Arc<PackedCache>,
 }
 
 impl Default for ChunkCache {
@@ -125,6 +128,7 @@ impl Default for ChunkCache {
         ChunkCache {
             generations: Mutex::new(Generations::new(CHUNKS_KEPT_BYTES_MAX)),
             segments: AtomicU64::new(0),
+            packed: Arc::default(),
         }
     }
 }

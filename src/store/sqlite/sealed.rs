@@ -231,13 +231,9 @@ impl Sealed {
     }
 
     /// Keeps chunks that queries look into, and shares the bound on pieces of dictionaries.
-    pub(crate) fn with_cache(
-        mut self,
-        cache: &Arc<ChunkCache>,
-        packed: &Arc<PackedCache>,
-    ) -> Sealed {
+    pub(crate) fn with_cache(mut self, cache: &Arc<ChunkCache>) -> Sealed {
         self.cache = Some((Arc::clone(cache), cache.number()));
-        self.packed = (Arc::clone(packed), packed.number());
+        self.packed = (Arc::clone(&cache.packed), cache.packed.number());
         self
     }
 

@@ -13,7 +13,7 @@ use super::chunkcache::ChunkCache;
 use super::deriver::Deriver;
 use super::layout::{FIRST_TEXT_COLUMNS, PLAIN_TEXT_COLUMNS, TEXT_COLUMNS};
 use super::ledger::{Ledger, PrunedTotal};
-use super::sealed::{PackedCache, Sealed};
+use super::sealed::Sealed;
 use crate::store::{OpenOptions, Result, StoreError};
 
 /// Sealed segments that stay open between queries, and the memory that they may hold together.
@@ -100,7 +100,6 @@ pub(crate) struct Shared {
     pub(crate) next_number: Mutex<u64>,
     open: Mutex<OpenSegments>,
     chunks: Arc<ChunkCache>,
-    packed: Arc<PackedCache>,
     facts: Mutex<Facts>,
     /// Segments that are not merged, being damaged or for their long texts; they stay as they are.
     pub(crate) unmergeable: Mutex<HashSet<String>>,
@@ -194,7 +193,6 @@ impl Shared {
             next_number: Mutex::new(next_number),
             open: Mutex::default(),
             chunks: Arc::default(),
-            packed: Arc::default(),
             facts: Mutex::default(),
             unmergeable: Mutex::default(),
             retired: Mutex::default(),
@@ -298,10 +296,7 @@ impl Shared {
                 return Ok(Arc::clone(sealed));
             }
         }
-        let sealed = Arc::new(
-            self.open_apart(meta)?
-                .with_cache(&self.chunks, &self.packed),
-        );
+        let sealed = Arc::new(self.open_apart(meta)?.with_cache(&self.chunks));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let clock = open.clock;
         open.segments
