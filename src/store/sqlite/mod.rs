@@ -46,6 +46,7 @@ mod ledger;
 mod listing;
 mod loaded;
 mod maintenance;
+mod matched;
 mod merge;
 mod ngrams;
 mod open;
