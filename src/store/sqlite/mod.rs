@@ -47,6 +47,7 @@ mod ledger;
 mod listing;
 mod loaded;
 mod maintenance;
+mod matched;
 mod merge;
 mod ngrams;
 mod open;
