@@ -146,14 +146,38 @@ impl Counting<'_> {
     /// Counts each request once.
     fn requests(&mut self, stored: &Stored) -> Result<()> {
         let mut requests = Requests::new(self.query, stored);
-        let events =
-            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.events(part, work);
-        self.part_by_part(stored, events, |totals, translate, part, events| {
-            requests.add(part, events, |part, groups| translate(totals, part, groups))
+        let once =
+            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.requests(part, work);
+        self.part_by_part(stored, once, |totals, translate, part, mut once| {
+            let ends = once
+                .ends
+                .map(|ends| translate(totals, &part, ends))
+                .transpose()?;
+            once.events.groups = translate(totals, &part, once.events.groups)?;
+            requests.add(part, once.events, ends.is_some())?;
+            ends.iter().for_each(|ends| totals.add_all(ends));
+            totals.check()
         })?;
+        let mut work = Work::default();
+        requests.find_ends(&self.part_count(stored, 1), &mut work)?;
+        self.work.add(work);
         let groups = requests.into_groups(self.measures.any());
         self.totals.add_all(&groups);
         self.totals.check()
+    }
+
+    fn part_count<'b>(&self, stored: &'b Stored, cores: usize) -> PartCount<'b>
+    where
+        Self: 'b,
+    {
+        PartCount {
+            snapshot: self.snapshot,
+            query: self.query,
+            stored,
+            measures: self.measures,
+            budget: self.budget,
+            cores,
+        }
     }
 
     /// Counts each part with `count`, on all cores, and takes what it gives with `take`, in order.
@@ -168,17 +192,10 @@ impl Counting<'_> {
         let (snapshot, query) = (self.snapshot, self.query);
         let threads = worth_threads(&parts);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let counting = PartCount {
-            snapshot,
-            query,
-            stored,
-            measures: self.measures,
-            budget: self.budget,
-            cores: if threads { 1 } else { cores },
-        };
+        let counting = self.part_count(stored, if threads { 1 } else { cores });
         let count = |at: usize| {
             let mut work = Work::default();
-            let counted = (self.budget.check())
+            let counted = (counting.budget.check())
                 .and_then(|()| parts[at].open(&snapshot.shared, &mut work))
                 .and_then(|part| Ok((count(&counting, &part, &mut work)?, part)));
             (counted, work)

@@ -5,6 +5,11 @@
 //! Events are of one request as in the table `requests`: they agree in cluster, audit id, user, URI and
 //! received time, and have all of these. Within a part string ids say so; texts are read only where
 //! ids differ, or events lie in different parts.
+//!
+//! A sealed segment lists the events of earlier stages whose requests do not end in it ([`super::unended`]).
+//! Where the filter and the range leave no such event without the end that the segment has for it, the
+//! ends are counted like any other events, and nothing else is read but what is listed: that is held
+//! against other parts, in which its end is looked for by audit id.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
@@ -19,9 +24,12 @@ use super::part::Part;
 use super::partscan::{Direction, PartScan};
 use super::stages;
 use super::tally::{Groups, Measured, begin};
+use super::unended;
 use super::uricolumns::UriColumns;
 use crate::limits::COUNT_GROUPS_MAX;
-use crate::store::{CountQuery, Result, StoreError, Work};
+use crate::model::column::Column;
+use crate::store::filter::{Pattern, Test};
+use crate::store::{Budget, CountQuery, Result, StoreError, Work};
 
 /// What an event has in common with the others of its request, but for its texts: audit id, whether
 /// that is an odd one, and received time.
@@ -32,30 +40,100 @@ type Ids = [u32; 9];
 
 /// The matching events of one part, each as a group of its own.
 pub(crate) struct Events {
-    groups: Groups,
+    pub(crate) groups: Groups,
     requests: Vec<Option<(Key, Ids)>>,
     /// How far each has got.
     places: Vec<u8>,
 }
 
+/// What a part says of requests.
+pub(crate) struct Once {
+    /// The groups of events that end requests, where these need not be held against others.
+    pub(crate) ends: Option<Groups>,
+    pub(crate) events: Events,
+}
+
 impl PartCount<'_> {
-    /// The matching events of a part.
-    pub(crate) fn events(&self, part: &Part, work: &mut Work) -> Result<Events> {
-        let keys = &self.stored.columns;
-        if keys.iter().any(|key| key.is_fact()) || self.measures.raw_bytes {
-            facts::ensure(part, self.budget, work)?;
+    /// The requests of which a part has events.
+    pub(crate) fn requests(&self, part: &Part, work: &mut Work) -> Result<Once> {
+        if !self.tells_ends(part)? {
+            let events = self.events(part, None, work)?;
+            return Ok(Once { ends: None, events });
         }
+        let ends = self.of_ends(|counting| counting.count(part, work))?;
+        let listed = match part {
+            Part::Sealed(sealed) => sealed.unended()?,
+            Part::Block(..) => Vec::new(),
+        };
+        let events = self.events(part, Some(&listed), work)?;
+        let ends = Some(ends);
+        Ok(Once { ends, events })
+    }
+
+    /// Whether the part lists all matching events of earlier stages that no matching end of a request
+    /// follows in it. What is measured is that of all events of a request, so that all are read.
+    fn tells_ends(&self, part: &Part) -> Result<bool> {
+        let Part::Sealed(sealed) = part else {
+            return Ok(false);
+        };
+        let filter = &self.query.filter;
+        let Some(unended) = sealed.header.unended.as_ref() else {
+            return Ok(false);
+        };
+        let in_range = filter.until.is_none_or(|until| until > part.newest())
+            && (unended.in_order || filter.since.is_none_or(|since| since <= part.oldest()));
+        if self.measures.any() || !in_range {
+            return Ok(false);
+        }
+        let mut ends = Vec::new();
+        for stage in stages::ENDS {
+            ends.extend(part.find(TextColumn::Stage, stage)?.map(|_| stage));
+        }
+        Ok(unended::holds_for_ends(filter, &ends))
+    }
+
+    /// Looks for ends of requests only.
+    pub(crate) fn of_ends<T>(&self, count: impl FnOnce(&PartCount<'_>) -> T) -> T {
+        let mut query = self.query.clone();
+        let ends = stages::ENDS.map(|stage| Pattern::Is(stage.to_owned()));
+        query.filter.push(Test::Text {
+            column: Column::Stage,
+            any: ends.into(),
+        });
+        count(&PartCount {
+            query: &query,
+            ..*self
+        })
+    }
+
+    /// The matching events of a part, or those of some rows of it, ascending.
+    pub(crate) fn events(
+        &self,
+        part: &Part,
+        among: Option<&[u32]>,
+        work: &mut Work,
+    ) -> Result<Events> {
+        let keys = &self.stored.columns;
         let mut events = Events {
             groups: Groups::new(keys.len()),
             requests: Vec::new(),
             places: Vec::new(),
         };
+        if among.is_some_and(<[u32]>::is_empty) {
+            return Ok(events);
+        }
+        if keys.iter().any(|key| key.is_fact()) || self.measures.raw_bytes {
+            facts::ensure(part, self.budget, work)?;
+        }
         let (filter, deriver) = (&self.query.filter, &self.snapshot.deriver);
         let order = Direction::Ascending;
         let scan = PartScan::new(part.clone(), filter, order, deriver, self.budget, work)?;
         let Some(mut scan) = scan else {
             return Ok(events);
         };
+        if let Some(among) = among {
+            scan.leave(among);
+        }
         let places = places(part)?;
         let mut rows = Vec::new();
         let mut read = Chunk::default();
@@ -170,10 +248,20 @@ fn texts(part: &Part, ids: &Ids) -> Result<[String; 3]> {
     ])
 }
 
+/// Of a part of which something is counted already, so that it cannot be left out any more.
+fn too_late(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(text) => StoreError::Io(text),
+        error => error,
+    }
+}
+
 /// Requests of which events were seen, each a group.
 pub(crate) struct Requests<'a> {
     query: &'a CountQuery,
     parts: Vec<Part>,
+    /// Those of them of which ends are counted already.
+    with_ends: Vec<usize>,
     /// By what tells most requests apart, their numbers.
     known: HashMap<Key, Vec<u32>, BuildHasherDefault<FxHasher>>,
     /// By number: the part of the first event and its ids.
@@ -193,6 +281,7 @@ impl<'a> Requests<'a> {
         Requests {
             query,
             parts: Vec::new(),
+            with_ends: Vec::new(),
             known: HashMap::default(),
             firsts: Vec::new(),
             places: Vec::new(),
@@ -202,14 +291,13 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// Adds a part's events. `translate` gives groups with the ids of texts over all parts.
-    pub(crate) fn add(
-        &mut self,
-        part: Part,
-        events: Events,
-        translate: impl FnOnce(&Part, Groups) -> Result<Groups>,
-    ) -> Result<()> {
-        let groups = translate(&part, events.groups)?;
+    /// Adds a part's events, whose groups have the ids that texts have over all parts. `with_ends` says
+    /// that those that end requests are counted apart.
+    pub(crate) fn add(&mut self, part: Part, events: Events, with_ends: bool) -> Result<()> {
+        let groups = events.groups;
+        if with_ends {
+            self.with_ends.push(self.parts.len());
+        }
         self.parts.push(part);
         for (row, request) in events.requests.iter().enumerate() {
             let at = match request {
@@ -248,28 +336,83 @@ impl<'a> Requests<'a> {
         Ok(())
     }
 
-    /// The number of a request, the next one if it is new.
+    /// The number of a request of which the last part has an event, the next one if it is new.
     fn find(&mut self, key: &Key, ids: &Ids) -> Result<usize> {
+        if let Some(number) = self.known_as(self.parts.len() - 1, key, ids)? {
+            return Ok(number);
+        }
         let next = self.firsts.len();
-        let this = self.parts.len() - 1;
-        let known = self.known.entry(*key).or_default();
+        self.known.entry(*key).or_default().push(next as u32);
+        Ok(next)
+    }
+
+    /// The number of a request of which a part has an event.
+    fn known_as(&self, this: usize, key: &Key, ids: &Ids) -> Result<Option<usize>> {
         let mut own = None;
-        for &number in &*known {
+        for &number in self.known.get(key).map_or(&[][..], Vec::as_slice) {
             let (part, others) = &self.firsts[number as usize];
             if *part == this && others == ids {
-                return Ok(number as usize);
+                return Ok(Some(number as usize));
             }
-            // Some of the part is counted by now, so that it cannot be left out any more.
-            let failed = |error: StoreError| StoreError::Io(error.to_string());
             if own.is_none() {
-                own = Some(texts(&self.parts[this], ids).map_err(failed)?);
+                own = Some(texts(&self.parts[this], ids).map_err(too_late)?);
             }
-            if own == Some(texts(&self.parts[*part], others).map_err(failed)?) {
-                return Ok(number as usize);
+            if own == Some(texts(&self.parts[*part], others).map_err(too_late)?) {
+                return Ok(Some(number as usize));
             }
         }
-        known.push(next as u32);
-        Ok(next)
+        Ok(None)
+    }
+
+    /// Looks for the ends of requests that were not seen yet, in parts whose ends are counted already:
+    /// such requests count with these.
+    pub(crate) fn find_ends(&mut self, counting: &PartCount<'_>, work: &mut Work) -> Result<()> {
+        for at in std::mem::take(&mut self.with_ends) {
+            let part = self.parts[at].clone();
+            let rows = self.may_end(&part, counting.budget)?;
+            let events = counting.of_ends(|counting| counting.events(&part, Some(&rows), work));
+            for (key, ids) in events.map_err(too_late)?.requests.iter().flatten() {
+                let Some(number) = self.known_as(at, key, ids)? else {
+                    continue;
+                };
+                if self.places[number] < stages::END {
+                    self.passed.insert(number);
+                    self.passed
+                        .extend(self.others.remove(&number).unwrap_or_default());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a part with the audit ids of requests that were not seen to end, and were received
+    /// when some were that end in it.
+    fn may_end(&self, part: &Part, budget: &Budget) -> Result<Vec<u32>> {
+        let received = match part {
+            Part::Sealed(sealed) => sealed
+                .header
+                .unended
+                .as_ref()
+                .and_then(|known| known.received),
+            Part::Block(..) => None,
+        };
+        let Some((first, last)) = received else {
+            return Ok(Vec::new());
+        };
+        let goes_on = |number: &u32| self.places[*number as usize] < stages::END;
+        let open = self.known.iter().filter(|((.., received), numbers)| {
+            (first..=last).contains(received) && numbers.iter().any(goes_on)
+        });
+        let mut audit: Vec<[u8; 16]> = open.map(|((audit, ..), _)| *audit).collect();
+        audit.sort_unstable();
+        audit.dedup();
+        let mut rows = Vec::new();
+        for audit in &audit {
+            budget.check()?;
+            rows.extend(part.audit_rows(audit).map_err(too_late)?);
+        }
+        rows.sort_unstable();
+        Ok(rows)
     }
 
     /// A group per request.

@@ -81,6 +81,7 @@ mod summarywriter;
 mod systemtables;
 mod tally;
 mod totals;
+mod unended;
 mod uri;
 mod uricolumns;
 mod verify;

@@ -31,6 +31,7 @@ use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
 use super::ngrams::Groups;
 use super::postings::{Posting, read_posting};
 use super::rollup;
+use super::unended::Unended;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -50,6 +51,7 @@ pub(crate) enum Piece {
     Lengths = 11,
     Rollup = 12,
     Ngrams = 13,
+    Unended = 14,
 }
 
 /// The table that holds a kind of piece.
@@ -106,6 +108,9 @@ pub(crate) struct Header {
     pub(crate) summary_version: u32,
     #[serde(default)]
     pub(crate) summary_rows: u32,
+    /// `None` in a file of before they were listed.
+    #[serde(default)]
+    pub(crate) unended: Option<Unended>,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
     pub(crate) zstd_level: i32,
     /// The version of the facts that stand in columns; 0 is without.
@@ -474,6 +479,23 @@ impl Sealed {
     /// A piece of the index of n-grams as it stands in the file.
     pub(crate) fn packed_ngrams(&self, number: u32) -> Result<Vec<u8>> {
         self.piece(Piece::Ngrams, 0, number)
+    }
+
+    /// The rows of earlier stages whose requests do not end here, ascending.
+    pub(crate) fn unended(&self) -> Result<Vec<u32>> {
+        let listed = self.header.unended.as_ref().map_or(0, |known| known.rows);
+        if listed == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = self.piece(Piece::Unended, 0, 0)?;
+        let rows = read_posting(&mut Reader::new(&bytes), true)?.rows;
+        match rows.len() == listed as usize && rows.last() < Some(&self.header.rows) {
+            true => Ok(rows),
+            false => Err(wrong(
+                &self.path,
+                "the list of requests without end is unreadable",
+            )),
+        }
     }
 
     /// Decompresses a block of bodies.
