@@ -15,8 +15,10 @@ const SHARE: u64 = 8;
 /// Lists of at most this share of the rows are not worth a bit for every row.
 const FEW_SHARE: u64 = 64;
 
-/// Strings whose lists are put together at most.
+/// Strings whose lists are put together at most, however few rows there are, and one for so many rows:
+/// finding a list takes about as long as testing these.
 const STRINGS_MAX: u32 = 64;
+const ROWS_PER_STRING: u32 = 4096;
 
 /// What a scan is left with.
 pub(crate) struct Candidates {
@@ -184,17 +186,14 @@ impl Lists {
             true => strings + 1 - set.count(),
             false => set.count(),
         };
-        if many > STRINGS_MAX {
+        if many > STRINGS_MAX.max(sealed.header.rows / ROWS_PER_STRING) {
             return Ok(None);
         }
         let ids: Vec<u32> = match exclude {
             true => (1..=strings).filter(|&id| !set.holds(id)).collect(),
             false => set.ids().collect(),
         };
-        let mut count = 0;
-        for &id in &ids {
-            count += u64::from(sealed.count_of(column, id)?);
-        }
+        let count = sealed.count_of_all(column, &ids)?;
         let rows = u64::from(sealed.header.rows);
         Ok(Some(Lists {
             predicate,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::countkeys::{Stored, refuse_nonsense};
+use super::countmemory::{CountMemory, Held};
 use super::countmerge;
 use super::countpart::PartCount;
 use super::countrequests::Requests;
@@ -29,7 +30,7 @@ pub(crate) fn count(
         ..Answer::default()
     };
     if !frequent::give(snapshot, query, budget, &mut answer, sink)? {
-        let mut counted = groups(snapshot, query, &Measures::default(), budget)?;
+        let mut counted = groups(snapshot, query, &Measures::default(), budget, None)?;
         answer.coverage.damaged.append(&mut counted.damaged);
         answer.stats = counted.work;
         counted.totals.give(query, &mut answer, sink);
@@ -46,19 +47,22 @@ pub(crate) struct Counted {
     pub(crate) damaged: Vec<String>,
 }
 
-/// Counts events by any number of columns; only those that are stored can be measured.
+/// Counts events by any number of columns; only those that are stored can be measured. `memory` is what
+/// that may take.
 pub(crate) fn groups(
     snapshot: &Arc<Snapshot>,
     query: &CountQuery,
     measures: &Measures,
     budget: &Budget,
+    memory: Option<&Arc<CountMemory>>,
 ) -> Result<Counted> {
     let mut counting = Counting {
         snapshot,
         query,
         measures,
         budget,
-        totals: Totals::new(query.by.len(), query.step.is_some()),
+        memory,
+        totals: Totals::new(query.by.len(), query.step.is_some()).within(Held::of(memory)),
         work: Work::default(),
         damaged: Vec::new(),
     };
@@ -79,6 +83,7 @@ struct Counting<'a> {
     query: &'a CountQuery,
     measures: &'a Measures,
     budget: &'a Budget,
+    memory: Option<&'a Arc<CountMemory>>,
     totals: Totals,
     work: Work,
     damaged: Vec<String>,
@@ -145,7 +150,7 @@ impl Counting<'_> {
 
     /// Counts each request once.
     fn requests(&mut self, stored: &Stored) -> Result<()> {
-        let mut requests = Requests::new(self.query, stored);
+        let mut requests = Requests::new(self.query, stored, Held::of(self.memory));
         let once =
             |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.requests(part, work);
         self.part_by_part(stored, once, |totals, translate, part, mut once| {
@@ -177,6 +182,7 @@ impl Counting<'_> {
             measures: self.measures,
             budget: self.budget,
             cores,
+            memory: self.memory,
         }
     }
 

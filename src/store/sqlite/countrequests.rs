@@ -17,6 +17,7 @@ use std::hash::BuildHasherDefault;
 use rustc_hash::FxHasher;
 
 use super::countkeys::Stored;
+use super::countmemory::Held;
 use super::countpart::PartCount;
 use super::facts;
 use super::layout::{IntColumn, TextColumn, decode_latency};
@@ -44,6 +45,21 @@ pub(crate) struct Events {
     requests: Vec<Option<(Key, Ids)>>,
     /// How far each has got.
     places: Vec<u8>,
+}
+
+/// Bytes of an event and of a request beside those of their groups, about.
+const EVENT_BYTES: usize = size_of::<Option<(Key, Ids)>>() + 1;
+const REQUEST_BYTES: usize = 2 * (size_of::<Key>() + 2 * size_of::<Vec<u32>>() + size_of::<Ids>());
+
+/// Events after which the memory of requests is counted again.
+const CHARGED_REQUESTS: usize = 1024;
+
+impl Events {
+    /// Counts the memory that they take now.
+    fn charge(&mut self) -> Result<()> {
+        let bytes = self.groups.bytes() + self.requests.capacity() * EVENT_BYTES;
+        self.groups.held.set(bytes)
+    }
 }
 
 /// What a part says of requests.
@@ -115,7 +131,7 @@ impl PartCount<'_> {
     ) -> Result<Events> {
         let keys = &self.stored.columns;
         let mut events = Events {
-            groups: Groups::new(keys.len()),
+            groups: self.new_groups(),
             requests: Vec::new(),
             places: Vec::new(),
         };
@@ -138,6 +154,7 @@ impl PartCount<'_> {
         let mut rows = Vec::new();
         let mut read = Chunk::default();
         while scan.next_rows(&mut rows, self.budget, work)? {
+            events.charge()?;
             let Some(&first) = rows.first() else { continue };
             let (chunk, base) = part.chunk_of(first);
             read.load(part, chunk, self.measures.raw_bytes)?;
@@ -275,8 +292,9 @@ pub(crate) struct Requests<'a> {
 }
 
 impl<'a> Requests<'a> {
-    pub(crate) fn new(query: &'a CountQuery, stored: &Stored) -> Requests<'a> {
+    pub(crate) fn new(query: &'a CountQuery, stored: &Stored, held: Held) -> Requests<'a> {
         let mut groups = Groups::new(query.by.len());
+        groups.held = held;
         groups.shares = vec![Vec::new(); stored.shared.shares.len()];
         Requests {
             query,
@@ -300,6 +318,10 @@ impl<'a> Requests<'a> {
         }
         self.parts.push(part);
         for (row, request) in events.requests.iter().enumerate() {
+            if row % CHARGED_REQUESTS == 0 {
+                let bytes = self.groups.bytes() + self.firsts.len() * REQUEST_BYTES;
+                self.groups.held.set(bytes).map_err(too_late)?;
+            }
             let at = match request {
                 Some((key, ids)) => self.find(key, ids)?,
                 None => self.firsts.len(),

@@ -20,6 +20,7 @@ mod combinations;
 mod contains;
 mod count;
 mod countkeys;
+mod countmemory;
 mod countmerge;
 mod countpart;
 mod countrequests;

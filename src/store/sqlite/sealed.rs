@@ -1,6 +1,7 @@
 //! A sealed segment: one immutable, self-contained SQLite file, read piece by piece. Every piece
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
+mod counted;
 mod held;
 mod listed;
 mod lookup;
@@ -164,6 +165,7 @@ pub(crate) struct Sealed {
     counts: Mutex<HashMap<(u8, u32), u32>>,
     /// How often and when strings were seen, of columns with few strings.
     seen: Mutex<HashMap<u8, Arc<[listed::Span]>>>,
+    counted: Mutex<counted::Kept>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -225,6 +227,7 @@ impl Sealed {
             derived: OnceLock::new(),
             counts: Mutex::default(),
             seen: Mutex::default(),
+            counted: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })

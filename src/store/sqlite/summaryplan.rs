@@ -128,6 +128,7 @@ impl SummaryPlan {
                 Some(ids) => add_in_order(ids, &columns, &rows, &amounts, buckets),
                 None => buckets.tally.add(&columns, &rows, &amounts),
             }
+            buckets.charge()?;
         }
         Ok(())
     }

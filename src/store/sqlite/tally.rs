@@ -1,8 +1,10 @@
 //! Adding up counts of one part by string ids.
 
 use super::combinations::Combinations;
+use super::countmemory::Held;
 use super::layout;
 use super::shares::Share;
+use crate::store::Result;
 
 /// What is wanted of each group beside the number of its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,6 +151,16 @@ impl Tally {
         }
     }
 
+    /// Bytes of memory that it takes, about.
+    fn bytes(&self) -> usize {
+        let counts = self.dense.capacity() + self.sparse_counts.capacity();
+        let small = self.touched.capacity() + self.numbers.capacity();
+        counts * 8
+            + small * 4
+            + self.sparse.bytes()
+            + self.measured.capacity() * size_of::<Measured>()
+    }
+
     /// How many groups there are that had to be looked up.
     pub(crate) fn looked_up(&self) -> usize {
         self.sparse.len()
@@ -223,6 +235,8 @@ pub(crate) struct Groups {
     pub(crate) shares: Vec<Vec<u64>>,
     /// Microseconds of the last error of each group, where that is wanted.
     pub(crate) last_errors: Vec<Option<i64>>,
+    /// The memory that they take of the count's.
+    pub(crate) held: Held,
 }
 
 impl Groups {
@@ -235,6 +249,34 @@ impl Groups {
 
     pub(crate) fn len(&self) -> usize {
         self.counts.len()
+    }
+
+    /// The same groups, held by nobody.
+    pub(crate) fn copied(&self) -> Groups {
+        Groups {
+            buckets: self.buckets.clone(),
+            counts: self.counts.clone(),
+            columns: self.columns.clone(),
+            measured: self.measured.clone(),
+            shares: self.shares.clone(),
+            last_errors: self.last_errors.clone(),
+            held: Held::default(),
+        }
+    }
+
+    /// Bytes of memory that they take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let ids: usize = self.columns.iter().map(Vec::capacity).sum();
+        let shares: usize = self.shares.iter().map(Vec::capacity).sum();
+        ids * 4
+            + (self.buckets.capacity() + self.counts.capacity() + shares) * 8
+            + self.measured.capacity() * size_of::<Measured>()
+            + self.last_errors.capacity() * size_of::<Option<i64>>()
+    }
+
+    /// Counts the memory that they take now.
+    pub(crate) fn charge(&mut self) -> Result<()> {
+        self.held.set(self.bytes())
     }
 
     /// Adds a group of others.
@@ -324,6 +366,12 @@ impl<'a> Buckets<'a> {
         for (column, own) in all.columns.iter_mut().zip(&mut groups.columns) {
             column.append(own);
         }
+    }
+
+    /// Counts the memory that they take now.
+    pub(crate) fn charge(&mut self) -> Result<()> {
+        let bytes = self.tally.bytes() + self.groups.bytes();
+        self.groups.held.set(bytes)
     }
 
     /// Ends the bucket.

@@ -194,7 +194,10 @@ impl EventCountsCursor {
                 Some(_) | None => {}
             }
         }
-        let counted = self.session.count(&query, &measures)?;
+        let mut counted = self.session.count(&query, &measures)?;
+        if !order.is_empty() {
+            counted.totals.charge_order()?;
+        }
         let sorted_by = |&(at, descending): &(usize, bool)| {
             let place = || places[at].unwrap_or_default();
             let column = match COLUMNS[at] {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::ffi;
 
@@ -12,6 +12,7 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::{self, Counted};
+use crate::store::sqlite::countmemory::CountMemory;
 use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
 use crate::store::sqlite::systemtables::SystemTable;
@@ -34,6 +35,7 @@ pub(super) trait Backing: Send + Sync {
         query: &CountQuery,
         measures: &Measures,
         budget: &Budget,
+        memory: &Arc<CountMemory>,
     ) -> Result<Counted>;
     /// See [`passes::rows`].
     fn pass(&self, _: Pass, _: &Filter, _skip_damaged: bool, _: &Budget) -> Result<Passed> {
@@ -90,8 +92,9 @@ impl Backing for Snapshot {
         query: &CountQuery,
         measures: &Measures,
         budget: &Budget,
+        memory: &Arc<CountMemory>,
     ) -> Result<Counted> {
-        count::groups(&self, query, measures, budget)
+        count::groups(&self, query, measures, budget, Some(memory))
     }
 
     fn pass(
@@ -162,6 +165,8 @@ pub(super) struct Session {
     reads: Mutex<Reads>,
     /// By the number of such a plan, the columns that the statement names.
     named: Mutex<HashMap<u32, Vec<usize>>>,
+    /// What all counts of the statement may hold together, beside what SQLite does.
+    counts_memory: OnceLock<Arc<CountMemory>>,
 }
 
 /// What all scans of the statement did together.
@@ -205,6 +210,7 @@ impl Session {
             watched: AtomicU32::new(0),
             reads: Mutex::default(),
             named: Mutex::default(),
+            counts_memory: OnceLock::new(),
         }
     }
 
@@ -248,7 +254,9 @@ impl Session {
 
     /// Counts events.
     pub(super) fn count(&self, query: &CountQuery, measures: &Measures) -> Result<Counted> {
-        let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget)?;
+        let memory = || CountMemory::new(quota::memory_most());
+        let memory = self.counts_memory.get_or_init(memory);
+        let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget, memory)?;
         let mut scanned = self.scanned();
         scanned.saw(&query.filter);
         scanned.work.add(counted.work);
