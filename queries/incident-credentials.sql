@@ -1,10 +1,11 @@
 /*
 title = "Which credentials an incident minted, and where they were used"
 group = "incident"
-answers = "One row per service account token, certificate request or approval, or secret of a token's type that an identity asked for and got, and address that used the token since; tokens nobody used have one row. Without any of the filters but the time there are no rows."
+answers = "One row per service account token, certificate request or approval, or secret of a token's type that an identity asked for and got, and address that used the token since; tokens nobody used have one row."
 cannot_see = "Where a certificate or the token in a secret was used: only tokens of recorded TokenRequests have an id that their use repeats (Kubernetes 1.30 and later). Types of secrets below level Request. How long a credential is valid. More than the first 2,000 changes of service accounts, certificate requests and secrets."
 level = "Metadata"
 tags = ["attack:T1528", "attack:T1550.001", "attack:T1649"]
+one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-events"]
 
 [params.user]

@@ -1,10 +1,11 @@
 /*
 title = "What an incident touched"
 group = "incident"
-answers = "One row per object, or list or collection of them, that requests by an identity, in its name or from an address asked for, changed ones first, with how often and how it went. With --resource and --name also the deleted collections of the resource and namespace that may have held the object, and of secrets the lists and watches; with --resource secrets and -n also those of all namespaces. Without any of the filters but the time there are no rows."
+answers = "One row per object, or list or collection of them, that requests by an identity, in its name or from an address asked for, changed ones first, with how often and how it went. With --resource and --name also the deleted collections of the resource and namespace that may have held the object, and of secrets the lists and watches; with --resource secrets and -n also those of all namespaces."
 cannot_see = "Whether a collection held the object that was asked for: incident-timeline has the selectors; and more than the last 2,000 of them in its namespace and 2,000 in all. Objects inside lists, watches and deleted collections. What changed at the request of nobody in particular: controllers follow up as themselves (why-deleted). Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = []
+one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-nameless", "incident-short", "incident-long"]
 
 [params.user]

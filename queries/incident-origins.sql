@@ -1,10 +1,11 @@
 /*
 title = "From where and with what an incident's requests came"
 group = "incident"
-answers = "One row per identity, address and program that made requests by an identity, in its name, from an address or on an object, the most requests last, so that an address that does not belong stands first. Without any of the filters but the time there are no rows."
+answers = "One row per identity, address and program that made requests by an identity, in its name, from an address or on an object, the most requests last, so that an address that does not belong stands first."
 cannot_see = "Who sat behind a shared address or account. Collections that may have held the object that was asked for: incident-timeline. Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
+one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-short", "incident-long"]
 
 [params.user]

@@ -1,10 +1,11 @@
 /*
 title = "Which pods and workloads an incident submitted, and what their service accounts did"
 group = "incident"
-answers = "One row per pod or object with a pod template that an identity created or changed, oldest first: what it may do, as which service account it runs, how often commands were run in it, who removed it, and how much its service account did since. Without any of the filters but the time there are no rows."
+answers = "One row per pod or object with a pod template that an identity created or changed, oldest first: what it may do, as which service account it runs, how often commands were run in it, who removed it, and how much its service account did since."
 cannot_see = "What the containers did on their node. Pods below level Request. The service account's calls are those of all its pods, and those of a controller's pods are counted with the template's. A service account that a patch does not name. More than the first 2,000 such requests."
 level = "Request"
 tags = ["attack:T1610", "attack:T1611"]
+one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-events"]
 
 [params.user]

@@ -1,10 +1,11 @@
 /*
 title = "What happened, step by step"
 group = "incident"
-answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. With --resource and --name also every deletecollection of the resource and namespace, and of secrets every list and watch; with --resource secrets and -n also those of all namespaces. Without any of the filters but the time there are no rows."
+answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. With --resource and --name also every deletecollection of the resource and namespace, and of secrets every list and watch; with --resource secrets and -n also those of all namespaces."
 cannot_see = "Whether a collection held the object: compare the selector in request_uri. Deletions of its owner or namespace (why-deleted), and what shows it as a part of others. What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
+one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-nameless"]
 
 [params.user]

@@ -1,10 +1,11 @@
 /*
 title = "What an incident did to cover its tracks"
 group = "incident"
-answers = "One row per request, oldest first, that deleted what the same user had created before in the incident, deleted the cluster's own records (Events), or used the audit ID of another request. Tries that failed are there and say so, dry runs are not. Without any of the filters but the time there are no rows."
+answers = "One row per request, oldest first, that deleted what the same user had created before in the incident, deleted the cluster's own records (Events), or used the audit ID of another request. Tries that failed are there and say so, dry runs are not."
 cannot_see = "Changes of the audit policy and deleted audit files: they are made on the control plane's nodes, not through the apiserver. What a deleted collection held. Whether somebody else had made the object anew in between. Deletions of what another user had created: who-deleted. Tidying up looks the same."
 level = "Metadata"
 tags = ["attack:T1070"]
+one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-events", "incident-tally"]
 
 [params.user]

@@ -49,7 +49,7 @@ def given(question, newest, known):
     params = {}
     for parameter in question["params"]:
         name, default = parameter["name"], parameter.get("default")
-        if parameter.get("required"):
+        if parameter.get("required") or name in question["one_of"][:1]:
             params[name] = known.get(name) or "x"
         elif name == "since" and default and default != "all":
             since = newest - timedelta(seconds=seconds(default))

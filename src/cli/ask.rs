@@ -12,13 +12,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::connection::Connection;
 use super::print::{self, Output};
-use super::{Exit, early, empty, explain};
+use super::{Exit, early, empty, explain, shell};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
 use crate::query::library::{GROUPS, Kind, Library, Param, Question};
 use crate::query::params::FilterParams;
 use crate::query::{clock, equivalent};
-use crate::store::{SqlColumn, SqlSink};
+use crate::store::{SqlColumn, SqlSink, StoreError};
 
 /// What names a directory of one's own questions.
 const DIRECTORY_ENV: &str = "AUDITQL_QUERIES";
@@ -138,6 +138,11 @@ fn subcommand(question: &Question) -> Command {
         "\n\nNeeds audit level {} or more.",
         question.level
     ));
+    if !question.one_of.is_empty() {
+        let flags = question.one_of.iter().map(|name| name.replace('_', "-"));
+        let flags: Vec<String> = flags.map(|name| format!("--{name}")).collect();
+        about.push_str(&format!("\nNeeds one of {}.", flags.join(", ")));
+    }
     if !question.tags.is_empty() {
         about.push_str(&format!("\nTags: {}", question.tags.join(", ")));
     }
@@ -295,6 +300,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut printer = asked.output.printer();
     let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
     let answer = source.sql(&query, timeout, &mut question.typed(&mut printer));
+    let answer = answer.map_err(|error| match shell::pointed(error, &query.sql) {
+        StoreError::BadRequest(message) => {
+            StoreError::BadRequest(format!("in the question {}: {message}", question.name))
+        }
+        other => other,
+    });
     let work = answer.as_ref().map(|answer| answer.stats);
     let work = work.unwrap_or_default();
     let exit = printer.finish(answer, "there are more rows")?;

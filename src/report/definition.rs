@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::digest;
 use crate::limits::REPORT_FILE_BYTES_MAX;
-use crate::query::library::{Library, Param};
+use crate::query::library::{Library, Param, lacking};
 
 /// The longest name of a report and the longest id of a control, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -136,22 +136,10 @@ impl Definition {
         given: &[(String, String)],
         flag: impl Fn(&str) -> String,
     ) -> Option<String> {
-        let there = |name: &String| {
-            given
-                .iter()
-                .any(|(known, text)| known == name && !text.trim().is_empty())
-                || self
-                    .param(name)
-                    .is_some_and(|param| param.default.is_some())
-        };
-        if self.one_of.is_empty() || self.one_of.iter().any(there) {
-            return None;
-        }
-        let names: Vec<String> = self.one_of.iter().map(|name| flag(name)).collect();
+        let names = lacking(&self.one_of, &self.params, given, flag)?;
         Some(format!(
-            "the report {} makes no sense without one of {}",
-            self.name,
-            names.join(", ")
+            "the report {} makes no sense without one of {names}",
+            self.name
         ))
     }
 

@@ -305,6 +305,11 @@ fn every_question_of_the_library_is_documented() {
                 question.level
             )
             .unwrap();
+            if !question.one_of.is_empty() {
+                let names = question.one_of.iter().map(|name| format!("`{name}`"));
+                let names: Vec<String> = names.collect();
+                write!(text, " Needs one of {}.", names.join(", ")).unwrap();
+            }
             if !question.tags.is_empty() {
                 write!(text, " Tags: {}.", question.tags.join(", ")).unwrap();
             }

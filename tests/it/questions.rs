@@ -160,8 +160,9 @@ fn every_question_has_a_test_and_gives_the_columns_that_it_promises() {
     for question in questions {
         let name = question["name"].as_str().unwrap();
         let mut pairs = String::from("limit=1");
+        let one_of = question["one_of"].as_array().unwrap();
         for param in question["params"].as_array().unwrap() {
-            if param["required"] == true {
+            if param["required"] == true || one_of.first() == Some(&param["name"]) {
                 let name = param["name"].as_str().unwrap();
                 let value = if name == "source_ip" {
                     "10.1.2.3"
@@ -222,6 +223,13 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
     ]);
     let gets = EVENTS.iter().filter(|event| event["verb"] == "get").count();
     assert_eq!(asked.expect(0).text(), format!("n\r\n{gets}\r\n"));
+
+    let misspelt = "select count(*) as n\nfrom events where vrb = 'get'";
+    std::fs::write(&file, format!("/*\n{header}*/\n{misspelt}")).unwrap();
+    let refused = cli(&["ask", "--queries", path, "mine", "--data", data]).expect(2);
+    let told = "in the question mine: no such column: vrb (line 2, column 19); did you mean verb?\n  \
+                from events where vrb = 'get'\n                    ^";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
 
     let taken = header.replace(
         "[columns]",

@@ -14,8 +14,9 @@ impl Question {
         let mut seen = HashSet::new();
         let fit =
             |name: &str| !name.is_empty() && name.bytes().all(plain) && !RESERVED.contains(&name);
-        let sound =
-            is_name(&self.name) && names.into_iter().all(|name| fit(name) && seen.insert(name));
+        let sound = is_name(&self.name)
+            && names.into_iter().all(|name| fit(name) && seen.insert(name))
+            && self.one_of.iter().all(|name| seen.contains(name.as_str()));
         if !sound {
             return None;
         }

@@ -106,3 +106,26 @@ impl Param {
         self.name.replace('_', "-")
     }
 }
+
+/// `names`, as `shown`, if none of them is given and none has a default.
+pub fn lacking(
+    names: &[String],
+    params: &[Param],
+    given: &[(String, String)],
+    shown: impl Fn(&str) -> String,
+) -> Option<String> {
+    let there = |name: &String| {
+        let given = given.iter().find(|(known, _)| known == name);
+        let default = || {
+            let param = params.iter().find(|param| param.name == *name);
+            param.and_then(|param| param.default.as_deref())
+        };
+        let text = given.map(|(_, text)| text.as_str()).or_else(default);
+        text.is_some_and(|text| !text.trim().is_empty())
+    };
+    if names.is_empty() || names.iter().any(there) {
+        return None;
+    }
+    let names: Vec<String> = names.iter().map(|name| shown(name)).collect();
+    Some(names.join(", "))
+}

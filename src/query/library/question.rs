@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::header::{InOrder, OwnParam, Scalar, names};
-use super::params::{Param, SINCE, UNTIL};
+use super::params::{Param, SINCE, UNTIL, lacking};
 use super::tables::Tables;
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
@@ -50,6 +50,9 @@ pub struct Question {
     pub level: String,
     /// Identifiers of controls and techniques: `pci-dss:10.2.1.5`, `attack:T1552.007`.
     pub tags: Vec<String>,
+    /// Parameters of which it makes no sense without at least one.
+    #[serde(default)]
+    pub one_of: Vec<String>,
     /// In the order in which the statement names them, `since` and `until` last.
     pub params: Vec<Param>,
     /// The columns of the answer with what they mean.
@@ -84,6 +87,9 @@ struct Header {
     /// Filters that the question makes no sense without.
     #[serde(default)]
     required: Vec<String>,
+    /// Filters of which the question makes no sense without at least one.
+    #[serde(default)]
+    one_of: Vec<String>,
     #[serde(default)]
     params: InOrder<OwnParam>,
     columns: InOrder<OwnColumn>,
@@ -143,6 +149,7 @@ impl Question {
             cannot_see: header.cannot_see,
             level: header.level,
             tags: header.tags,
+            one_of: header.one_of,
             params,
             columns: header.columns.0.into_iter().map(column).collect(),
             sql,
@@ -179,6 +186,13 @@ impl Question {
                 let hint = suggest(name, known.chain(["limit", "format", "timeout_ms"]));
                 return Err(format!("{} has no parameter {name:?}; {hint}", self.name));
             }
+        }
+        let flag = |name: &str| format!("--{}", name.replace('_', "-"));
+        if let Some(names) = lacking(&self.one_of, &self.params, given, flag) {
+            return Err(format!(
+                "{} makes no sense without one of {names}; give at least one",
+                self.name
+            ));
         }
         let value = |param: &Param| {
             let given = given.iter().find(|(name, _)| *name == param.name);
@@ -255,7 +269,8 @@ fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
             return Err(format!("the statement does not use the parameter :{name}"));
         }
     }
-    if let Some(name) = header.required.iter().find(|name| !named.contains(name)) {
+    let mut needed = header.required.iter().chain(&header.one_of);
+    if let Some(name) = needed.find(|name| !named.contains(name)) {
         return Err(format!("the statement does not use the parameter :{name}"));
     }
     if header.since.is_some() && !named.iter().any(|name| name == SINCE) {

@@ -1,6 +1,8 @@
 //! Cells of single rows of one part, from the chunks of columns that it holds at hand.
 
 mod chunks;
+#[cfg(test)]
+mod tests;
 mod uris;
 
 pub(crate) use chunks::Stored;

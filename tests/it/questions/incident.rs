@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::access::credentials::CREDENTIALS;
 use super::access::{ALL, THIEF, call};
 use super::made::{made, store_of};
-use super::{EVENTS, Row, ask, ask_of, audit_ids, cell, list, text};
+use super::{EVENTS, Row, STORE, ask, ask_of, audit_ids, cell, list, text};
+use crate::support::cli;
 
 pub(super) const TESTED: &[&str] = &[
     "incident-origins",
@@ -178,7 +179,12 @@ fn the_timeline_of_an_object_and_of_an_address() {
     assert_eq!(ordered_ids(&rows), steps("bruteforce"));
     assert_eq!(cell(&rows[0], "result"), "refused: not authenticated");
 
-    assert!(ask("incident-timeline", ALL).is_empty());
+    let store = STORE.get();
+    let data = store.data().to_str().unwrap();
+    let bare = cli(&["ask", "incident-timeline", "--data", data]).expect(2);
+    let told = "incident-timeline makes no sense without one of --user, --source-ip, --resource, \
+                --namespace, --name, --audit-id; give at least one";
+    assert!(bare.stderr.contains(told), "{}", bare.stderr);
     let as_carol = requests(|event| by_or_as(event, "carol"));
     let rows = ask("incident-timeline", &["--user", "carol", "--since", "all"]);
     assert_eq!(audit_ids(&rows), sorted_ids(&as_carol));

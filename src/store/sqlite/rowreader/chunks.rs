@@ -16,6 +16,8 @@ pub(super) struct Held {
     stretch: Stretch,
     /// How many rows of the chunk were read.
     reads: u32,
+    /// Whether what is read of the chunk is kept for the next question.
+    keep: bool,
 }
 
 /// A stored column of small numbers.
@@ -29,8 +31,13 @@ pub(crate) enum Stored {
 /// Rows of a chunk that tell that the next question reads many of it, too.
 const READS_OF_MANY: u32 = 16;
 
-/// Rows of a chunk that only scans read.
-const READS_OF_SCAN: u32 = limits::CHUNK_ROWS as u32 / 4;
+/// Rows of a chunk that only scans read. Audit ids are four times as long as others.
+fn reads_of_scan(column: u8) -> u32 {
+    match column {
+        layout::AUDIT_COLUMN => READS_OF_MANY,
+        _ => limits::CHUNK_ROWS as u32 / 4,
+    }
+}
 
 impl RowReader {
     pub(crate) fn id(&mut self, column: TextColumn, row: u32) -> Result<u32> {
@@ -117,28 +124,27 @@ impl RowReader {
         };
         let chunk = split(row).0;
         let held = &mut self.columns[column as usize];
-        let before = held.as_ref().map_or(0, |held| held.reads);
-        let same = held.as_ref().is_some_and(|held| held.number == chunk);
-        let begun = if same { before } else { 0 };
-        // Who read so much of one chunk reads the next ones as well, and all of them would only
-        // drive out those that others look into. Audit ids are four times as long as others.
-        let keep = match column {
-            layout::AUDIT_COLUMN => before < READS_OF_MANY,
-            _ => before < READS_OF_SCAN,
-        };
         match held {
             Some(held) if held.stretch.place(row).is_some() => held.reads += reads,
             _ => {
+                let (begun, keep) = match held {
+                    Some(held) if held.number == chunk => (held.reads, held.keep),
+                    // Who read so much of one chunk reads the next ones as well, and all of them
+                    // would only drive out those that others look into.
+                    Some(held) => (0, held.reads < reads_of_scan(column)),
+                    None => (0, true),
+                };
                 *held = Some(Held {
                     number: chunk,
                     stretch: sealed.stretch(column, row, keep)?,
                     reads: begun + reads,
+                    keep,
                 });
             }
         }
         if let Some(held) = held
-            && (begun..held.reads).contains(&READS_OF_MANY)
-            && (keep && column != layout::AUDIT_COLUMN && held.stretch.is_whole())
+            && (held.reads - reads..held.reads).contains(&READS_OF_MANY)
+            && (held.keep && column != layout::AUDIT_COLUMN && held.stretch.is_whole())
         {
             sealed.keep_chunk(column, chunk, &held.stretch.chunk);
         }
