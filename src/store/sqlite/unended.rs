@@ -48,10 +48,17 @@ const COMMON: [TextColumn; 10] = [
 /// in [`COMMON`]. `ends` are the stages that requests end with in the part.
 pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str]) -> bool {
     use Column as C;
-    let common = |column: &Column| match column {
-        C::Cluster | C::User | C::RequestUri | C::Path | C::ReceivedTime => true,
-        C::Verb | C::ApiGroup | C::ApiVersion | C::Resource | C::Subresource | C::Namespace => true,
-        _ => false,
+    let common = |column: &Column| {
+        let told_by = [C::Cluster, C::User, C::RequestUri, C::Path, C::ReceivedTime];
+        let object = [
+            C::Verb,
+            C::ApiGroup,
+            C::ApiVersion,
+            C::Resource,
+            C::Subresource,
+            C::Namespace,
+        ];
+        told_by.contains(column) || object.contains(column)
     };
     filter.terms.iter().all(|term| match &term.test {
         Test::Text { column, any } if *column == C::Stage => {
