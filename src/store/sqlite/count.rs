@@ -10,10 +10,11 @@ use super::countrequests::Requests;
 use super::frequent;
 use super::inorder::in_order;
 use super::listing::LastStages;
+use super::measures::Measures;
 use super::part::Part;
 use super::scan::{Cell, PartAt, PartSource, ScanOrder, Snapshot, advised};
-use super::tally::{Groups, Measures, begin};
-use super::totals::{Totals, Values, each_combination};
+use super::tally::{Groups, begin};
+use super::totals::Totals;
 use crate::model::column::Column;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
 
@@ -249,4 +250,34 @@ type Translate<'a> = dyn Fn(&mut Totals, &Part, Groups) -> Result<Groups> + Sync
 fn worth_threads(parts: &[PartAt]) -> bool {
     let sealed = |part: &&PartAt| matches!(part.source, PartSource::Sealed(_));
     parts.iter().filter(sealed).count() > 1
+}
+
+/// What one stored text counts as in a column: ids in the totals.
+#[derive(Clone)]
+enum Values {
+    One([u32; 1]),
+    Many(Box<[u32]>),
+}
+
+impl Values {
+    fn ids(&self) -> &[u32] {
+        match self {
+            Values::One(id) => id,
+            Values::Many(ids) => ids,
+        }
+    }
+}
+
+/// Every combination of one value per column.
+fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
+    let combinations = values.iter().map(|ids| ids.len()).product();
+    let mut ids = vec![0; values.len()];
+    for number in 0..combinations {
+        let mut rest: usize = number;
+        for (id, values) in ids.iter_mut().zip(values) {
+            *id = values[rest % values.len()];
+            rest /= values.len();
+        }
+        sink(&ids);
+    }
 }

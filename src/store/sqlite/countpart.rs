@@ -9,6 +9,7 @@ use super::countmemory::{CountMemory, Held};
 use super::facts;
 use super::groups::counts;
 use super::layout::{IntColumn, TextColumn};
+use super::measures::Measures;
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
 use super::predicate::{self, Compiled, Predicate};
@@ -17,7 +18,7 @@ use super::rollupplan::{Asked, Plan, Span};
 use super::scan::Snapshot;
 use super::sealed::Sealed;
 use super::summaryplan::SummaryPlan;
-use super::tally::{Amounts, Buckets, Groups, Measures, Tally};
+use super::tally::{Amounts, Buckets, Groups, Tally};
 use crate::store::filter::Filter;
 use crate::store::{Budget, CountQuery, Result, StoreError, Work};
 

@@ -9,7 +9,8 @@ use rustc_hash::FxHasher;
 
 use super::combinations::Combinations;
 use super::countmemory::Held;
-use super::tally::{Groups, Measured};
+use super::measures::Measured;
+use super::tally::Groups;
 use crate::limits::{COUNT_GROUPS_MAX, COUNT_TEXT_BYTES_MAX};
 use crate::model::column::Kind;
 use crate::model::value::Value;
@@ -354,36 +355,6 @@ impl Totals {
                     .unwrap_or(Ordering::Equal)
             })
         }
-    }
-}
-
-/// What one stored text counts as in a column: ids in the totals.
-#[derive(Clone)]
-pub(crate) enum Values {
-    One([u32; 1]),
-    Many(Box<[u32]>),
-}
-
-impl Values {
-    pub(crate) fn ids(&self) -> &[u32] {
-        match self {
-            Values::One(id) => id,
-            Values::Many(ids) => ids,
-        }
-    }
-}
-
-/// Every combination of one value per column.
-pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
-    let combinations = values.iter().map(|ids| ids.len()).product();
-    let mut ids = vec![0; values.len()];
-    for number in 0..combinations {
-        let mut rest: usize = number;
-        for (id, values) in ids.iter_mut().zip(values) {
-            *id = values[rest % values.len()];
-            rest /= values.len();
-        }
-        sink(&ids);
     }
 }
 

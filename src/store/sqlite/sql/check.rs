@@ -10,9 +10,9 @@ use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::countmemory::CountMemory;
+use crate::store::sqlite::measures::Measures;
 use crate::store::sqlite::scan::{ScanOrder, Seen};
 use crate::store::sqlite::systemtables::SystemTable;
-use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError};
 
 /// A store without anything in it.

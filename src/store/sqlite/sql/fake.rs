@@ -11,9 +11,9 @@ use crate::model::value::Value;
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::countmemory::CountMemory;
+use crate::store::sqlite::measures::{Measured, Measures};
 use crate::store::sqlite::scan::{Cell, ScanOrder, Seen};
 use crate::store::sqlite::systemtables::SystemTable;
-use crate::store::sqlite::tally::{Measured, Measures};
 use crate::store::sqlite::totals::Totals;
 use crate::store::{
     Answer, Budget, CountQuery, Coverage, Result, SqlColumn, SqlQuery, SqlSink, Work,

@@ -13,10 +13,10 @@ use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::{self, Counted};
 use crate::store::sqlite::countmemory::CountMemory;
+use crate::store::sqlite::measures::Measures;
 use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
 use crate::store::sqlite::systemtables::SystemTable;
-use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Place, Result, StoreError, Work};
 
 /// Where the tables read from: a snapshot, or rows in memory in tests.
