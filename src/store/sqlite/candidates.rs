@@ -15,10 +15,8 @@ const SHARE: u64 = 8;
 /// Lists of at most this share of the rows are not worth a bit for every row.
 const FEW_SHARE: u64 = 64;
 
-/// Strings whose lists are put together at most, however few rows there are, and one for so many rows:
-/// finding a list takes about as long as testing these.
+/// Strings whose lists are put together at most.
 const STRINGS_MAX: u32 = 64;
-const ROWS_PER_STRING: u32 = 4096;
 
 /// What a scan is left with.
 pub(crate) struct Candidates {
@@ -186,7 +184,7 @@ impl Lists {
             true => strings + 1 - set.count(),
             false => set.count(),
         };
-        if many > STRINGS_MAX.max(sealed.header.rows / ROWS_PER_STRING) {
+        if many > STRINGS_MAX {
             return Ok(None);
         }
         let ids: Vec<u32> = match exclude {
