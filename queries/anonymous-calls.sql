@@ -46,7 +46,7 @@ with anonymous as (
     client_ip, user_agent, user, time, audit_id, received_time, id, cluster
   from events
   where user_groups match 'system:unauthenticated'
-    and (user is null or user <> 'system:anonymous')
+    and user is not 'system:anonymous'
     and stage <> 'RequestReceived'
     and cluster match :cluster
     and verb match :verb

@@ -39,18 +39,38 @@ refused as not materialized (
     and user_agent match :user_agent
     and time >= :since and time < :until
 ),
--- Who was refused often enough at once: most were not, and need not be looked at more closely.
+-- Who was refused often enough, and then often enough at once: most were not, and need not be
+-- looked at more closely.
+often as materialized (
+  select cluster, user, source_ip from event_counts
+  where outcome in ('denied_authn', 'denied_authz', 'denied_escalation', 'denied_other')
+    and stage <> 'RequestReceived'
+    and cluster match :cluster
+    and user match :user
+    and resource match :resource
+    and namespace match :namespace
+    and source_ips match :source_ip
+    and user_agent match :user_agent
+    and time >= :since and time < :until
+  group by cluster, user, source_ip
+  having sum(events) >= :at_least
+),
 at_once as materialized (
   select distinct cluster, user, source_ip
   from (
     select
-      cluster, user, source_ip, time,
-      lag(time, max(:at_least - 1, 0)) over (
-        partition by cluster, user, source_ip order by time
+      cluster, user, source_ip, at,
+      lag(at, max(:at_least - 1, 0)) over (
+        partition by cluster, user, source_ip order by at
       ) as earlier
-    from refused
+    from (
+      select cluster, user, source_ip, unixepoch(time, 'subsec') as at
+      from refused
+      where (cluster, ifnull(user, ''), ifnull(source_ip, '')) in (
+        select cluster, ifnull(user, ''), ifnull(source_ip, '') from often)
+    )
   )
-  where unixepoch(time, 'subsec') - unixepoch(earlier, 'subsec') <= :window / 1e6 + 0.01
+  where at - earlier <= :window / 1e6 + 0.01
 ),
 denied as (
   select

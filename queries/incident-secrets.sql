@@ -169,7 +169,11 @@ with asking as (
     and outcome = 'success' and dry_run = 0
     and stage = 'ResponseComplete'
     and cluster match :cluster
-    and time < :until
+    -- None, if no answer is to be filled in.
+    and time < (
+      select :until from asked
+      where name is null and not (verb = 'list' and level = 'RequestResponse' and truncated = 0)
+      limit 1)
   group by cluster, namespace, name
 ), wanted as materialized (
   select distinct cluster, namespace, name

@@ -14,7 +14,7 @@ indexed_only = { type = "flag", default = false, help = "Skip this search, which
 
 [columns]
 identifier = "what was found"
-fields = { json = "where: uri, user, user agent, addresses, name, message, annotations, user attributes, request body, response body; a JSON array, empty when the text stands in another spelling or elsewhere" }
+fields = { json = "where: uri, user, user agent, addresses, name, message, annotations, user attributes, request body, response body; a JSON array, empty when the text stands elsewhere" }
 verb = "verb"
 resource = "resource"
 namespace = "namespace of the object"
@@ -33,20 +33,7 @@ with identifiers as materialized (
   select replace(plain, char(31), '\') as word from identifiers
 ), held as (
   select
-    sought.word, verb, resource, namespace, user, e.cluster, e.time, e.audit_id,
-    '[' || substr(
-      iif(instr(request_uri, sought.word), ',"uri"', '')
-      || iif(instr(ifnull(user, '') || ' ' || ifnull(impersonated_user, '') || ' '
-        || ifnull(user_uid, '') || ' ' || ifnull(user_groups, ''), sought.word), ',"user"', '')
-      || iif(instr(ifnull(user_agent, ''), sought.word), ',"user agent"', '')
-      || iif(instr(ifnull(source_ips, ''), sought.word), ',"addresses"', '')
-      || iif(instr(ifnull(name, '') || ' ' || ifnull(namespace, ''), sought.word), ',"name"', '')
-      || iif(instr(ifnull(message, ''), sought.word), ',"message"', '')
-      || iif(instr(ifnull(annotations, ''), sought.word), ',"annotations"', '')
-      || iif(instr(ifnull(user_extra, ''), sought.word), ',"user attributes"', '')
-      || iif(instr(ifnull(request_object, ''), sought.word), ',"request body"', '')
-      || iif(instr(ifnull(response_object, ''), sought.word), ',"response body"', ''), 2
-    ) || ']' as fields
+    sought.word, verb, resource, namespace, user, e.cluster, e.time, e.audit_id, found_in as fields
   from sought cross join events as e
   where e.raw match sought.word
     -- These are found without reading bytes.

@@ -11,6 +11,7 @@ mod keeping;
 mod naive;
 mod paging;
 mod questions;
+mod searching;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -212,6 +213,7 @@ macro_rules! conformance {
             grouping: counts_in_sql_read_rollups,
             questions: orders_by_time_then_id,
             questions: finds_bytes_across_borders,
+            searching: finds_texts_in_the_fields_that_hold_them,
             questions: shows_last_stages_only,
             questions: reads_little_for_one_audit_id,
             paging: pages_go_on_exactly_while_events_arrive,

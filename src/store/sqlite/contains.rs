@@ -9,6 +9,7 @@ use super::block::Frame;
 use super::inorder::in_order;
 use super::layout::IntColumn;
 use super::lean;
+use super::matched::{self, Fields};
 use super::ngrams;
 use super::part::Part;
 use super::putback::Reach;
@@ -61,15 +62,16 @@ pub(crate) fn frames_of(part: &Part, needles: &Needles<'_>) -> Result<Vec<usize>
 }
 
 /// The rows in a range whose bytes hold any of the needles, ascending; of the frames of lean bodies
-/// only those given are looked into.
+/// only those given are looked into. What of their fields is only in the bytes and holds a needle is
+/// found out on the way if it is wanted.
 pub(crate) fn search(
     part: &Part,
     needles: &Needles<'_>,
     mut frames: Vec<usize>,
     range: (u32, u32),
-    budget: &Budget,
-    work: &mut Work,
-) -> Result<Vec<u32>> {
+    tells: bool,
+    (budget, work): (&Budget, &mut Work),
+) -> Result<Vec<(u32, Fields)>> {
     let restored = to_restore(part, needles, range, budget)?;
     if (range.1 - range.0) as usize * 2 < part.rows() {
         let rows: Vec<u32> = (range.0..range.1).collect();
@@ -82,7 +84,11 @@ pub(crate) fn search(
     frames.extend(restored.keys());
     frames.sort_unstable();
     frames.dedup();
-    let search_frame = |at: usize| -> Result<(Vec<u32>, Vec<u32>)> {
+    let told = |raw: &[u8]| match tells {
+        true => matched::inside(raw, |text| needles.matches(text)),
+        false => 0,
+    };
+    let search_frame = |at: usize| -> Result<(Vec<(u32, Fields)>, Vec<(u32, Fields)>)> {
         budget.check()?;
         let number = frames[at];
         let frame = part.frame(number)?;
@@ -91,12 +97,26 @@ pub(crate) fn search(
             false => hits_in(&frame, needles),
         };
         let rows = match restored.get(&number) {
-            Some(rows) => restored_hits(part, &frame, needles, rows, &found)?,
+            Some(rows) => restored_hits(part, &frame, needles, rows, &found, &told)?,
             None => Vec::new(),
         };
         let (first, step) = part.frame_ranks(number)?;
-        let rank = |index: usize| (first + index as i64 * step) as u32;
-        Ok((found.into_iter().map(rank).collect(), rows))
+        let mut raw = Vec::new();
+        let hit = |index: usize| {
+            let rank = (first + index as i64 * step) as u32;
+            if tells {
+                // What was left out of the bytes is in none of those fields.
+                raw.clear();
+                lean::restore(
+                    frame.body(index)?,
+                    &lean::Fields::new([0; 16], 0, 0),
+                    &mut raw,
+                );
+            }
+            Ok((rank, told(&raw)))
+        };
+        let found: Result<_> = found.into_iter().map(hit).collect();
+        Ok((found?, rows))
     };
     let (mut ranks, mut rows) = (Vec::new(), Vec::new());
     let on_all_cores = frames.len() > FRAMES_OF_ONE_CORE;
@@ -107,7 +127,7 @@ pub(crate) fn search(
         Ok(())
     })?;
     work.blocks_read += frames.len() as u64;
-    rows.extend(rows_of_ranks(part, &ranks, range, budget)?);
+    rows.extend(rows_of_ranks(part, &mut ranks, range, budget)?);
     rows.sort_unstable();
     Ok(rows)
 }
@@ -164,7 +184,8 @@ fn restored_hits(
     needles: &Needles<'_>,
     rows: &[(usize, u32)],
     found: &[usize],
-) -> Result<Vec<u32>> {
+    told: &impl Fn(&[u8]) -> Fields,
+) -> Result<Vec<(u32, Fields)>> {
     let (mut raw, mut hits) = (Vec::new(), Vec::new());
     for &(index, row) in rows {
         if found.binary_search(&index).is_ok() {
@@ -177,38 +198,44 @@ fn restored_hits(
             &mut raw,
         );
         if needles.matches(&raw) {
-            hits.push(row);
+            hits.push((row, told(&raw)));
         }
     }
     Ok(hits)
 }
 
-/// The rows in a range whose bodies have these ranks.
+/// The rows in a range whose bodies have these ranks, with what stands beside each.
 fn rows_of_ranks(
     part: &Part,
-    ranks: &[u32],
+    ranks: &mut [(u32, Fields)],
     (low, high): (u32, u32),
     budget: &Budget,
-) -> Result<Vec<u32>> {
+) -> Result<Vec<(u32, Fields)>> {
     if ranks.is_empty() || low >= high {
         return Ok(Vec::new());
     }
     // A block's ranks go by class, so that there can be more of them than rows.
-    let most = ranks.iter().max().map_or(0, |&most| most as usize);
+    ranks.sort_unstable();
+    let most = ranks.last().map_or(0, |&(most, _)| most as usize);
     let mut wanted = RowSet::none(most + 1);
-    ranks.iter().for_each(|&rank| wanted.insert(rank));
+    ranks.iter().for_each(|&(rank, _)| wanted.insert(rank));
+    let ranks = &*ranks;
     let first_chunk = part.chunk_of(low).0;
     let chunks = (part.chunk_of(high - 1).0 - first_chunk + 1) as usize;
-    let rows_of_chunk = |at: usize| -> Result<Vec<u32>> {
+    let rows_of_chunk = |at: usize| -> Result<Vec<(u32, Fields)>> {
         budget.check()?;
         let chunk = first_chunk + at as u32;
-        let mut ranks = Vec::new();
-        part.ints(IntColumn::Rank, chunk, &mut ranks)?;
+        let mut of_rows = Vec::new();
+        part.ints(IntColumn::Rank, chunk, &mut of_rows)?;
         let first = chunk * limits::CHUNK_ROWS as u32;
-        let rows = (first..).zip(&ranks);
+        let rows = (first..).zip(&of_rows);
         let found = rows.filter(|&(_, &rank)| wanted.holds(rank as u32));
         let in_range = found.filter(|(row, _)| (low..high).contains(row));
-        Ok(in_range.map(|(row, _)| row).collect())
+        let beside = |(row, &rank)| {
+            let at = ranks.partition_point(|&(known, _)| known < rank as u32);
+            (row, ranks[at].1)
+        };
+        Ok(in_range.map(beside).collect())
     };
     let mut rows = Vec::new();
     in_order(chunks, chunks > 1, rows_of_chunk, |found| {

@@ -17,6 +17,7 @@ use super::rollup;
 use super::rollupplan::{Asked, Plan, Span};
 use super::scan::Snapshot;
 use super::sealed::Sealed;
+use super::shares::Errors;
 use super::summaryplan::SummaryPlan;
 use super::tally::{Amounts, Buckets, Groups, Tally};
 use crate::store::filter::Filter;
@@ -59,13 +60,7 @@ impl PartCount<'_> {
         let since = filter.since.filter(|&since| since > part.oldest());
         let until = filter.until.filter(|&until| until <= part.newest());
         let (columns, measures, terms) = (&self.stored.columns, self.measures, &filter.terms);
-        let shared = (
-            columns,
-            measures.times,
-            measures.raw_bytes,
-            measures.latency,
-        );
-        format!("{shared:?} {step:?} {since:?} {until:?} {terms:?}")
+        format!("{columns:?} {measures:?} {step:?} {since:?} {until:?} {terms:?}")
     }
 
     fn count_anew(&self, part: &Part, work: &mut Work) -> Result<Groups> {
@@ -202,9 +197,10 @@ impl PartCount<'_> {
             return Ok(true);
         };
         let plan = SummaryPlan::new(sealed, predicates, &self.stored.columns, self.measures);
-        let Some(plan) = plan else {
+        let Some(mut plan) = plan else {
             return Ok(false);
         };
+        plan.errors = self.stored.shared.errors(part, &self.stored.columns)?;
         if buckets.step.is_some() {
             buckets.enter(part.oldest());
         }
@@ -262,11 +258,7 @@ impl PartCount<'_> {
     /// For a part's groups.
     fn buckets<'a>(&self, part: &Part, groups: &'a mut Groups) -> Buckets<'a> {
         let strings = self.stored.columns.iter().map(|key| key.strings(part));
-        Buckets::new(
-            self.query.step,
-            Tally::new(strings, self.measures.any()),
-            groups,
-        )
+        Buckets::new(self.query.step, Tally::new(strings, self.measures), groups)
     }
 
     /// Adds the rows of a scan.
@@ -281,10 +273,11 @@ impl PartCount<'_> {
         let (mut rows, mut flags) = (Vec::new(), Vec::new());
         let (mut times, mut lengths, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
         let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
+        let errors = self.stored.shared.errors(part, columns)?;
         while scan.next_rows(&mut rows, self.budget, work)? {
             let Some(&first) = rows.first() else { continue };
             let (chunk, base) = part.chunk_of(first);
-            if buckets.step.is_some() || measures.times {
+            if buckets.step.is_some() || measures.times || errors.is_some() {
                 part.ints(IntColumn::Time, chunk, &mut times)?;
             }
             if measures.latency {
@@ -303,6 +296,10 @@ impl PartCount<'_> {
                 times: measures.times.then_some((&times, &times)),
                 raw_bytes: measures.raw_bytes.then_some(&lengths),
                 latency: measures.latency.then_some(&latencies),
+                errors: (errors.as_ref()).map(|(place, held)| Errors {
+                    told: (*place, held),
+                    last: &times,
+                }),
             };
             let mut left = &rows[..];
             while let Some(&next) = left.first() {

@@ -1,6 +1,7 @@
 //! The cursor: matching events of all parts of a snapshot, merged into one order.
 
 mod ahead;
+mod found_in;
 mod values;
 
 use std::cmp::Ordering;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use super::bytes::{self, Body};
 use super::groups::Groups;
 use super::layout::IntColumn;
+use super::matched::Matcher;
 use super::part::{Part, gather_ints};
 use super::partscan::{Direction, PartScan};
 use super::rowbatch::Batch;
@@ -37,6 +39,8 @@ pub struct Cursor {
     /// The stream whose row is the current one.
     current: Option<usize>,
     groups: Option<Groups>,
+    /// Tells in which fields of a row the texts of the filter stand, once somebody asks.
+    matcher: Option<Matcher>,
     /// Rows up to this place of an ordered scan are passed over.
     pub(super) after: Option<Place>,
     /// Closes segments behind itself that hold much in memory: who reads all of a store keeps what
@@ -107,6 +111,7 @@ impl Cursor {
             streams: Vec::new(),
             current: None,
             groups: None,
+            matcher: None,
             after: None,
             lets_go: false,
             scratch: Value::Null,
@@ -193,7 +198,8 @@ impl Cursor {
                 PartScan::new(part, &self.filter, direction, deriver, budget, work)
             });
         match opened {
-            Ok(scan) => Ok(scan.map(|scan| {
+            Ok(scan) => Ok(scan.map(|mut scan| {
+                scan.tells = self.matcher.is_some();
                 self.work.parts_indexed += u64::from(scan.indexed());
                 self.begun += 1;
                 Stream::new(self.begun, scan, self.after)

@@ -9,13 +9,18 @@ pub(crate) struct Measures {
     pub(crate) raw_bytes: bool,
     pub(crate) latency: bool,
     pub(crate) shares: Vec<Share>,
-    /// Needs times.
+    /// Needs times where each request counts once.
     pub(crate) last_error: bool,
 }
 
 impl Measures {
     /// Whether anything is read of events beside ids.
     pub(crate) fn any(&self) -> bool {
+        self.of_groups() || self.last_error
+    }
+
+    /// Whether anything is measured of every event.
+    pub(crate) fn of_groups(&self) -> bool {
         self.times || self.of_events()
     }
 

@@ -47,6 +47,7 @@ mod ledger;
 mod listing;
 mod loaded;
 mod maintenance;
+mod matched;
 mod measures;
 mod merge;
 mod ngrams;

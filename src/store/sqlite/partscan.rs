@@ -9,6 +9,7 @@ use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
 use super::layout::{Origin, TextColumn, origin};
+use super::matched::Fields;
 use super::part::{Lookup, Part};
 use super::predicate::{self, Compiled, Predicate};
 use super::uricolumns::{UriColumns, of_uri};
@@ -44,6 +45,9 @@ pub(crate) struct PartScan {
     /// Where a text was searched for ahead, and the candidates there that hold it.
     searched: Range<u32>,
     found: Vec<u32>,
+    /// Whether the search tells in which fields the text stands, and what it told of that range.
+    pub(crate) tells: bool,
+    told: Vec<(u32, Fields)>,
     low: u32,
     high: u32,
     /// Chunks still to do.
@@ -116,6 +120,8 @@ impl PartScan {
             candidates,
             searched: 0..0,
             found: Vec::new(),
+            tells: false,
+            told: Vec::new(),
             low,
             high,
             chunks,

@@ -70,6 +70,15 @@ impl Share {
     }
 }
 
+/// When rows with errors were the last: of few rows, so that it costs little beside their number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Errors<'a> {
+    /// Which of the columns tells errors, and which of its ids do.
+    pub(crate) told: (usize, &'a [bool]),
+    /// Microseconds.
+    pub(crate) last: &'a [i64],
+}
+
 /// The shares that a count wants, and by which of its columns they are told.
 #[derive(Default)]
 pub(crate) struct Shared {
@@ -87,13 +96,23 @@ impl Shared {
             let amount = |(&id, &count): (&u32, &u64)| if held[id as usize] { count } else { 0 };
             groups.shares.push(amounts.map(amount).collect());
         }
-        if let Some(place) = self.last_error {
+        // Where each event was measured for itself; otherwise counting has seen to it.
+        if let Some(place) = self.last_error
+            && groups.last_errors.len() < groups.len()
+        {
             let held = held(Share::Errors, part, keys[place])?;
             let ids = groups.columns[place].iter().zip(&groups.measured);
             let last = ids.map(|(&id, measured)| held[id as usize].then_some(measured.last));
             groups.last_errors = last.collect();
         }
         Ok(())
+    }
+
+    /// Where the time of the last error is wanted: the column that tells errors, and which of its
+    /// strings' ids do.
+    pub(crate) fn errors(&self, part: &Part, keys: &[Key]) -> Result<Option<(usize, Vec<bool>)>> {
+        let told = |place| Ok((place, held(Share::Errors, part, keys[place])?));
+        self.last_error.map(told).transpose()
     }
 }
 

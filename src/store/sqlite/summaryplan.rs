@@ -9,6 +9,7 @@ use super::part::Part;
 use super::partscan::keep;
 use super::predicate::{self, Predicate};
 use super::sealed::Sealed;
+use super::shares::Errors;
 use super::summary::{
     self, EVENT_FLAGS, EVENTS, FIRST, FLAG_NAMED, FLAG_URI, FLAGS, LASTED, PLACES, URIS,
 };
@@ -24,6 +25,8 @@ pub(crate) struct SummaryPlan {
     by: Vec<Key>,
     /// Whether times are wanted.
     times: bool,
+    /// Where the time of the last error is: see [`super::shares::Shared::errors`].
+    pub(crate) errors: Option<(usize, Vec<bool>)>,
     /// The columns that are counted by and added up; those of times in order.
     places: Vec<u8>,
 }
@@ -56,13 +59,14 @@ impl SummaryPlan {
         predicates.sort_by_key(|(predicate, _)| predicate.likely());
         let mut places: Vec<u8> = by.iter().map(|&key| place_of(key)).collect::<Option<_>>()?;
         places.push(EVENTS);
-        if measures.times {
+        if measures.times || measures.last_error {
             places.extend([FIRST, LASTED]);
         }
         Some(SummaryPlan {
             predicates,
             by: by.to_vec(),
             times: measures.times,
+            errors: None,
             places,
         })
     }
@@ -76,6 +80,7 @@ impl SummaryPlan {
         work: &mut Work,
         buckets: &mut Buckets<'_>,
     ) -> Result<()> {
+        let errors = self.errors.as_ref();
         let (mut rows, mut bits) = (Vec::new(), vec![Vec::new(); self.by.len()]);
         let mut uris: Vec<HashMap<u32, bool>> = vec![HashMap::new(); self.predicates.len()];
         let mut read = Columns::default();
@@ -122,6 +127,10 @@ impl SummaryPlan {
             let amounts = Amounts {
                 events: Some(&read.ids[EVENTS as usize]),
                 times: self.times.then_some((&read.first, &read.last)),
+                errors: errors.map(|(place, held)| Errors {
+                    told: (*place, held),
+                    last: &read.last,
+                }),
                 ..Amounts::default()
             };
             let lead = self.by.iter().position(|&key| key == LEAD);

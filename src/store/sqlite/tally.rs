@@ -3,7 +3,8 @@
 use super::combinations::Combinations;
 use super::countmemory::Held;
 use super::layout;
-use super::measures::Measured;
+use super::measures::{Measured, Measures};
+use super::shares::Errors;
 use crate::store::Result;
 
 /// What rows amount to; each slice has a row's value at the place where columns have its id.
@@ -16,6 +17,7 @@ pub(crate) struct Amounts<'a> {
     pub(crate) raw_bytes: Option<&'a [i64]>,
     /// As it is stored.
     pub(crate) latency: Option<&'a [i64]>,
+    pub(crate) errors: Option<Errors<'a>>,
 }
 
 impl Amounts<'_> {
@@ -66,26 +68,28 @@ pub(crate) struct Tally {
     measures: bool,
     /// As long as the sparse counts where groups are measured, else empty.
     measured: Vec<Measured>,
+    last_errors: Vec<Option<i64>>,
     numbers: Vec<u32>,
 }
 
 impl Tally {
     /// For columns with so many strings; groups that are measured are not kept in an array.
-    pub(crate) fn new(strings: impl Iterator<Item = u32>, measures: bool) -> Tally {
+    pub(crate) fn new(strings: impl Iterator<Item = u32>, measures: &Measures) -> Tally {
         let strings: Vec<u32> = strings.collect();
         let sizes: Vec<usize> = strings.iter().map(|&most| most as usize + 1).collect();
         let combinations = sizes
             .iter()
             .try_fold(1usize, |all, &size| all.checked_mul(size))
-            .filter(|&all| all <= DENSE_MAX && !measures);
+            .filter(|&all| all <= DENSE_MAX && !measures.any());
         Tally {
             sizes,
             dense: vec![0; combinations.unwrap_or(0)],
             touched: Vec::new(),
             sparse: Combinations::new(strings.iter().map(|most| u32::BITS - most.leading_zeros())),
             sparse_counts: Vec::new(),
-            measures,
+            measures: measures.of_groups(),
             measured: Vec::new(),
+            last_errors: Vec::new(),
             numbers: Vec::new(),
         }
     }
@@ -121,6 +125,16 @@ impl Tally {
                 self.measured.resize(self.sparse.len(), Measured::NOTHING);
                 amounts.measure(&self.numbers, rows, &mut self.measured);
             }
+            if let Some(Errors { told, last }) = amounts.errors {
+                self.last_errors.resize(self.sparse.len(), None);
+                let ids = columns[told.0];
+                for (&number, &row) in self.numbers.iter().zip(rows) {
+                    if told.1[ids[row as usize] as usize] {
+                        let known = &mut self.last_errors[number as usize];
+                        *known = (*known).max(Some(last[row as usize]));
+                    }
+                }
+            }
             return;
         }
         let places = &mut self.numbers;
@@ -146,6 +160,7 @@ impl Tally {
             self.sparse.append_to(&mut groups.columns);
             groups.counts.append(&mut self.sparse_counts);
             groups.measured.append(&mut self.measured);
+            groups.last_errors.append(&mut self.last_errors);
             self.sparse.clear();
         }
         for place in self.touched.drain(..) {
@@ -302,6 +317,7 @@ impl<'a> Buckets<'a> {
         all.buckets.append(&mut groups.buckets);
         all.counts.append(&mut groups.counts);
         all.measured.append(&mut groups.measured);
+        all.last_errors.append(&mut groups.last_errors);
         for (column, own) in all.columns.iter_mut().zip(&mut groups.columns) {
             column.append(own);
         }
@@ -336,7 +352,7 @@ mod tests {
             many in any::<bool>(),
         ) {
             let width = if many { u32::MAX - 1 } else { 6 };
-            let mut tally = Tally::new([4, width].into_iter(), false);
+            let mut tally = Tally::new([4, width].into_iter(), &Measures::default());
             let mut expected = std::collections::BTreeMap::<Vec<u32>, u64>::new();
             for &(first, second, count) in &adds {
                 *expected.entry(vec![first, second]).or_default() += u64::from(count);

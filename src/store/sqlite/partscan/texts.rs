@@ -5,6 +5,7 @@ use crate::limits;
 use crate::store::filter::{Term, Test};
 use crate::store::sqlite::bytes;
 use crate::store::sqlite::contains::{self, Needles};
+use crate::store::sqlite::matched::Fields;
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::predicate::Predicate;
 use crate::store::{Budget, Result, Work};
@@ -90,9 +91,13 @@ impl PartScan {
                 true => self.ahead(row),
                 false => (self.low, self.high),
             };
-            let mut found = contains::search(&self.part, &needles, frames, range, budget, work)?;
-            self.keep_candidates(&mut found);
-            self.found = found;
+            let tells = self.tells;
+            let found =
+                contains::search(&self.part, &needles, frames, range, tells, (budget, work))?;
+            let mut rows = found.iter().map(|&(row, _)| row).collect();
+            self.keep_candidates(&mut rows);
+            self.found = rows;
+            self.told = if tells { found } else { Vec::new() };
             self.searched = range.0..range.1;
         }
         out.retain(|row| self.found.binary_search(row).is_ok());
@@ -126,15 +131,22 @@ impl PartScan {
         };
         let (needles, range) = (Needles::new(any), (self.low, self.high));
         let frames = contains::frames_of(&self.part, &needles)?;
-        let found = contains::search(&self.part, &needles, frames, range, budget, work)?;
+        let found = contains::search(&self.part, &needles, frames, range, false, (budget, work))?;
+        let found = found.into_iter().map(|(row, _)| row);
         Ok(match term.negate {
-            false => found,
+            false => found.collect(),
             true => {
-                let mut found = found.into_iter().peekable();
+                let mut found = found.peekable();
                 let rest = (self.low..self.high).filter(|row| found.next_if_eq(row).is_none());
                 rest.collect()
             }
         })
+    }
+
+    /// What the search for a text found out about a row on the way.
+    pub(crate) fn told(&self, row: u32) -> Option<Fields> {
+        let at = self.told.binary_search_by_key(&row, |&(row, _)| row).ok()?;
+        Some(self.told[at].1)
     }
 
     fn keep_candidates(&self, found: &mut Vec<u32>) {

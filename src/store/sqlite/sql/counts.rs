@@ -190,7 +190,10 @@ impl EventCountsCursor {
                     places[at] = Some(measures.shares.len());
                     measures.shares.push(share);
                 }
-                Some(Shown::LastError) => (measures.times, measures.last_error) = (true, true),
+                Some(Shown::LastError) => {
+                    measures.last_error = true;
+                    measures.times |= query.per_request;
+                }
                 Some(_) | None => {}
             }
         }

@@ -16,6 +16,13 @@ pub(super) struct Events {
     pub(super) session: Arc<Session>,
 }
 
+/// Behind the columns of an event, and hidden as it is none: in which of its fields the words of
+/// `raw match` stand, a JSON array.
+const FOUND_IN: usize = Column::ALL.len();
+
+// SQLite tells columns from the 64th on not apart when it says which are read.
+const _: () = assert!(FOUND_IN < 63);
+
 /// A column's declaration in `create table`. The first word is the type that an answer gives, the
 /// second sets SQLite's affinity, which would be numeric for words that it does not know.
 pub(super) fn declaration(name: &str, kind: Kind) -> String {
@@ -43,11 +50,13 @@ impl Table for Events {
         let columns = Column::ALL
             .iter()
             .map(|column| declaration(column.name(), column.kind()));
-        columns.collect::<Vec<_>>().join(", ")
+        let found_in = "found_in JSON TEXT HIDDEN".to_owned();
+        columns.chain([found_in]).collect::<Vec<_>>().join(", ")
     }
 
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
         let events = self.session.backing.event_count();
+        info.set_idx_num((info.col_used() >> FOUND_IN & 1) as i32);
         plan::choose(
             info,
             &Planned {
@@ -81,15 +90,17 @@ pub(super) fn read_plan(text: &str) -> Result<Plan> {
 }
 
 impl TableCursor for EventsCursor {
-    fn start(&mut self, _used: i32, plan: &str, arguments: &Filters<'_>) -> Result<bool> {
+    fn start(&mut self, found_in: i32, plan: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.scan = None;
         let plan = read_plan(plan)?;
         let Some(filter) = pushdown::filter(&plan, arguments)? else {
             return Ok(false);
         };
-        self.scan
-            .insert(self.session.scan(&filter, plan.order)?)
-            .advance()
+        let scan = self.scan.insert(self.session.scan(&filter, plan.order)?);
+        if found_in != 0 {
+            scan.tell_found_in();
+        }
+        scan.advance()
     }
 
     #[inline]
@@ -109,6 +120,7 @@ impl TableCursor for EventsCursor {
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
         match (&mut self.scan, Column::ALL.get(column)) {
             (Some(scan), Some(&column)) => scan.cell(column),
+            (Some(scan), None) if column == FOUND_IN => scan.found_in(),
             _ => Ok(Cell::Null),
         }
     }

@@ -60,6 +60,11 @@ pub(super) trait Rows {
     fn numbers(&mut self, _columns: &[Column], _out: &mut Vec<u32>) -> Result<bool> {
         Ok(false)
     }
+    /// See [`Cursor::tell_found_in`] and [`Cursor::found_in`].
+    fn tell_found_in(&mut self) {}
+    fn found_in(&mut self) -> Result<Cell<'_>> {
+        Ok(Cell::Null)
+    }
     /// Time and id of the row of a scan in order, where they are at hand.
     fn place(&self) -> Option<Place> {
         None
@@ -137,6 +142,14 @@ impl Rows for Cursor {
 
     fn numbers(&mut self, columns: &[Column], out: &mut Vec<u32>) -> Result<bool> {
         self.numbers(columns, out)
+    }
+
+    fn tell_found_in(&mut self) {
+        self.tell_found_in();
+    }
+
+    fn found_in(&mut self) -> Result<Cell<'_>> {
+        self.found_in()
     }
 
     fn place(&self) -> Option<Place> {
@@ -354,6 +367,19 @@ impl Scan {
         match &mut self.rows {
             Some(rows) => quota::exempt(|| rows.numbers(columns, out)),
             None => Ok(false),
+        }
+    }
+
+    /// See [`Rows::tell_found_in`].
+    pub(super) fn tell_found_in(&mut self) {
+        quota::exempt(|| self.rows.iter_mut().for_each(|rows| rows.tell_found_in()));
+    }
+
+    /// See [`Rows::found_in`].
+    pub(super) fn found_in(&mut self) -> Result<Cell<'_>> {
+        match &mut self.rows {
+            Some(rows) => quota::exempt(|| rows.found_in()),
+            None => Ok(Cell::Null),
         }
     }
 
