@@ -84,12 +84,8 @@ impl Backing for Snapshot {
         skip_damaged: bool,
         budget: Budget,
     ) -> Result<Box<dyn Rows>> {
-        Ok(Box::new(self.cursor(
-            filter,
-            order,
-            skip_damaged,
-            budget,
-        )?))
+        let cursor = self.cursor(filter, order, skip_damaged, budget)?;
+        Ok(Box::new(cursor))
     }
 
     fn groups(
@@ -245,10 +241,8 @@ impl Session {
 
     /// The first failure, once.
     pub(super) fn take_failure(&self) -> Option<StoreError> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
     }
 
     /// Starts a scan.
@@ -279,9 +273,7 @@ impl Session {
 
     /// Goes over events; see [`passes`].
     pub(super) fn pass(&self, pass: Pass, filter: &Filter) -> Result<Vec<Vec<Value>>> {
-        let passed = self
-            .backing
-            .pass(pass, filter, self.skip_damaged, &self.budget)?;
+        let passed = (self.backing).pass(pass, filter, self.skip_damaged, &self.budget)?;
         let mut scanned = self.scanned();
         scanned.saw(filter);
         scanned.work.add(passed.work);
