@@ -22,8 +22,12 @@ last_hour = "hour of the last, with --times"
 impersonated_by = { json = "who asked for some of them as this user, a JSON array" }
 cluster = "where"
 */
-with used as materialized (
-  select cluster, effective_user as user, decision_reason as reason, events as calls
+with used as (
+  select
+    cluster, effective_user as user, decision_reason as reason, sum(events) as calls,
+    iif(count(impersonated_user) > 0,
+      json_group_array(distinct user order by user) filter (where impersonated_user is not null),
+      null) as askers
   from event_counts
   where decision = 'allow'
     and stage match 'ResponseComplete,Panic'
@@ -32,10 +36,9 @@ with used as materialized (
     and cluster match :cluster
     and effective_user match :user
     and time >= :since and time < :until
-), asked as materialized (
-  select
-    cluster, effective_user as user, decision_reason as reason,
-    json_group_array(distinct user order by user) as askers
+  group by cluster, effective_user, decision_reason
+), reasons as (
+  select distinct decision_reason as reason
   from event_counts
   where decision = 'allow'
     and stage match 'ResponseComplete,Panic'
@@ -43,8 +46,6 @@ with used as materialized (
     and cluster match :cluster
     and effective_user match :user
     and time >= :since and time < :until
-    and impersonated_user is not null
-  group by cluster, effective_user, decision_reason
 ), spread as materialized (
   select
     cluster, effective_user as user, decision_reason as reason,
@@ -66,7 +67,7 @@ with used as materialized (
     reason,
     iif(reason glob 'RBAC: allowed by *Binding "*" of *Role "*" to * "*"',
       replace(replace(substr(reason, 18), '\\', char(2)), '\"', char(1)), null) as words
-  from (select distinct reason from used)
+  from reasons
 ), cut as materialized (
   select
     reason, words, substr(words, 1, instr(words, '" of ') - 1) as bound,
@@ -102,8 +103,6 @@ select
   first_hour, last_hour, askers as impersonated_by, used.cluster
 from used
   cross join named on named.reason is used.reason
-  left join asked
-    on asked.cluster = used.cluster and asked.user is used.user and asked.reason is used.reason
   left join spread
     on spread.cluster = used.cluster and spread.user = used.user and spread.reason is used.reason
 where :role is null or role glob :role

@@ -47,11 +47,29 @@ with calls as not materialized (
   where (:privilege is null or 'cluster-admin' glob :privilege)
     and decision_reason glob 'RBAC: allowed by *Binding "*" of ClusterRole "' || :role || '" to *'
   union all
+  -- Long ones apart, so that rows are not told apart by verb and subresource.
   select
-    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, long, events
+    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, 1, events
   from calls
   where (:privilege is null or 'impersonation' glob :privilege)
     and impersonated_user is not null
+    and verb = 'watch'
+  union all
+  select
+    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, 1, events
+  from calls
+  where (:privilege is null or 'impersonation' glob :privilege)
+    and impersonated_user is not null
+    and verb match '!watch'
+    and subresource match 'exec,attach,portforward,proxy,log'
+  union all
+  select
+    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+  from calls
+  where (:privilege is null or 'impersonation' glob :privilege)
+    and impersonated_user is not null
+    and verb match '!watch'
+    and subresource match '!exec,!attach,!portforward,!proxy,!log'
   union all
   -- Refused: as whom is only in the message.
   select 3, 'impersonation', cluster, user, null, stage, outcome, dry_run, long, events
@@ -112,11 +130,18 @@ with calls as not materialized (
     and time >= :since and time < :until
   union all
   select
-    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, long, events
+    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
   from calls
   where (:privilege is null or 'secret read' glob :privilege)
     and resource = 'secrets' and api_group is null and subresource is null
-    and verb in ('get', 'list', 'watch')
+    and verb in ('get', 'list')
+  union all
+  select
+    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, 1, events
+  from calls
+  where (:privilege is null or 'secret read' glob :privilege)
+    and resource = 'secrets' and api_group is null and subresource is null
+    and verb = 'watch'
   union all
   select
     10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events

@@ -144,6 +144,11 @@ pub const COUNT_GROUPS_MAX: usize = 2_000_000;
 /// Bytes of texts that the groups of one count may have; they are held in memory too.
 pub const COUNT_TEXT_BYTES_MAX: usize = 256 << 20;
 
+/// Groups of a count that are kept of a sealed segment while its file is open, and bytes of all that are
+/// kept of one segment.
+pub const SEGMENT_COUNTS_GROUPS_MAX: usize = 32_768;
+pub const SEGMENT_COUNTS_BYTES_MAX: usize = 4 << 20;
+
 /// Columns that one count tells groups apart by.
 pub const COUNT_COLUMNS_MAX: usize = 4;
 

@@ -208,6 +208,7 @@ macro_rules! conformance {
             grouping: identities_in_sql_like_events,
             counted: counts_in_sql_come_in_order,
             counted: requests_are_counted_once,
+            counted: requests_are_counted_once_across_segments,
             counted: counts_of_a_divided_part_add_up,
             grouping: counts_in_sql_read_rollups,
             questions: orders_by_time_then_id,

@@ -1,9 +1,12 @@
 //! `event_counts`: the order of its rows, and requests that count once.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 
 use super::grouping::ask;
 use super::{Bench, Open, at_every_age};
+use crate::model::value::Value;
 
 /// Groups in any order are those that SQLite sorts, and however few are read of them.
 pub(super) fn counts_in_sql_come_in_order(open: Open) {
@@ -79,6 +82,163 @@ pub(super) fn requests_are_counted_once(open: Open) {
         }
         assert!(shorter > 2, "{age}: requests have one event each");
     });
+}
+
+/// Requests are counted once wherever the stages of each lie: in one segment, in several, in none yet.
+pub(super) fn requests_are_counted_once_across_segments(open: Open) {
+    const STAGES: [&str; 5] = [
+        "RequestReceived",
+        "ResponseStarted",
+        "Mystery",
+        "ResponseComplete",
+        "Panic",
+    ];
+    struct Stage {
+        request: [String; 3],
+        second: u64,
+        place: usize,
+        verb: &'static str,
+        namespace: usize,
+        code: u64,
+    }
+    let moment = |second: u64| {
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!(
+            "2026-11-{}T{:02}:{minute:02}:{second:02}.000000Z",
+            20 + hour / 24,
+            hour % 24
+        )
+    };
+    let mut rng = Rng::with_seed(5);
+    let bench = Bench::new(open);
+    let mut stages: Vec<Stage> = Vec::new();
+    for number in 0..1500 {
+        // Some share an audit id, and some of those all that a request is told by.
+        let id = match rng.u32(..8) {
+            0 => number / 2,
+            _ => number,
+        };
+        let request = [
+            format!("{id:08x}-1111-4222-8333-444455556666"),
+            format!("u{}", rng.u32(..3)),
+            moment(id as u64 * 60),
+        ];
+        let (verb, namespace) = (["create", "watch", "get"][rng.usize(..3)], rng.usize(..3));
+        let mut at: Vec<usize> = (0..5).filter(|_| rng.u32(..5) < 2).collect();
+        if rng.u32(..10) == 0 {
+            at.extend(at.last().copied());
+        }
+        let mut second = id as u64 * 60;
+        for place in at {
+            // Most go on at once, some hours later, and clocks step back.
+            second = match rng.u32(..10) {
+                0 => second + rng.u64(..8000),
+                1 => second.saturating_sub(rng.u64(..50)),
+                _ => second + rng.u64(..3),
+            };
+            stages.push(Stage {
+                request: request.clone(),
+                second,
+                place,
+                // Rarely an event says something else than the others.
+                verb: if rng.u32(..50) == 0 { "other" } else { verb },
+                namespace,
+                code: 200 + rng.u64(..3) * 101,
+            });
+        }
+    }
+    // Most arrive in order.
+    stages.sort_by_key(|stage| stage.second);
+    for at in 0..stages.len() {
+        if rng.u32(..20) == 0 {
+            let other = rng.usize(..stages.len());
+            stages.swap(at, other);
+        }
+    }
+    let line = |(number, stage): (usize, &Stage)| {
+        let [id, user, received] = &stage.request;
+        let (named, verb, namespace) = (stage.place > 2, stage.verb, stage.namespace);
+        let name = if named { r#","name":"p""# } else { "" };
+        format!(
+            r#"{{"level":"Metadata","auditID":"{id}","stage":"{}","requestURI":"/api/v1/namespaces/ns{namespace}/pods","verb":"{verb}","user":{{"username":"{user}"}},"userAgent":"{number}","objectRef":{{"resource":"pods","namespace":"ns{namespace}"{name},"apiVersion":"v1"}},"responseStatus":{{"code":{}}},"requestReceivedTimestamp":"{received}","stageTimestamp":"{}"}}"#,
+            STAGES[stage.place],
+            stage.code,
+            moment(stage.second),
+        )
+    };
+    let lines: Vec<String> = stages.iter().enumerate().map(line).collect();
+    type Holds<'a> = &'a dyn Fn(&Stage) -> bool;
+    let since = |second: u64, stage: &Stage| stage.second >= second;
+    let filters: [(&str, Holds<'_>); 9] = [
+        ("user match '*'", &|_| true),
+        ("verb = 'watch'", &|stage| stage.verb == "watch"),
+        ("namespace match '!ns1' and user = 'u2'", &|stage| {
+            stage.namespace != 1 && stage.request[1] == "u2"
+        }),
+        (
+            "stage match 'ResponseStarted,ResponseComplete,Panic'",
+            &|stage| matches!(stage.place, 1 | 3 | 4),
+        ),
+        ("stage match '!Panic'", &|stage| stage.place != 4),
+        ("stage = 'RequestReceived'", &|stage| stage.place == 0),
+        ("code = 200", &|stage| stage.code == 200),
+        (
+            "time >= '2026-11-20T09:10:30Z' and verb match 'get,watch'",
+            &|stage| since(33_030, stage) && matches!(stage.verb, "get" | "watch"),
+        ),
+        ("time < '2026-11-20T15:10:30Z'", &|stage| {
+            !since(54_630, stage)
+        }),
+    ];
+    let check = |bench: &Bench, age: &str, sent: usize| {
+        for (condition, holds) in &filters {
+            let mut requests: BTreeMap<_, Vec<&Stage>> = BTreeMap::new();
+            for stage in stages[..sent].iter().filter(|stage| holds(stage)) {
+                requests
+                    .entry((&stage.request, stage.namespace))
+                    .or_default()
+                    .push(stage);
+            }
+            let mut wanted: BTreeMap<_, i64> = BTreeMap::new();
+            for events in requests.values() {
+                let order = |stage: &&Stage| stage.place.min(3);
+                let last = events.iter().map(order).max().unwrap();
+                for event in events.iter().filter(|event| order(event) == last) {
+                    let group = (
+                        event.verb.to_owned(),
+                        STAGES[event.place].to_owned(),
+                        event.code,
+                    );
+                    *wanted.entry(group).or_default() += 1;
+                }
+            }
+            let wanted = wanted.into_iter().map(|((verb, stage, code), events)| {
+                let [code, events] = [code as i64, events].map(Value::Int);
+                vec![Value::text(verb), Value::text(stage), code, events]
+            });
+            let sql = format!(
+                "select verb, stage, code, events from event_counts
+                 where per_request = 1 and {condition} order by verb, stage, code"
+            );
+            let (counted, answer) = ask(bench, &sql, &[]).unwrap();
+            if age == "merged" && *condition == "verb = 'watch'" {
+                let visited = answer.stats.rows_visited as usize;
+                assert!(
+                    visited < sent / 2,
+                    "{visited} of {sent} events were looked at"
+                );
+            }
+            assert_eq!(counted, wanted.collect::<Vec<_>>(), "{age}: {condition}");
+        }
+    };
+    let (third, half) = (lines.len() / 3, lines.len() / 2);
+    bench.append("c", &lines[..third]);
+    bench.store.seal(false).unwrap();
+    bench.append("c", &lines[third..half]);
+    bench.store.seal(false).unwrap();
+    check(&bench, "half of them sealed", half);
+    bench.append("c", &lines[half..]);
+    at_every_age(bench, &|bench, age| check(bench, age, lines.len()));
 }
 
 /// A part that is scanned by several cores counts each of its rows once.

@@ -20,6 +20,7 @@ use super::rowlists::RowLists;
 use super::sealed::{AUDIT_ROWS_PER_PIECE, Header, Piece, audit_prefix};
 use super::segfile::{NumberChunks, SegmentFile, StringPieces};
 use super::summarywriter;
+use super::unended::{self, Noted};
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -128,6 +129,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     };
     // In order of ids, so that SQLite appends and fills its pages.
     let mut user_classes = Vec::new();
+    let mut noted = Noted::default();
     for &column in TextColumn::ALL {
         (plan.pause)()?;
         put_text(
@@ -136,7 +138,12 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
             order,
             column,
             &mut header,
-            &mut user_classes,
+            &mut |id, text| {
+                noted.note(column, id, text);
+                if column == TextColumn::User {
+                    user_classes.push(bodies::class_of(Some(text)));
+                }
+            },
         )?;
     }
     (plan.pause)()?;
@@ -156,6 +163,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     (plan.pause)()?;
     put_audit_ids(&mut file, parts, order)?;
     lengths.put(&mut file)?;
+    unended::put_unended(&mut file, &mut header, &noted, plan.pause)?;
 
     header.components = std::mem::take(&mut file.components);
     let bytes = serde_json::to_vec(&header).map_err(|error| StoreError::Io(error.to_string()))?;
@@ -217,16 +225,15 @@ fn put_text(
     order: &Order,
     column: TextColumn,
     header: &mut Header,
-    user_classes: &mut Vec<u8>,
+    note: &mut dyn FnMut(u32, &str),
 ) -> Result<()> {
     let mut pieces = StringPieces::new(column);
     let (mut strings, mut untimed) = (0u32, None);
     let dictionary = dictionary::merge(parts, order, column, &mut |text| {
         strings += 1;
-        match column {
-            TextColumn::User => user_classes.push(bodies::class_of(Some(text))),
-            TextColumn::TimeQuality if text == "stored" => untimed = Some(strings),
-            _ => {}
+        note(strings, text);
+        if column == TextColumn::TimeQuality && text == "stored" {
+            untimed = Some(strings);
         }
         pieces.push(file, text)
     })?;
@@ -246,9 +253,9 @@ fn put_text(
         chunks.push(file, i64::from(id))?;
     }
     chunks.finish(file)?;
-    file.holds(order.bytes() + dictionary.bytes() + lists.bytes() + user_classes.len());
+    file.holds(order.bytes() + dictionary.bytes() + lists.bytes());
     drop((dictionary, ids));
-    file.holds(order.bytes() + lists.bytes_sorting() + user_classes.len());
+    file.holds(order.bytes() + lists.bytes_sorting());
     header.postings.push(lists.finish(file)?);
     Ok(())
 }

@@ -191,10 +191,7 @@ impl Lists {
             true => (1..=strings).filter(|&id| !set.holds(id)).collect(),
             false => set.ids().collect(),
         };
-        let mut count = 0;
-        for &id in &ids {
-            count += u64::from(sealed.count_of(column, id)?);
-        }
+        let count = sealed.count_of_all(column, &ids)?;
         let rows = u64::from(sealed.header.rows);
         Ok(Some(Lists {
             predicate,

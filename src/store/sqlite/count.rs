@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use super::countkeys::{Stored, refuse_nonsense};
+use super::countmemory::{CountMemory, Held};
 use super::countmerge;
 use super::countpart::PartCount;
 use super::countrequests::Requests;
 use super::frequent;
 use super::inorder::in_order;
 use super::listing::LastStages;
+use super::measures::Measures;
 use super::part::Part;
 use super::scan::{Cell, PartAt, PartSource, ScanOrder, Snapshot, advised};
-use super::tally::{Groups, Measures, begin};
-use super::totals::{Totals, Values, each_combination};
+use super::tally::{Groups, begin};
+use super::totals::Totals;
 use crate::model::column::Column;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
 
@@ -29,7 +31,7 @@ pub(crate) fn count(
         ..Answer::default()
     };
     if !frequent::give(snapshot, query, budget, &mut answer, sink)? {
-        let mut counted = groups(snapshot, query, &Measures::default(), budget)?;
+        let mut counted = groups(snapshot, query, &Measures::default(), budget, None)?;
         answer.coverage.damaged.append(&mut counted.damaged);
         answer.stats = counted.work;
         counted.totals.give(query, &mut answer, sink);
@@ -46,19 +48,22 @@ pub(crate) struct Counted {
     pub(crate) damaged: Vec<String>,
 }
 
-/// Counts events by any number of columns; only those that are stored can be measured.
+/// Counts events by any number of columns; only those that are stored can be measured. `memory` is what
+/// that may take.
 pub(crate) fn groups(
     snapshot: &Arc<Snapshot>,
     query: &CountQuery,
     measures: &Measures,
     budget: &Budget,
+    memory: Option<&Arc<CountMemory>>,
 ) -> Result<Counted> {
     let mut counting = Counting {
         snapshot,
         query,
         measures,
         budget,
-        totals: Totals::new(query.by.len(), query.step.is_some()),
+        memory,
+        totals: Totals::new(query.by.len(), query.step.is_some()).within(Held::of(memory)),
         work: Work::default(),
         damaged: Vec::new(),
     };
@@ -79,6 +84,7 @@ struct Counting<'a> {
     query: &'a CountQuery,
     measures: &'a Measures,
     budget: &'a Budget,
+    memory: Option<&'a Arc<CountMemory>>,
     totals: Totals,
     work: Work,
     damaged: Vec<String>,
@@ -145,15 +151,40 @@ impl Counting<'_> {
 
     /// Counts each request once.
     fn requests(&mut self, stored: &Stored) -> Result<()> {
-        let mut requests = Requests::new(self.query, stored);
-        let events =
-            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.events(part, work);
-        self.part_by_part(stored, events, |totals, translate, part, events| {
-            requests.add(part, events, |part, groups| translate(totals, part, groups))
+        let mut requests = Requests::new(self.query, stored, Held::of(self.memory));
+        let once =
+            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.requests(part, work);
+        self.part_by_part(stored, once, |totals, translate, part, mut once| {
+            let ends = once
+                .ends
+                .map(|ends| translate(totals, &part, ends))
+                .transpose()?;
+            once.events.groups = translate(totals, &part, once.events.groups)?;
+            requests.add(part, once.events, ends.is_some())?;
+            ends.iter().for_each(|ends| totals.add_all(ends));
+            totals.check()
         })?;
+        let mut work = Work::default();
+        requests.find_ends(&self.part_count(stored, 1), &mut work)?;
+        self.work.add(work);
         let groups = requests.into_groups(self.measures.any());
         self.totals.add_all(&groups);
         self.totals.check()
+    }
+
+    fn part_count<'b>(&self, stored: &'b Stored, cores: usize) -> PartCount<'b>
+    where
+        Self: 'b,
+    {
+        PartCount {
+            snapshot: self.snapshot,
+            query: self.query,
+            stored,
+            measures: self.measures,
+            budget: self.budget,
+            cores,
+            memory: self.memory,
+        }
     }
 
     /// Counts each part with `count`, on all cores, and takes what it gives with `take`, in order.
@@ -168,17 +199,10 @@ impl Counting<'_> {
         let (snapshot, query) = (self.snapshot, self.query);
         let threads = worth_threads(&parts);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let counting = PartCount {
-            snapshot,
-            query,
-            stored,
-            measures: self.measures,
-            budget: self.budget,
-            cores: if threads { 1 } else { cores },
-        };
+        let counting = self.part_count(stored, if threads { 1 } else { cores });
         let count = |at: usize| {
             let mut work = Work::default();
-            let counted = (self.budget.check())
+            let counted = (counting.budget.check())
                 .and_then(|()| parts[at].open(&snapshot.shared, &mut work))
                 .and_then(|part| Ok((count(&counting, &part, &mut work)?, part)));
             (counted, work)
@@ -226,4 +250,34 @@ type Translate<'a> = dyn Fn(&mut Totals, &Part, Groups) -> Result<Groups> + Sync
 fn worth_threads(parts: &[PartAt]) -> bool {
     let sealed = |part: &&PartAt| matches!(part.source, PartSource::Sealed(_));
     parts.iter().filter(sealed).count() > 1
+}
+
+/// What one stored text counts as in a column: ids in the totals.
+#[derive(Clone)]
+enum Values {
+    One([u32; 1]),
+    Many(Box<[u32]>),
+}
+
+impl Values {
+    fn ids(&self) -> &[u32] {
+        match self {
+            Values::One(id) => id,
+            Values::Many(ids) => ids,
+        }
+    }
+}
+
+/// Every combination of one value per column.
+fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
+    let combinations = values.iter().map(|ids| ids.len()).product();
+    let mut ids = vec![0; values.len()];
+    for number in 0..combinations {
+        let mut rest: usize = number;
+        for (id, values) in ids.iter_mut().zip(values) {
+            *id = values[rest % values.len()];
+            rest /= values.len();
+        }
+        sink(&ids);
+    }
 }

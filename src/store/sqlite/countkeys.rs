@@ -1,10 +1,10 @@
 //! Which stored columns a count goes by, and what their ids say.
 
 use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, origin};
+use super::measures::Measures;
 use super::part::Part;
 use super::rowreader;
 use super::shares::{Share, Shared};
-use super::tally::Measures;
 use crate::limits::COUNT_COLUMNS_MAX;
 use crate::store::{CountQuery, Result, StoreError};
 

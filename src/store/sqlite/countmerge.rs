@@ -1,6 +1,7 @@
 //! Adding a part's groups to the totals, by what their strings say.
 
 use super::countkeys::{Source, Stored};
+use super::countmemory::Held;
 use super::deriver::Deriver;
 use super::layout::{Origin, origin};
 use super::part::Part;
@@ -59,6 +60,7 @@ fn each_element(groups: &Groups, at: usize, elements: &[Vec<u32>]) -> Groups {
             false => column(ids),
         });
     }
+    let held = Held::default();
     let shares = |shares: &Vec<u64>| rows().map(|row| shares[row]).collect();
     Groups {
         shares: groups.shares.iter().map(shares).collect(),
@@ -69,6 +71,7 @@ fn each_element(groups: &Groups, at: usize, elements: &[Vec<u32>]) -> Groups {
         buckets: rows().map(|row| groups.buckets[row]).collect(),
         counts: rows().map(|row| groups.counts[row]).collect(),
         columns,
+        held,
         measured: match groups.measured.is_empty() {
             true => Vec::new(),
             false => rows().map(|row| groups.measured[row]).collect(),

@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::countkeys::{Key, Stored};
+use super::countmemory::{CountMemory, Held};
 use super::facts;
 use super::groups::counts;
 use super::layout::{IntColumn, TextColumn};
+use super::measures::Measures;
 use super::part::Part;
 use super::partscan::{Direction, PartScan};
 use super::predicate::{self, Compiled, Predicate};
@@ -17,7 +19,7 @@ use super::scan::Snapshot;
 use super::sealed::Sealed;
 use super::shares::Errors;
 use super::summaryplan::SummaryPlan;
-use super::tally::{Amounts, Buckets, Groups, Measures, Tally};
+use super::tally::{Amounts, Buckets, Groups, Tally};
 use crate::store::filter::Filter;
 use crate::store::{Budget, CountQuery, Result, StoreError, Work};
 
@@ -30,6 +32,8 @@ pub(crate) struct PartCount<'a> {
     pub(crate) budget: &'a Budget,
     /// How many cores there are for one part.
     pub(crate) cores: usize,
+    /// What it may hold, where that is bounded.
+    pub(crate) memory: Option<&'a Arc<CountMemory>>,
 }
 
 /// Chunks that are worth a core of their own; tests have few.
@@ -38,12 +42,34 @@ const SHARE_CHUNKS: usize = if cfg!(test) { 1 } else { 16 };
 impl PartCount<'_> {
     /// The groups of a part, by its string ids. A group may come more than once.
     pub(crate) fn count(&self, part: &Part, work: &mut Work) -> Result<Groups> {
+        let Part::Sealed(sealed) = part else {
+            return self.count_anew(part, work);
+        };
+        let asked = self.asked(part);
+        if let Some(groups) = sealed.counted_before(&asked) {
+            return Ok(groups);
+        }
+        let groups = self.count_anew(part, work)?;
+        sealed.keep_counted(asked, &groups);
+        Ok(groups)
+    }
+
+    /// What is asked of a part, in words: what leaves out nothing of it is not in them.
+    fn asked(&self, part: &Part) -> String {
+        let CountQuery { filter, step, .. } = self.query;
+        let since = filter.since.filter(|&since| since > part.oldest());
+        let until = filter.until.filter(|&until| until <= part.newest());
+        let (columns, measures, terms) = (&self.stored.columns, self.measures, &filter.terms);
+        format!("{columns:?} {measures:?} {step:?} {since:?} {until:?} {terms:?}")
+    }
+
+    fn count_anew(&self, part: &Part, work: &mut Work) -> Result<Groups> {
         let columns = &self.stored.columns;
         let (filter, measures) = (&self.query.filter, self.measures);
         if columns.iter().any(|column| column.is_fact()) || measures.raw_bytes {
             facts::ensure(part, self.budget, work)?;
         }
-        let mut groups = Groups::new(columns.len());
+        let mut groups = self.new_groups();
         let unfiltered = filter.terms.is_empty()
             && filter.since.is_none_or(|since| since <= part.oldest())
             && filter.until.is_none_or(|until| until > part.newest())
@@ -63,7 +89,17 @@ impl PartCount<'_> {
             _ => self.scan(part, filter, work, &mut buckets)?,
         }
         buckets.finish();
+        buckets.charge()?;
+        groups.charge()?;
         Ok(groups)
+    }
+
+    /// No groups yet.
+    pub(crate) fn new_groups(&self) -> Groups {
+        Groups {
+            held: Held::of(self.memory),
+            ..Groups::new(self.stored.columns.len())
+        }
     }
 
     /// Counts from what sealing has counted: a rollup or the summary, whichever is shorter; false if
@@ -191,13 +227,15 @@ impl PartCount<'_> {
         let shares = self.cores.min(first.chunks_left() / SHARE_CHUNKS).max(1);
         let share = |at: usize| -> Result<(Groups, Work)> {
             let mut work = Work::default();
-            let mut groups = Groups::new(self.stored.columns.len());
+            let mut groups = self.new_groups();
             if let Some(mut scan) = scan(&mut Work::default())? {
                 scan.take_share(at, shares);
                 let mut buckets = self.buckets(part, &mut groups);
                 self.add_rows(part, scan, &mut work, &mut buckets)?;
                 buckets.finish();
+                buckets.charge()?;
             }
+            groups.charge()?;
             Ok((groups, work))
         };
         std::thread::scope(|scope| {
@@ -273,6 +311,7 @@ impl PartCount<'_> {
                 buckets.tally.add(&columns, &left[..count], &amounts);
                 left = &left[count..];
             }
+            buckets.charge()?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Groups of a count in the order that a statement asks for, sorted no further than it reads.
 
-use super::tally::Measured;
+use super::measures::Measured;
 use super::totals::Totals;
 use crate::model::column::{Column, Kind};
 

@@ -147,6 +147,14 @@ impl PartScan {
         self.chunks = bound(at)..bound(at + 1);
     }
 
+    /// Leaves those of some rows, which ascend.
+    pub(crate) fn leave(&mut self, rows: &[u32]) {
+        match &mut self.candidates {
+            None => self.candidates = Some(rows.to_vec()),
+            Some(known) => known.retain(|row| rows.binary_search(row).is_ok()),
+        }
+    }
+
     /// Whether rows come from lists of rows.
     pub(crate) fn indexed(&self) -> bool {
         self.candidates.is_some()

@@ -1,6 +1,7 @@
 //! A sealed segment: one immutable, self-contained SQLite file, read piece by piece. Every piece
 //! carries a checksum bound to its place, so a flipped bit gives an error, never a wrong answer.
 
+mod counted;
 mod held;
 mod listed;
 mod lookup;
@@ -32,6 +33,7 @@ use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
 use super::ngrams::Groups;
 use super::postings::{Posting, read_posting};
 use super::rollup;
+use super::unended::Unended;
 use crate::limits;
 use crate::store::{Result, StoreError};
 
@@ -51,6 +53,7 @@ pub(crate) enum Piece {
     Lengths = 11,
     Rollup = 12,
     Ngrams = 13,
+    Unended = 14,
 }
 
 /// The table that holds a kind of piece.
@@ -107,6 +110,9 @@ pub(crate) struct Header {
     pub(crate) summary_version: u32,
     #[serde(default)]
     pub(crate) summary_rows: u32,
+    /// `None` in a file of before they were listed.
+    #[serde(default)]
+    pub(crate) unended: Option<Unended>,
     /// At which the bodies are compressed, unless they were taken over from files of the same level.
     pub(crate) zstd_level: i32,
     /// The version of the facts that stand in columns; 0 is without.
@@ -161,6 +167,7 @@ pub(crate) struct Sealed {
     counts: Mutex<HashMap<(u8, u32), u32>>,
     /// How often and when strings were seen, of columns with few strings.
     seen: Mutex<HashMap<u8, Arc<[listed::Span]>>>,
+    counted: Mutex<counted::Kept>,
     /// Bytes of what was loaded and stays.
     kept: AtomicUsize,
     /// Where chunks are kept for the next query, and this segment's number there.
@@ -225,6 +232,7 @@ impl Sealed {
             derived: OnceLock::new(),
             counts: Mutex::default(),
             seen: Mutex::default(),
+            counted: Mutex::default(),
             kept: AtomicUsize::new(OPEN_BYTES),
             cache: None,
         })
@@ -483,6 +491,23 @@ impl Sealed {
     /// A piece of the index of n-grams as it stands in the file.
     pub(crate) fn packed_ngrams(&self, number: u32) -> Result<Vec<u8>> {
         self.piece(Piece::Ngrams, 0, number)
+    }
+
+    /// The rows of earlier stages whose requests do not end here, ascending.
+    pub(crate) fn unended(&self) -> Result<Vec<u32>> {
+        let listed = self.header.unended.as_ref().map_or(0, |known| known.rows);
+        if listed == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = self.piece(Piece::Unended, 0, 0)?;
+        let rows = read_posting(&mut Reader::new(&bytes), true)?.rows;
+        match rows.len() == listed as usize && rows.last() < Some(&self.header.rows) {
+            true => Ok(rows),
+            false => Err(wrong(
+                &self.path,
+                "the list of requests without end is unreadable",
+            )),
+        }
     }
 
     /// Decompresses a block of bodies.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::codec::{Chunk, ChunkRef, damaged, encode_chunk, encode_sparse};
 use super::database::{self, Access, FileKind, failed};
 use super::frontcode;
-use super::layout::{IntColumn, TextColumn};
+use super::layout::{AUDIT_COLUMN, IntColumn, TextColumn};
 use super::sealed::{Piece, STRINGS_PER_PIECE, chunk_checksum, piece_checksum, piece_id, table};
 use super::views;
 use crate::limits;
@@ -95,6 +95,15 @@ impl SegmentFile {
         out: &mut Vec<i64>,
     ) -> Result<()> {
         self.read_back(column as u8, number, |chunk| chunk.decode(rows, out))
+    }
+
+    /// Reads audit ids of a chunk back.
+    pub(crate) fn audit_keys(&self, number: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
+        self.read_back(AUDIT_COLUMN, number, |chunk| {
+            out.clear();
+            out.extend_from_slice(chunk.data.as_chunks::<16>().0);
+            Ok(())
+        })
     }
 
     fn read_back<T>(

@@ -5,6 +5,9 @@
 /// At its end: nothing follows.
 pub(crate) const END: u8 = 3;
 
+/// The stages that are there.
+pub(crate) const ENDS: [&str; 2] = ["ResponseComplete", "Panic"];
+
 /// The place of a stage in the order in which the apiserver reaches them; clocks may step back, this
 /// does not. A request ends with one of `ResponseComplete` and `Panic`, which are at one place, so that
 /// a stage that is not known comes before these.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::countkeys::Key;
 use super::layout::{Origin, TextColumn, origin};
+use super::measures::Measures;
 use super::part::Part;
 use super::partscan::keep;
 use super::predicate::{self, Predicate};
@@ -12,7 +13,7 @@ use super::shares::Errors;
 use super::summary::{
     self, EVENT_FLAGS, EVENTS, FIRST, FLAG_NAMED, FLAG_URI, FLAGS, LASTED, PLACES, URIS,
 };
-use super::tally::{Amounts, Buckets, Measures};
+use super::tally::{Amounts, Buckets};
 use super::uricolumns::{UriColumns, of_uri};
 use crate::model::column::Column;
 use crate::store::{Budget, Result, Work};
@@ -137,6 +138,7 @@ impl SummaryPlan {
                 Some(ids) => add_in_order(ids, &columns, &rows, &amounts, buckets),
                 None => buckets.tally.add(&columns, &rows, &amounts),
             }
+            buckets.charge()?;
         }
         Ok(())
     }

@@ -1,74 +1,11 @@
 //! Adding up counts of one part by string ids.
 
 use super::combinations::Combinations;
+use super::countmemory::Held;
 use super::layout;
-use super::shares::{Errors, Share};
-
-/// What is wanted of each group beside the number of its events.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Measures {
-    pub(crate) times: bool,
-    pub(crate) raw_bytes: bool,
-    pub(crate) latency: bool,
-    pub(crate) shares: Vec<Share>,
-    /// Needs times where each request counts once.
-    pub(crate) last_error: bool,
-}
-
-impl Measures {
-    /// Whether anything is read of events beside ids.
-    pub(crate) fn any(&self) -> bool {
-        self.of_groups() || self.last_error
-    }
-
-    /// Whether anything is measured of every event.
-    pub(crate) fn of_groups(&self) -> bool {
-        self.times || self.of_events()
-    }
-
-    /// Whether only the events themselves say it.
-    pub(crate) fn of_events(&self) -> bool {
-        self.raw_bytes || self.latency
-    }
-}
-
-/// What is known of the events of a group beside their number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Measured {
-    /// Microseconds.
-    pub(crate) first: i64,
-    pub(crate) last: i64,
-    pub(crate) raw_bytes: u64,
-    /// Microseconds from received to the stage, added up, and of how many events.
-    pub(crate) latency: i64,
-    pub(crate) timed: u64,
-}
-
-impl Measured {
-    pub(crate) const NOTHING: Measured = Measured {
-        first: i64::MAX,
-        last: i64::MIN,
-        raw_bytes: 0,
-        latency: 0,
-        timed: 0,
-    };
-
-    #[inline]
-    pub(crate) fn add(&mut self, other: &Measured) {
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.raw_bytes += other.raw_bytes;
-        self.latency = self.latency.saturating_add(other.latency);
-        self.timed += other.timed;
-    }
-
-    /// Microseconds, rounded; `None` where no event was timed.
-    pub(crate) fn mean_latency(&self) -> Option<i64> {
-        let timed = i64::try_from(self.timed).ok().filter(|&timed| timed > 0)?;
-        let half = timed / 2;
-        Some(self.latency.saturating_add(half).div_euclid(timed))
-    }
-}
+use super::measures::{Measured, Measures};
+use super::shares::Errors;
+use crate::store::Result;
 
 /// What rows amount to; each slice has a row's value at the place where columns have its id.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,6 +94,16 @@ impl Tally {
         }
     }
 
+    /// Bytes of memory that it takes, about.
+    fn bytes(&self) -> usize {
+        let counts = self.dense.capacity() + self.sparse_counts.capacity();
+        let small = self.touched.capacity() + self.numbers.capacity();
+        counts * 8
+            + small * 4
+            + self.sparse.bytes()
+            + self.measured.capacity() * size_of::<Measured>()
+    }
+
     /// How many groups there are that had to be looked up.
     pub(crate) fn looked_up(&self) -> usize {
         self.sparse.len()
@@ -242,6 +189,8 @@ pub(crate) struct Groups {
     pub(crate) shares: Vec<Vec<u64>>,
     /// Microseconds of the last error of each group, where that is wanted.
     pub(crate) last_errors: Vec<Option<i64>>,
+    /// The memory that they take of the count's.
+    pub(crate) held: Held,
 }
 
 impl Groups {
@@ -254,6 +203,34 @@ impl Groups {
 
     pub(crate) fn len(&self) -> usize {
         self.counts.len()
+    }
+
+    /// The same groups, held by nobody.
+    pub(crate) fn copied(&self) -> Groups {
+        Groups {
+            buckets: self.buckets.clone(),
+            counts: self.counts.clone(),
+            columns: self.columns.clone(),
+            measured: self.measured.clone(),
+            shares: self.shares.clone(),
+            last_errors: self.last_errors.clone(),
+            held: Held::default(),
+        }
+    }
+
+    /// Bytes of memory that they take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let ids: usize = self.columns.iter().map(Vec::capacity).sum();
+        let shares: usize = self.shares.iter().map(Vec::capacity).sum();
+        ids * 4
+            + (self.buckets.capacity() + self.counts.capacity() + shares) * 8
+            + self.measured.capacity() * size_of::<Measured>()
+            + self.last_errors.capacity() * size_of::<Option<i64>>()
+    }
+
+    /// Counts the memory that they take now.
+    pub(crate) fn charge(&mut self) -> Result<()> {
+        self.held.set(self.bytes())
     }
 
     /// Adds a group of others.
@@ -344,6 +321,12 @@ impl<'a> Buckets<'a> {
         for (column, own) in all.columns.iter_mut().zip(&mut groups.columns) {
             column.append(own);
         }
+    }
+
+    /// Counts the memory that they take now.
+    pub(crate) fn charge(&mut self) -> Result<()> {
+        let bytes = self.tally.bytes() + self.groups.bytes();
+        self.groups.held.set(bytes)
     }
 
     /// Ends the bucket.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustc_hash::FxHasher;
 
 use super::combinations::Combinations;
-use super::tally::{Groups, Measured};
+use super::countmemory::Held;
+use super::measures::Measured;
+use super::tally::Groups;
 use crate::limits::{COUNT_GROUPS_MAX, COUNT_TEXT_BYTES_MAX};
 use crate::model::column::Kind;
 use crate::model::value::Value;
@@ -43,7 +45,15 @@ pub(crate) struct Totals {
     last_errors: Vec<Option<i64>>,
     stepped: bool,
     ids: Vec<u32>,
+    /// The memory that all this takes of the count's.
+    held: Held,
 }
+
+/// Bytes of a text beside its own, twice in a table.
+const TEXT_BYTES_BESIDES: usize = 64;
+
+/// Bytes that a group takes while groups are put in order.
+const ORDER_BYTES: usize = 56;
 
 impl Totals {
     /// For so many columns, with buckets or without.
@@ -62,7 +72,31 @@ impl Totals {
             last_errors: Vec::new(),
             stepped,
             ids: Vec::new(),
+            held: Held::default(),
         }
+    }
+
+    /// The same, of a count that may hold only so much.
+    pub(crate) fn within(self, held: Held) -> Totals {
+        Totals { held, ..self }
+    }
+
+    /// Bytes of memory that they take, about.
+    fn bytes(&self) -> usize {
+        let texts: usize = self.columns.iter().map(|column| column.texts.len()).sum();
+        let shares: usize = self.shares.iter().map(Vec::capacity).sum();
+        self.text_bytes
+            + texts * TEXT_BYTES_BESIDES
+            + self.groups.bytes()
+            + (self.counts.capacity() + shares) * 8
+            + self.measured.capacity() * size_of::<Measured>()
+            + self.last_errors.capacity() * size_of::<Option<i64>>()
+    }
+
+    /// Counts the memory that putting them in order takes, too.
+    pub(crate) fn charge_order(&mut self) -> Result<()> {
+        let bytes = self.bytes() + self.len() * ORDER_BYTES;
+        self.held.set(bytes)
     }
 
     /// The id of a column's text.
@@ -81,7 +115,8 @@ impl Totals {
     }
 
     /// Fails when there are too many groups to hold, or their texts are too long.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.held.set(self.bytes())?;
         if self.text_bytes > COUNT_TEXT_BYTES_MAX {
             return Err(StoreError::LimitReached(format!(
                 "the values to count by are longer than {} MiB together; narrow the filter, or count by columns with shorter values",
@@ -320,36 +355,6 @@ impl Totals {
                     .unwrap_or(Ordering::Equal)
             })
         }
-    }
-}
-
-/// What one stored text counts as in a column: ids in the totals.
-#[derive(Clone)]
-pub(crate) enum Values {
-    One([u32; 1]),
-    Many(Box<[u32]>),
-}
-
-impl Values {
-    pub(crate) fn ids(&self) -> &[u32] {
-        match self {
-            Values::One(id) => id,
-            Values::Many(ids) => ids,
-        }
-    }
-}
-
-/// Every combination of one value per column.
-pub(crate) fn each_combination(values: &[&[u32]], mut sink: impl FnMut(&[u32])) {
-    let combinations = values.iter().map(|ids| ids.len()).product();
-    let mut ids = vec![0; values.len()];
-    for number in 0..combinations {
-        let mut rest: usize = number;
-        for (id, values) in ids.iter_mut().zip(values) {
-            *id = values[rest % values.len()];
-            rest /= values.len();
-        }
-        sink(&ids);
     }
 }
 

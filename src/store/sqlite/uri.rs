@@ -77,6 +77,11 @@ pub(crate) fn shorten(uri: &str, object: &Object<'_>, out: &mut String) {
     out.push_str(uri);
 }
 
+/// Whether a stored text stands for a URI that goes on from the name of the object.
+pub(crate) fn leaves_out_name(stored: &str) -> bool {
+    stored.starts_with(NAMED)
+}
+
 /// Writes the URI that a stored text stands for.
 pub(crate) fn restore(stored: &str, object: &Object<'_>, out: &mut String) {
     out.clear();

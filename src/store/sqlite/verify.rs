@@ -53,6 +53,7 @@ impl Sealed {
         }
         ngrams::verify(self)?;
         self.verify_summary()?;
+        self.unended()?;
         (0..self.key_pieces()).try_for_each(|number| self.key_piece(number).map(drop))?;
         (0..self.header.bodies as usize).try_for_each(|number| self.frame(number).map(drop))
     }

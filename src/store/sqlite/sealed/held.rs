@@ -66,6 +66,7 @@ impl Sealed {
             && self.header.rollups_known >= ROLLUPS.len()
             && self.header.summary_version >= summary::VERSION
             && self.header.ngrams.is_some()
+            && self.header.unended.is_some()
     }
 
     /// Whether the file holds a column, with its strings and row lists.

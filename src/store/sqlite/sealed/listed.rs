@@ -33,10 +33,26 @@ impl Sealed {
             count = Some(posting.count);
             false
         })?;
-        let count = count.ok_or_else(|| wrong(&self.path, "a list of rows is missing"))?;
+        let count = count.ok_or_else(|| wrong(&self.path, NO_LIST))?;
         if kept {
             counts().insert((column as u8, id), count);
         }
+        Ok(count)
+    }
+
+    /// How many rows hold any of some strings, which ascend.
+    pub(crate) fn count_of_all(&self, column: TextColumn, ids: &[u32]) -> Result<u64> {
+        let mut count = 0;
+        if self.strings(column) <= COUNTED_STRINGS_MAX {
+            for &id in ids {
+                count += u64::from(self.count_of(column, id)?);
+            }
+            return Ok(count);
+        }
+        self.with_postings(column, ids, &mut |reader| {
+            count += u64::from(read_count(reader)?);
+            Ok(())
+        })?;
         Ok(count)
     }
 
@@ -73,7 +89,7 @@ impl Sealed {
             }
         }
         if counts.len() != self.strings(column) as usize + 1 {
-            return Err(wrong(&self.path, "a list of rows is missing"));
+            return Err(wrong(&self.path, NO_LIST));
         }
         let present: u64 = counts[1..].iter().map(|&count| u64::from(count)).sum();
         counts[0] = u64::from(self.header.rows).saturating_sub(present) as u32;
@@ -89,9 +105,14 @@ impl Sealed {
             return Ok(found);
         }
         let mut set = RowSet::none(self.header.rows as usize);
-        for &id in ids {
-            self.with_posting(column, id, |reader| read_into(reader, &mut set))?;
-        }
+        self.with_postings(
+            column,
+            ids,
+            &mut |reader| match read_into(reader, &mut set)? {
+                true => Ok(()),
+                false => Err(wrong(&self.path, NO_LIST)),
+            },
+        )?;
         let set = Arc::new(set);
         if let Some((cache, key)) = cache {
             cache.put_rows(key, ids, &set);
@@ -102,36 +123,48 @@ impl Sealed {
     /// The same of short lists, ascending.
     pub(crate) fn few_rows_with(&self, column: TextColumn, ids: &[u32]) -> Result<Vec<u32>> {
         let mut rows = Vec::new();
-        for &id in ids {
-            self.with_posting(column, id, |reader| {
-                let posting = read_posting(reader, true)?;
-                rows.extend_from_slice(&posting.rows);
-                Ok(posting.rows.len() == posting.count as usize)
-            })?;
-        }
+        self.with_postings(column, ids, &mut |reader| {
+            let posting = read_posting(reader, true)?;
+            rows.extend_from_slice(&posting.rows);
+            match posting.rows.len() == posting.count as usize {
+                true => Ok(()),
+                false => Err(wrong(&self.path, NO_LIST)),
+            }
+        })?;
         rows.sort_unstable();
         Ok(rows)
     }
 
-    /// Reads the rows of a string; `read` says whether they are listed.
-    fn with_posting(
+    /// Reads what is listed of each of some strings, which ascend: a piece once for all its strings.
+    fn with_postings(
         &self,
         column: TextColumn,
-        id: u32,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<bool>,
+        ids: &[u32],
+        read: &mut dyn FnMut(&mut Reader<'_>) -> Result<()>,
     ) -> Result<()> {
         let firsts = &self.header.postings[column as usize];
-        let missing = || wrong(&self.path, "a list of rows is missing");
-        let number = firsts.partition_point(|&first| first <= id).checked_sub(1);
-        let number = number.ok_or_else(missing)?;
-        let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
-        let mut reader = Reader::new(&bytes);
-        for _ in firsts[number]..id {
-            read_posting(&mut reader, false)?;
+        let mut left = ids;
+        while let Some(&id) = left.first() {
+            let number = firsts.partition_point(|&first| first <= id).checked_sub(1);
+            let number = number.ok_or_else(|| wrong(&self.path, NO_LIST))?;
+            let end = firsts.get(number + 1).copied().unwrap_or(u32::MAX);
+            let (here, others) = left.split_at(left.partition_point(|&id| id < end));
+            let bytes = self.piece(Piece::Postings, column as u8, number as u32)?;
+            let mut reader = Reader::new(&bytes);
+            let mut at = firsts[number];
+            for &id in here {
+                while at < id {
+                    read_count(&mut reader)?;
+                    at += 1;
+                }
+                read(&mut reader)?;
+                at += 1;
+            }
+            left = others;
         }
-        match read(&mut reader)? {
-            true => Ok(()),
-            false => Err(missing()),
-        }
+        Ok(())
     }
 }
+
+/// What is wrong where rows are not listed.
+const NO_LIST: &str = "a list of rows is missing";

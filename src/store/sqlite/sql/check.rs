@@ -9,9 +9,10 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::Counted;
+use crate::store::sqlite::countmemory::CountMemory;
+use crate::store::sqlite::measures::Measures;
 use crate::store::sqlite::scan::{ScanOrder, Seen};
 use crate::store::sqlite::systemtables::SystemTable;
-use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Result, StoreError};
 
 /// A store without anything in it.
@@ -33,6 +34,7 @@ impl Backing for Nothing {
         _query: &CountQuery,
         _measures: &Measures,
         _budget: &Budget,
+        _memory: &Arc<CountMemory>,
     ) -> Result<Counted> {
         Err(StoreError::Cancelled)
     }

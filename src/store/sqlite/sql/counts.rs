@@ -22,9 +22,9 @@ use super::vtab::{Table, TableCursor};
 use crate::model::column::{Column, Kind};
 use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
+use crate::store::sqlite::measures::Measures;
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
-use crate::store::sqlite::tally::Measures;
 use crate::store::{CountQuery, Result, StoreError};
 use columns::{COLUMNS, Shown, hidden};
 
@@ -197,7 +197,10 @@ impl EventCountsCursor {
                 Some(_) | None => {}
             }
         }
-        let counted = self.session.count(&query, &measures)?;
+        let mut counted = self.session.count(&query, &measures)?;
+        if !order.is_empty() {
+            counted.totals.charge_order()?;
+        }
         let sorted_by = |&(at, descending): &(usize, bool)| {
             let place = || places[at].unwrap_or_default();
             let column = match COLUMNS[at] {

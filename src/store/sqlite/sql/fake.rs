@@ -10,9 +10,10 @@ use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::count::Counted;
+use crate::store::sqlite::countmemory::CountMemory;
+use crate::store::sqlite::measures::{Measured, Measures};
 use crate::store::sqlite::scan::{Cell, ScanOrder, Seen};
 use crate::store::sqlite::systemtables::SystemTable;
-use crate::store::sqlite::tally::{Measured, Measures};
 use crate::store::sqlite::totals::Totals;
 use crate::store::{
     Answer, Budget, CountQuery, Coverage, Result, SqlColumn, SqlQuery, SqlSink, Work,
@@ -115,6 +116,7 @@ impl Backing for Fake {
         query: &CountQuery,
         measures: &Measures,
         _budget: &Budget,
+        _memory: &Arc<CountMemory>,
     ) -> Result<Counted> {
         let mut totals = Totals::new(query.by.len(), query.step.is_some());
         for row in self.events.iter().filter(|row| matches(&query.filter, row)) {

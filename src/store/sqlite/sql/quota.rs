@@ -89,6 +89,11 @@ impl Drop for Armed {
     }
 }
 
+/// Memory that the statement on this thread may take at most.
+pub(super) fn memory_most() -> usize {
+    usize::try_from(MEMORY_MAX.get()).unwrap_or(0)
+}
+
 /// Whether the statement on this thread still has time; once it has not, that is what it hit.
 pub(super) fn in_time() -> bool {
     check_time().is_ok()

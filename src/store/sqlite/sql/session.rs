@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::ffi;
 
@@ -12,10 +12,11 @@ use crate::model::column::Column;
 use crate::model::value::Value;
 use crate::store::filter::Filter;
 use crate::store::sqlite::count::{self, Counted};
+use crate::store::sqlite::countmemory::CountMemory;
+use crate::store::sqlite::measures::Measures;
 use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
 use crate::store::sqlite::systemtables::SystemTable;
-use crate::store::sqlite::tally::Measures;
 use crate::store::{Budget, CountQuery, Coverage, Place, Result, StoreError, Work};
 
 /// Where the tables read from: a snapshot, or rows in memory in tests.
@@ -34,6 +35,7 @@ pub(super) trait Backing: Send + Sync {
         query: &CountQuery,
         measures: &Measures,
         budget: &Budget,
+        memory: &Arc<CountMemory>,
     ) -> Result<Counted>;
     /// See [`passes::rows`].
     fn pass(&self, _: Pass, _: &Filter, _skip_damaged: bool, _: &Budget) -> Result<Passed> {
@@ -82,12 +84,8 @@ impl Backing for Snapshot {
         skip_damaged: bool,
         budget: Budget,
     ) -> Result<Box<dyn Rows>> {
-        Ok(Box::new(self.cursor(
-            filter,
-            order,
-            skip_damaged,
-            budget,
-        )?))
+        let cursor = self.cursor(filter, order, skip_damaged, budget)?;
+        Ok(Box::new(cursor))
     }
 
     fn groups(
@@ -95,8 +93,9 @@ impl Backing for Snapshot {
         query: &CountQuery,
         measures: &Measures,
         budget: &Budget,
+        memory: &Arc<CountMemory>,
     ) -> Result<Counted> {
-        count::groups(&self, query, measures, budget)
+        count::groups(&self, query, measures, budget, Some(memory))
     }
 
     fn pass(
@@ -175,6 +174,8 @@ pub(super) struct Session {
     reads: Mutex<Reads>,
     /// By the number of such a plan, the columns that the statement names.
     named: Mutex<HashMap<u32, Vec<usize>>>,
+    /// What all counts of the statement may hold together, beside what SQLite does.
+    counts_memory: OnceLock<Arc<CountMemory>>,
 }
 
 /// What all scans of the statement did together.
@@ -218,6 +219,7 @@ impl Session {
             watched: AtomicU32::new(0),
             reads: Mutex::default(),
             named: Mutex::default(),
+            counts_memory: OnceLock::new(),
         }
     }
 
@@ -239,10 +241,8 @@ impl Session {
 
     /// The first failure, once.
     pub(super) fn take_failure(&self) -> Option<StoreError> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
     }
 
     /// Starts a scan.
@@ -261,7 +261,9 @@ impl Session {
 
     /// Counts events.
     pub(super) fn count(&self, query: &CountQuery, measures: &Measures) -> Result<Counted> {
-        let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget)?;
+        let memory = || CountMemory::new(quota::memory_most());
+        let memory = self.counts_memory.get_or_init(memory);
+        let counted = Arc::clone(&self.backing).groups(query, measures, &self.budget, memory)?;
         let mut scanned = self.scanned();
         scanned.saw(&query.filter);
         scanned.work.add(counted.work);
@@ -271,9 +273,7 @@ impl Session {
 
     /// Goes over events; see [`passes`].
     pub(super) fn pass(&self, pass: Pass, filter: &Filter) -> Result<Vec<Vec<Value>>> {
-        let passed = self
-            .backing
-            .pass(pass, filter, self.skip_damaged, &self.budget)?;
+        let passed = (self.backing).pass(pass, filter, self.skip_damaged, &self.budget)?;
         let mut scanned = self.scanned();
         scanned.saw(filter);
         scanned.work.add(passed.work);

@@ -1,0 +1,69 @@
+//! What counts say of a group beside the number of its events.
+
+use super::shares::Share;
+
+/// What is wanted of each group beside the number of its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Measures {
+    pub(crate) times: bool,
+    pub(crate) raw_bytes: bool,
+    pub(crate) latency: bool,
+    pub(crate) shares: Vec<Share>,
+    /// Needs times where each request counts once.
+    pub(crate) last_error: bool,
+}
+
+impl Measures {
+    /// Whether anything is read of events beside ids.
+    pub(crate) fn any(&self) -> bool {
+        self.of_groups() || self.last_error
+    }
+
+    /// Whether anything is measured of every event.
+    pub(crate) fn of_groups(&self) -> bool {
+        self.times || self.of_events()
+    }
+
+    /// Whether only the events themselves say it.
+    pub(crate) fn of_events(&self) -> bool {
+        self.raw_bytes || self.latency
+    }
+}
+
+/// What is known of the events of a group beside their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Microseconds.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) raw_bytes: u64,
+    /// Microseconds from received to the stage, added up, and of how many events.
+    pub(crate) latency: i64,
+    pub(crate) timed: u64,
+}
+
+impl Measured {
+    pub(crate) const NOTHING: Measured = Measured {
+        first: i64::MAX,
+        last: i64::MIN,
+        raw_bytes: 0,
+        latency: 0,
+        timed: 0,
+    };
+
+    #[inline]
+    pub(crate) fn add(&mut self, other: &Measured) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.raw_bytes += other.raw_bytes;
+        self.latency = self.latency.saturating_add(other.latency);
+        self.timed += other.timed;
+    }
+
+    /// Microseconds, rounded; `None` where no event was timed.
+    pub(crate) fn mean_latency(&self) -> Option<i64> {
+        let timed = i64::try_from(self.timed).ok().filter(|&timed| timed > 0)?;
+        let half = timed / 2;
+        Some(self.latency.saturating_add(half).div_euclid(timed))
+    }
+}
