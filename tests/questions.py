@@ -87,6 +87,8 @@ def main():
         " user_groups ->> '$[0]' as \"group\" from events"
         " where verb = 'delete' and name is not null order by time desc limit 1",
     )
+    person = "select user as person from events where user not like 'system:%' order by time desc limit 1"
+    known.update(sql(base, person))
     known.update(pair.split("=", 1) for pair in args.set)
     only = set(filter(None, args.only.split(",")))
     questions = json.loads(get(f"{base}/api/v1/queries"))["queries"]

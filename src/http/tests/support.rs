@@ -140,10 +140,11 @@ impl Connection {
 }
 
 fn complete(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
-    let Some((head, _)) = text.split_once("\r\n\r\n") else {
+    // Asked after every read, so never of the whole body.
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return false;
     };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     match head.split("content-length: ").nth(1) {
         Some(length) => {
             let length: usize = length.lines().next().unwrap().parse().unwrap();
