@@ -1,5 +1,6 @@
 //! The statements of a report: which there are, and running them.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -117,9 +118,13 @@ pub(super) fn run(
 ) -> Result<(coverage::Seen, Vec<Done>)> {
     let looked: Mutex<Option<Result<coverage::Seen>>> = Mutex::new(None);
     let slots: Vec<Mutex<Option<Result<Done>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
-    // Verdicts are short: they come last, so that at the end no thread waits for a long one.
+    // Long statements take long, by and large, and verdicts are quick: in this order no thread waits
+    // for long at the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
-    order.sort_by_key(|&at| matches!(jobs[at].purpose, Purpose::Verdict(_)));
+    order.sort_by_key(|&at| {
+        let verdict = matches!(jobs[at].purpose, Purpose::Verdict(_));
+        (verdict, Reverse(jobs[at].query.sql.len()))
+    });
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || {
