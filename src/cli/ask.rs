@@ -15,7 +15,7 @@ use super::print::{self, Output};
 use super::{Exit, early, empty, explain, shell};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
-use crate::query::library::{GROUPS, Kind, Library, Param, Question};
+use crate::query::library::{self, GROUPS, Kind, Library, Param, Question};
 use crate::query::params::FilterParams;
 use crate::query::{clock, equivalent};
 use crate::store::{SqlColumn, SqlSink, StoreError};
@@ -139,8 +139,11 @@ fn subcommand(question: &Question) -> Command {
         question.level
     ));
     if !question.one_of.is_empty() {
-        let flags = question.one_of.iter().map(|name| name.replace('_', "-"));
-        let flags: Vec<String> = flags.map(|name| format!("--{name}")).collect();
+        let flags: Vec<String> = question
+            .one_of
+            .iter()
+            .map(|name| library::flag(name))
+            .collect();
         about.push_str(&format!("\nNeeds one of {}.", flags.join(", ")));
     }
     if !question.tags.is_empty() {

@@ -13,7 +13,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use params::{Kind, Param, lacking};
+pub use params::{Kind, Param, flag, lacking};
 pub use question::Question;
 
 use std::path::Path;

@@ -107,6 +107,11 @@ impl Param {
     }
 }
 
+/// The flag that gives a parameter of this name on the command line.
+pub fn flag(name: &str) -> String {
+    format!("--{}", name.replace('_', "-"))
+}
+
 /// `names`, as `shown`, if none of them is given and none has a default.
 pub fn lacking(
     names: &[String],

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::header::{InOrder, OwnParam, Scalar, names};
-use super::params::{Param, SINCE, UNTIL, lacking};
+use super::params::{Param, SINCE, UNTIL, flag, lacking};
 use super::tables::Tables;
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
@@ -187,7 +187,6 @@ impl Question {
                 return Err(format!("{} has no parameter {name:?}; {hint}", self.name));
             }
         }
-        let flag = |name: &str| format!("--{}", name.replace('_', "-"));
         if let Some(names) = lacking(&self.one_of, &self.params, given, flag) {
             return Err(format!(
                 "{} makes no sense without one of {names}; give at least one",

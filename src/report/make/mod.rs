@@ -20,7 +20,7 @@ use super::digest;
 use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict};
 use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
-use crate::query::library::Library;
+use crate::query::library::{Library, flag};
 use crate::query::source::Source;
 use crate::store::{Result, SqlQuery, SqlSink, StoreError};
 use coverage::{HOUR, Overview};
@@ -234,7 +234,6 @@ fn check_given(definition: &Definition, request: &Request<'_>) -> Result<(), Str
             param.flag()
         )),
         None => {
-            let flag = |name: &str| format!("--{}", name.replace('_', "-"));
             let lacks = definition.lacks_one_of(request.given, flag);
             lacks.map_or(Ok(()), |lacks| Err(format!("{lacks}; give at least one")))
         }

@@ -44,9 +44,7 @@ impl<'n> Needles<'n> {
     }
 
     fn matches(&self, bytes: &[u8]) -> bool {
-        self.finders
-            .iter()
-            .any(|finder| finder.find(bytes).is_some())
+        matched::any_in(&self.finders, bytes)
     }
 }
 
@@ -85,7 +83,7 @@ pub(crate) fn search(
     frames.sort_unstable();
     frames.dedup();
     let told = |raw: &[u8]| match tells {
-        true => matched::inside(raw, |text| needles.matches(text)),
+        true => matched::inside(raw, &needles.finders),
         false => 0,
     };
     let search_frame = |at: usize| -> Result<(Vec<(u32, Fields)>, Vec<(u32, Fields)>)> {

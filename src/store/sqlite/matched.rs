@@ -54,12 +54,17 @@ const INSIDE: [(Column, Fields); 4] = [
 /// Strings of each column of which it is kept whether they hold a text.
 const KEPT: usize = 256;
 
-/// Which of the fields that are only in an event's exact bytes hold a text.
-pub(crate) fn inside(raw: &[u8], holds: impl Fn(&[u8]) -> bool) -> Fields {
+/// Whether any of the texts is in some bytes.
+pub(crate) fn any_in(texts: &[Finder<'_>], bytes: &[u8]) -> bool {
+    texts.iter().any(|text| text.find(bytes).is_some())
+}
+
+/// Which of the fields that are only in an event's exact bytes hold any of the texts.
+pub(crate) fn inside(raw: &[u8], texts: &[Finder<'_>]) -> Fields {
     let inside = Inside::of(raw);
     let with_text = INSIDE.iter().filter(|(column, _)| {
         let text = inside.text(*column, raw);
-        text.is_some_and(|text| holds(text.as_bytes()))
+        text.is_some_and(|text| any_in(texts, text.as_bytes()))
     });
     with_text.fold(0, |fields, (_, field)| fields | field)
 }
@@ -103,7 +108,7 @@ impl Matcher {
 
     /// Which of the fields that are only in an event's exact bytes hold a text.
     pub(crate) fn inside(&self, raw: &[u8]) -> Fields {
-        inside(raw, |text| self.holds(text))
+        inside(raw, &self.finders)
     }
 
     /// Which of the stored fields of a row do. Parts are told apart by their number, from 1.
@@ -128,7 +133,7 @@ impl Matcher {
                 (Some(0), _) => false,
                 (Some(id), Some((of, string, holds))) if (of, string) == (part, id) => holds,
                 _ => match reader.cell(column, row, deriver)? {
-                    Cell::Text(text) => self.holds(text.as_bytes()),
+                    Cell::Text(text) => any_in(&self.finders, text.as_bytes()),
                     _ => false,
                 },
             };
@@ -148,11 +153,5 @@ impl Matcher {
             self.named = (fields, names(fields));
         }
         &self.named.1
-    }
-
-    fn holds(&self, text: &[u8]) -> bool {
-        self.finders
-            .iter()
-            .any(|finder| finder.find(text).is_some())
     }
 }

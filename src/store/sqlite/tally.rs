@@ -102,6 +102,7 @@ impl Tally {
             + small * 4
             + self.sparse.bytes()
             + self.measured.capacity() * size_of::<Measured>()
+            + self.last_errors.capacity() * size_of::<Option<i64>>()
     }
 
     /// How many groups there are that had to be looked up.
