@@ -22,10 +22,16 @@ cluster = "where"
 */
 with calls as not materialized (
   select
-    cluster, user, impersonated_user, stage, outcome, dry_run, events,
-    verb = 'watch' or ifnull(subresource, '') in ('exec', 'attach', 'portforward', 'proxy', 'log')
-      as long,
-    verb, api_group, resource, subresource, user_groups, decision, decision_reason, message
+    cluster, user, impersonated_user, dry_run, succeeded, refused, events, verb, api_group, resource,
+    subresource, stage, outcome, user_groups, decision, decision_reason, message,
+    -- What an event adds to the long calls that began beyond those that ended. An answer to who is
+    -- not authenticated is a start without an end.
+    case
+      when verb <> 'watch'
+        and ifnull(subresource, '') not in ('exec', 'attach', 'portforward', 'proxy', 'log') then 0
+      when stage = 'ResponseStarted' and outcome <> 'denied_authn' then 1
+      else -1
+    end as more
   from event_counts
   where summed = 1
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -35,44 +41,44 @@ with calls as not materialized (
     and time >= :since and time < :until
 ), counted as (
   select
-    1 as rank, 'system:masters' as privilege, cluster, user, impersonated_user, stage, outcome,
-    dry_run, long, events
+    1 as rank, 'system:masters' as privilege, cluster, user, impersonated_user, dry_run, more,
+    succeeded, refused, events
   from calls
   where (:privilege is null or 'system:masters' glob :privilege)
     and user_groups match 'system:masters'
   union all
   select
-    2, 'cluster-admin', cluster, user, impersonated_user, stage, outcome, dry_run, long, events
+    2, 'cluster-admin', cluster, user, impersonated_user, dry_run, more, succeeded, refused, events
   from calls
   where (:privilege is null or 'cluster-admin' glob :privilege)
     and decision_reason glob 'RBAC: allowed by *Binding "*" of ClusterRole "' || :role || '" to *'
   union all
-  -- Long ones apart, so that rows are not told apart by verb and subresource.
+  -- Short ones apart, so that rows are not told apart by what only long ones need.
   select
-    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, 1, events
-  from calls
-  where (:privilege is null or 'impersonation' glob :privilege)
-    and impersonated_user is not null
-    and verb = 'watch'
-  union all
-  select
-    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, 1, events
-  from calls
-  where (:privilege is null or 'impersonation' glob :privilege)
-    and impersonated_user is not null
-    and verb match '!watch'
-    and subresource match 'exec,attach,portforward,proxy,log'
-  union all
-  select
-    3, 'impersonation', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+    3, 'impersonation', cluster, user, impersonated_user, dry_run, 0, succeeded, refused, events
   from calls
   where (:privilege is null or 'impersonation' glob :privilege)
     and impersonated_user is not null
     and verb match '!watch'
     and subresource match '!exec,!attach,!portforward,!proxy,!log'
   union all
+  select
+    3, 'impersonation', cluster, user, impersonated_user, dry_run, more, succeeded, refused, events
+  from calls
+  where (:privilege is null or 'impersonation' glob :privilege)
+    and impersonated_user is not null
+    and verb = 'watch'
+  union all
+  select
+    3, 'impersonation', cluster, user, impersonated_user, dry_run, more, succeeded, refused, events
+  from calls
+  where (:privilege is null or 'impersonation' glob :privilege)
+    and impersonated_user is not null
+    and verb match '!watch'
+    and subresource match 'exec,attach,portforward,proxy,log'
+  union all
   -- Refused: as whom is only in the message.
-  select 3, 'impersonation', cluster, user, null, stage, outcome, dry_run, long, events
+  select 3, 'impersonation', cluster, user, null, dry_run, more, succeeded, refused, events
   from calls
   where (:privilege is null or 'impersonation' glob :privilege)
     and outcome = 'denied_authz' and decision is null
@@ -81,7 +87,7 @@ with calls as not materialized (
   select
     iif(outcome = 'denied_escalation', 5, 4),
     iif(outcome = 'denied_escalation', 'rbac escalation refused', 'rbac change'),
-    cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+    cluster, user, impersonated_user, dry_run, 0, succeeded, refused, events
   from calls
   where (:privilege is null or 'rbac change' glob :privilege
       or 'rbac escalation refused' glob :privilege)
@@ -91,7 +97,7 @@ with calls as not materialized (
     and stage <> 'ResponseStarted'
   union all
   select
-    6, 'token request', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+    6, 'token request', cluster, user, impersonated_user, dry_run, 0, succeeded, refused, events
   from calls
   where (:privilege is null or 'token request' glob :privilege)
     and resource = 'serviceaccounts' and api_group is null and subresource = 'token'
@@ -99,7 +105,8 @@ with calls as not materialized (
     and stage <> 'ResponseStarted'
   union all
   select
-    7, 'certificate approval', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+    7, 'certificate approval', cluster, user, impersonated_user, dry_run, 0, succeeded, refused,
+    events
   from calls
   where (:privilege is null or 'certificate approval' glob :privilege)
     and resource = 'certificatesigningrequests' and api_group = 'certificates.k8s.io'
@@ -109,13 +116,16 @@ with calls as not materialized (
   union all
   -- Each once, by what came of it.
   select
-    8,
+    case subresource
+      when 'attach' then 8 when 'ephemeralcontainers' then 9 when 'exec' then 10
+      when 'portforward' then 11 else 12
+    end,
     case subresource
       when 'portforward' then 'port-forward'
       when 'ephemeralcontainers' then 'debug container'
       else subresource
     end,
-    cluster, user, impersonated_user, 'ResponseComplete', outcome, dry_run, 0, events
+    cluster, user, impersonated_user, dry_run, 0, succeeded, refused, events
   from event_counts
   where (:privilege is null or 'exec' glob :privilege or 'attach' glob :privilege
       or 'port-forward' glob :privilege or 'debug container' glob :privilege
@@ -130,21 +140,21 @@ with calls as not materialized (
     and time >= :since and time < :until
   union all
   select
-    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+    13, 'secret read', cluster, user, impersonated_user, dry_run, 0, succeeded, refused, events
   from calls
   where (:privilege is null or 'secret read' glob :privilege)
     and resource = 'secrets' and api_group is null and subresource is null
     and verb in ('get', 'list')
   union all
   select
-    9, 'secret read', cluster, user, impersonated_user, stage, outcome, dry_run, 1, events
+    13, 'secret read', cluster, user, impersonated_user, dry_run, more, succeeded, refused, events
   from calls
   where (:privilege is null or 'secret read' glob :privilege)
     and resource = 'secrets' and api_group is null and subresource is null
     and verb = 'watch'
   union all
   select
-    10, 'admission change', cluster, user, impersonated_user, stage, outcome, dry_run, 0, events
+    14, 'admission change', cluster, user, impersonated_user, dry_run, 0, succeeded, refused, events
   from calls
   where (:privilege is null or 'admission change' glob :privilege)
     and resource in (
@@ -159,38 +169,23 @@ with calls as not materialized (
 ), summed as (
   select
     rank, privilege, cluster, user, impersonated_user,
-    sum(events) filter (where counts and fate = 'good') as good,
-    sum(events) filter (where counts and fate = 'refused') as refused,
-    sum(events) filter (where counts and fate = 'failed') as failed,
-    sum(events) filter (where counts and fate = 'good' and dry_run = 1) as dry_runs,
+    ifnull(sum(succeeded) filter (where more <= 0), 0) as good,
+    ifnull(sum(refused) filter (where more <= 0), 0) as refused,
+    ifnull(sum(events - succeeded - refused) filter (where more <= 0), 0) as failed,
+    ifnull(sum(succeeded) filter (where more <= 0 and dry_run = 1), 0) as dry_runs,
     -- Of a long call either stage may be missing, and one that began well may break off.
-    ifnull(sum(events) filter (where began and fate = 'good'), 0)
-      - ifnull(sum(events) filter (where long and counts and fate = 'good'), 0) as more_good,
-    ifnull(sum(events) filter (where began and fate = 'refused'), 0)
-      - ifnull(sum(events) filter (where long and counts and fate = 'refused'), 0) as more_refused,
-    ifnull(sum(events) filter (where began and fate = 'failed'), 0)
-      - ifnull(sum(events) filter (where long and counts and fate = 'failed'), 0) as more_failed
-  from (
-    select
-      *,
-      case
-        when outcome in ('success', 'upgraded') then 'good'
-        when outcome glob 'denied*' then 'refused'
-        else 'failed'
-      end as fate,
-      -- An answer to who is not authenticated is a start without an end.
-      stage <> 'ResponseStarted' or outcome = 'denied_authn' or not long as counts,
-      stage = 'ResponseStarted' and outcome <> 'denied_authn' and long as began
-    from counted
-  )
-  group by rank, privilege, cluster, user, impersonated_user
+    sum(more * succeeded) as more_good,
+    sum(more * refused) as more_refused,
+    sum(more * (events - succeeded - refused)) as more_failed
+  from counted
+  -- A rank is one privilege; what tells rows apart soonest comes first.
+  group by user, impersonated_user, rank, cluster
 )
 select
   privilege, user, impersonated_user as as_user,
-  ifnull(good, 0) + max(0, more_good - max(0, -more_failed)) as calls,
-  ifnull(refused, 0) + max(0, more_refused) as refused,
-  ifnull(failed, 0) + max(0, more_failed) as failed, ifnull(dry_runs, 0) as dry_runs,
-  cluster
+  good + max(0, more_good - max(0, -more_failed)) as calls,
+  refused + max(0, more_refused) as refused,
+  failed + max(0, more_failed) as failed, dry_runs, cluster
 from summed
 where :privilege is null or privilege glob :privilege
-order by rank, privilege, calls desc, user, as_user
+order by rank, calls desc, user, as_user
