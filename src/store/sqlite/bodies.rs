@@ -30,8 +30,49 @@ const ORDER: [TextColumn; 6] = [
 ];
 
 /// The first thing that the order goes by: the same hash of the user as in blocks.
-pub(crate) fn class_of(user: Option<&str>) -> u8 {
+fn class_of(user: Option<&str>) -> u8 {
     block::class_of(user) as u8
+}
+
+/// Bytes of users' names that are held at most while a file is written.
+const NAMES_BYTES_MAX: usize = 8 << 20;
+
+/// The users of a file that is being written.
+#[derive(Default)]
+pub(crate) struct Users {
+    classes: Vec<u8>,
+    names: String,
+    /// Where each name ends.
+    ends: Vec<u32>,
+}
+
+impl Users {
+    /// Adds the user of the next string id.
+    pub(crate) fn push(&mut self, name: &str) {
+        self.classes.push(class_of(Some(name)));
+        if self.names.len() + name.len() <= NAMES_BYTES_MAX {
+            self.names.push_str(name);
+        }
+        self.ends.push(self.names.len() as u32);
+    }
+
+    fn class(&self, id: u32) -> u8 {
+        id.checked_sub(1)
+            .map_or_else(|| class_of(None), |at| self.classes[at as usize])
+    }
+
+    /// The name of a user; empty for none, and for one whose name did not fit.
+    pub(crate) fn name(&self, id: u32) -> &str {
+        let Some(at) = (id as usize).checked_sub(1) else {
+            return "";
+        };
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.names[begin as usize..self.ends[at] as usize]
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.names.len() + self.ends.len() * 5
+    }
 }
 
 /// Rows whose bodies are clustered among themselves, at most: a bucket. Bounded, so that reading
@@ -87,15 +128,15 @@ impl Division {
     }
 }
 
-/// The clustered order of some rows, as indexes into `rows`, which ascend; rows with equal keys stay
-/// in order of time. `user_classes` are those of the users' string ids, from 1 on. The columns are
-/// read back from the new file, a segment of `segment_rows`.
+/// The clustered order of some rows, as indexes into `rows`, which ascend, and the string ids of their
+/// users, in order of rows; rows with equal keys stay in order of time. The columns are read back from
+/// the new file, a segment of `segment_rows`.
 pub(crate) fn cluster_order(
     file: &SegmentFile,
     rows: &[u32],
     segment_rows: usize,
-    user_classes: &[u8],
-) -> Result<Vec<u32>> {
+    users: &Users,
+) -> Result<(Vec<u32>, Vec<u32>)> {
     let mut columns = Vec::with_capacity(ORDER.len());
     let mut chunk_ids = Vec::new();
     for column in ORDER {
@@ -112,14 +153,7 @@ pub(crate) fn cluster_order(
         }
         columns.push(ids);
     }
-    let class_of_none = class_of(None);
-    let classes: Vec<u8> = columns[0]
-        .iter()
-        .map(|&user| match user {
-            0 => class_of_none,
-            id => user_classes[id as usize - 1],
-        })
-        .collect();
+    let classes: Vec<u8> = columns[0].iter().map(|&user| users.class(user)).collect();
     let mut order: Vec<u32> = (0..rows.len() as u32).collect();
     order.sort_unstable_by(|&left, &right| {
         let (l, r) = (left as usize, right as usize);
@@ -134,7 +168,7 @@ pub(crate) fn cluster_order(
             })
             .then(left.cmp(&right))
     });
-    Ok(order)
+    Ok((order, columns.swap_remove(0)))
 }
 
 /// Where a body is.
@@ -143,6 +177,8 @@ pub(crate) struct BodyAt {
     pub(crate) part: u32,
     /// Its row's number in `Rank`.
     pub(crate) rank: u32,
+    /// The string id of its user in the new file.
+    pub(crate) user: u32,
     /// Bytes of its event as received, where that is known without looking at the body.
     pub(crate) event_bytes: Option<NonZeroU32>,
 }

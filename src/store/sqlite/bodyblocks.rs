@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use super::block::Frame;
-use super::bodies::{self, BodyAt, Division};
-use super::codec::put_varint;
-use super::layout::IntColumn;
+use super::bodies::{self, BodyAt, Division, Users};
+use super::codec::{damaged, put_varint};
+use super::layout::{IntColumn, TextColumn};
 use super::lean;
 use super::ngrams::{Groups, Ngrams};
 use super::order::{Columns, Order};
@@ -22,7 +22,7 @@ pub(crate) fn put_bodies(
     file: &mut SegmentFile,
     parts: &[Part],
     order: &Order,
-    user_classes: &[u8],
+    users: &Users,
     level: i32,
     pause: &dyn Fn() -> Result<()>,
 ) -> Result<(u32, Option<Groups>, Lengths)> {
@@ -55,18 +55,19 @@ pub(crate) fn put_bodies(
         bucket.bodies.push(BodyAt {
             part: at.part,
             rank: places.get(at)? as u32,
+            user: 0,
             event_bytes,
         });
         if bucket.rows.len() == division.bucket_rows {
             let first_rank = (division.taken_rows + new_ranks.len()) as u32;
             let held = order.bytes() + new_ranks.capacity() * 4 + blocks.event_lengths.bytes();
-            file.holds(held + bucket.rows.len() * 48);
-            let ranks = bucket.put(file, parts, (order.len(), user_classes), &mut blocks, pause)?;
+            file.holds(held + users.bytes() + bucket.rows.len() * 60);
+            let ranks = bucket.put(file, parts, (order.len(), users), &mut blocks, pause)?;
             new_ranks.extend(ranks.into_iter().map(|rank| first_rank + rank));
         }
     }
     let first_rank = (division.taken_rows + new_ranks.len()) as u32;
-    let ranks = bucket.put(file, parts, (order.len(), user_classes), &mut blocks, pause)?;
+    let ranks = bucket.put(file, parts, (order.len(), users), &mut blocks, pause)?;
     new_ranks.extend(ranks.into_iter().map(|rank| first_rank + rank));
     file.piece("bodies", Piece::BodyIndex, 0, 0, &blocks.index)?;
 
@@ -98,24 +99,27 @@ impl Bucket {
         &mut self,
         file: &mut SegmentFile,
         parts: &[Part],
-        (segment_rows, user_classes): (usize, &[u8]),
+        (segment_rows, users): (usize, &Users),
         blocks: &mut BodyBlocks,
         pause: &dyn Fn() -> Result<()>,
     ) -> Result<Vec<u32>> {
-        let ranked = bodies::cluster_order(file, &self.rows, segment_rows, user_classes)?;
+        let (ranked, of_rows) = bodies::cluster_order(file, &self.rows, segment_rows, users)?;
         let mut ranks = vec![0u32; ranked.len()];
         for (rank, &index) in ranked.iter().enumerate() {
             ranks[index as usize] = rank as u32;
         }
         let clustered: Vec<BodyAt> = ranked
             .iter()
-            .map(|&index| self.bodies[index as usize])
+            .map(|&index| BodyAt {
+                user: of_rows[index as usize],
+                ..self.bodies[index as usize]
+            })
             .collect();
-        drop(ranked);
+        drop((ranked, of_rows));
         self.rows.clear();
         self.bodies.clear();
         bodies::read(parts, &clustered, &mut |at, body| {
-            if blocks.push(file, body, at.event_bytes)? {
+            if blocks.push(file, body, users.name(at.user), at.event_bytes)? {
                 pause()?;
             }
             Ok(())
@@ -165,6 +169,7 @@ impl BodyBlocks {
         &mut self,
         file: &mut SegmentFile,
         body: &[u8],
+        user: &str,
         event_bytes: Option<NonZeroU32>,
     ) -> Result<bool> {
         let held = self.bodies.len() - LENGTHS_ROOM;
@@ -175,7 +180,7 @@ impl BodyBlocks {
         let event_bytes =
             event_bytes.map_or_else(|| lean::restored_length(body) as u32, NonZeroU32::get);
         self.event_lengths.push(event_bytes)?;
-        self.ngrams.add(body, &self.bodies[self.last..]);
+        self.ngrams.add(body, user, &self.bodies[self.last..]);
         put_varint(&mut self.lengths, body.len() as u64);
         self.last = self.bodies.len();
         self.bodies.extend_from_slice(body);
@@ -213,7 +218,14 @@ impl BodyBlocks {
         pause: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let first = self.count;
-        let (indexed, measured) = (sealed.header.ngrams.as_ref(), sealed.stores_facts());
+        let (indexed, measured) = (
+            sealed.header.ngrams_but_users.as_ref(),
+            sealed.stores_facts(),
+        );
+        let users = match indexed {
+            Some(_) => Vec::new(),
+            None => users_by_rank(sealed)?,
+        };
         for (number, at) in sealed.body_index()?.iter().enumerate() {
             pause()?;
             let compressed = sealed.compressed_frame(number)?;
@@ -230,7 +242,11 @@ impl BodyBlocks {
                         .push(lean::restored_length(body) as u32)?;
                 }
                 if indexed.is_none() {
-                    self.ngrams.add(body, before);
+                    let user = match users[at.first_rank as usize + index] {
+                        0 => "",
+                        id => sealed.string(TextColumn::User, id)?,
+                    };
+                    self.ngrams.add(body, user, before);
                 }
                 before = body;
             }
@@ -264,4 +280,19 @@ impl BodyBlocks {
         self.count += 1;
         Ok(())
     }
+}
+
+/// The string ids of users, in the order of bodies.
+fn users_by_rank(sealed: &Sealed) -> Result<Vec<u32>> {
+    let mut users = vec![0; sealed.header.rows as usize];
+    let (mut ids, mut ranks) = (Vec::new(), Vec::new());
+    for chunk in 0..sealed.chunks() {
+        sealed.ids(TextColumn::User, chunk, &mut ids)?;
+        sealed.ints(IntColumn::Rank, chunk, &mut ranks)?;
+        for (&id, &rank) in ids.iter().zip(&ranks) {
+            let user = users.get_mut(rank as usize);
+            *user.ok_or_else(|| damaged("a body's place is out of range"))? = id;
+        }
+    }
+    Ok(users)
 }

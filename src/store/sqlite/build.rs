@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::bodies;
+use super::bodies::Users;
 use super::bodyblocks;
 use super::database::{self, io_failed};
 use super::dictionary;
@@ -128,7 +128,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
         ..Header::default()
     };
     // In order of ids, so that SQLite appends and fills its pages.
-    let mut user_classes = Vec::new();
+    let mut users = Users::default();
     let mut noted = Noted::default();
     for &column in TextColumn::ALL {
         (plan.pause)()?;
@@ -141,7 +141,7 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
             &mut |id, text| {
                 noted.note(column, id, text);
                 if column == TextColumn::User {
-                    user_classes.push(bodies::class_of(Some(text)));
+                    users.push(text);
                 }
             },
         )?;
@@ -152,14 +152,8 @@ fn write(path: &Path, plan: Plan<'_>) -> Result<(Header, i64, usize)> {
     summarywriter::put_summary(&mut file, &mut header, plan.pause)?;
     keys::put_keys(&mut file, parts, plan.keys, order.len())?;
     let lengths;
-    (header.bodies, header.ngrams, lengths) = bodyblocks::put_bodies(
-        &mut file,
-        parts,
-        order,
-        &user_classes,
-        plan.zstd_level,
-        plan.pause,
-    )?;
+    (header.bodies, header.ngrams_but_users, lengths) =
+        bodyblocks::put_bodies(&mut file, parts, order, &users, plan.zstd_level, plan.pause)?;
     (plan.pause)()?;
     put_audit_ids(&mut file, parts, order)?;
     lengths.put(&mut file)?;

@@ -11,6 +11,7 @@ use super::layout::IntColumn;
 use super::lean;
 use super::matched::{self, Fields};
 use super::ngrams;
+use super::ownnames;
 use super::part::Part;
 use super::putback::Reach;
 use super::rowset::RowSet;
@@ -22,6 +23,7 @@ const FRAMES_OF_ONE_CORE: usize = 4;
 
 /// Byte strings to search for.
 pub(crate) struct Needles<'n> {
+    texts: Vec<&'n [u8]>,
     finders: Vec<Finder<'n>>,
     /// Per needle the rows of its n-grams, if all of them can be looked up.
     ngrams: Option<Vec<Vec<u32>>>,
@@ -36,6 +38,7 @@ impl<'n> Needles<'n> {
         let restore_all = any.iter().any(|needle| lean::has_marker(needle));
         let rows = || any.iter().map(|needle| ngrams::rows_of(needle)).collect();
         Needles {
+            texts: any.iter().map(|needle| &**needle).collect(),
             finders: any.iter().map(|needle| Finder::new(&**needle)).collect(),
             ngrams: (!restore_all).then(rows).flatten(),
             reach: Reach::new(any.iter().map(|needle| &**needle)),
@@ -51,33 +54,59 @@ impl<'n> Needles<'n> {
 /// Rows to restore, by the frame of their bodies: where in it, and which.
 type Restored = BTreeMap<usize, Vec<(usize, u32)>>;
 
-/// The frames whose lean bodies may hold any of the needles.
-pub(crate) fn frames_of(part: &Part, needles: &Needles<'_>) -> Result<Vec<usize>> {
-    match &needles.ngrams {
-        Some(texts) => part.frames_with(texts),
-        None => Ok((0..part.frames()).collect()),
+/// The frames whose lean bodies may hold any of the needles. Of rows in which it stands only in their
+/// users' names those matter that are in a range and whose users, by string id, are `wanted`.
+pub(crate) fn frames_of(
+    part: &Part,
+    needles: &Needles<'_>,
+    wanted: &dyn Fn(u32) -> bool,
+    range: (u32, u32),
+    budget: &Budget,
+) -> Result<Vec<usize>> {
+    let (Some(rows), Part::Sealed(sealed)) = (&needles.ngrams, part) else {
+        return Ok((0..part.frames()).collect());
+    };
+    let mut frames = ngrams::blocks_with(sealed, rows)?;
+    if sealed.header.ngrams_but_users.is_some() && frames.len() < part.frames() {
+        let texts = &needles.texts;
+        frames.extend(ownnames::blocks_reached(
+            sealed, part, texts, wanted, range, budget,
+        )?);
+        frames.sort_unstable();
+        frames.dedup();
+    }
+    Ok(frames)
+}
+
+/// Where to search.
+pub(crate) struct Scope {
+    /// The frames of lean bodies that may hold what is searched for.
+    pub(crate) frames: Vec<usize>,
+    pub(crate) range: (u32, u32),
+    /// The ranks of the rows that are wanted: all of the range at most. `None` is all.
+    pub(crate) ranks: Option<RowSet>,
+}
+
+impl Scope {
+    fn wants(&self, rank: u32) -> bool {
+        self.ranks.as_ref().is_none_or(|ranks| ranks.holds(rank))
     }
 }
 
-/// The rows in a range whose bytes hold any of the needles, ascending; of the frames of lean bodies
-/// only those given are looked into. What of their fields is only in the bytes and holds a needle is
-/// found out on the way if it is wanted.
+/// The wanted rows whose bytes hold any of the needles, ascending. What of their fields is only in the
+/// bytes and holds a needle is found out on the way if it is wanted.
 pub(crate) fn search(
     part: &Part,
     needles: &Needles<'_>,
-    mut frames: Vec<usize>,
-    range: (u32, u32),
+    scope: &Scope,
     tells: bool,
     (budget, work): (&Budget, &mut Work),
 ) -> Result<Vec<(u32, Fields)>> {
-    let restored = to_restore(part, needles, range, budget)?;
-    if (range.1 - range.0) as usize * 2 < part.rows() {
-        let rows: Vec<u32> = (range.0..range.1).collect();
-        let mut there = vec![false; part.frames()];
-        for ((frame, _), _) in part.places(&rows)? {
-            there[frame] = true;
-        }
-        frames.retain(|&frame| there[frame]);
+    let restored = to_restore(part, needles, scope, budget)?;
+    let mut frames = scope.frames.clone();
+    if let Some(ranks) = &scope.ranks {
+        let holding = part.frames_holding(ranks)?;
+        frames.retain(|frame| holding.binary_search(frame).is_ok());
     }
     frames.extend(restored.keys());
     frames.sort_unstable();
@@ -100,8 +129,12 @@ pub(crate) fn search(
         };
         let (first, step) = part.frame_ranks(number)?;
         let mut raw = Vec::new();
-        let hit = |index: usize| {
+        let mut wanted = Vec::new();
+        for index in found {
             let rank = (first + index as i64 * step) as u32;
+            if !scope.wants(rank) {
+                continue;
+            }
             if tells {
                 // What was left out of the bytes is in none of those fields.
                 raw.clear();
@@ -111,10 +144,9 @@ pub(crate) fn search(
                     &mut raw,
                 );
             }
-            Ok((rank, told(&raw)))
-        };
-        let found: Result<_> = found.into_iter().map(hit).collect();
-        Ok((found?, rows))
+            wanted.push((rank, told(&raw)));
+        }
+        Ok((wanted, rows))
     };
     let (mut ranks, mut rows) = (Vec::new(), Vec::new());
     let on_all_cores = frames.len() > FRAMES_OF_ONE_CORE;
@@ -125,24 +157,29 @@ pub(crate) fn search(
         Ok(())
     })?;
     work.blocks_read += frames.len() as u64;
-    rows.extend(rows_of_ranks(part, &mut ranks, range, budget)?);
+    rows.extend(rows_of_ranks(part, &mut ranks, scope.range, budget)?);
     rows.sort_unstable();
     Ok(rows)
 }
 
-/// The rows in a range that the needles may match in what is put back.
+/// The wanted rows that the needles may match in what is put back.
 fn to_restore(
     part: &Part,
     needles: &Needles<'_>,
-    range: (u32, u32),
+    scope: &Scope,
     budget: &Budget,
 ) -> Result<Restored> {
+    let range = scope.range;
     let rows = match needles.restore_all {
         true => (range.0..range.1).collect(),
         false => needles.reach.rows(part, range, budget)?,
     };
     let mut restored = Restored::new();
     for ((frame, index), row) in part.places(&rows)? {
+        let (first, step) = part.frame_ranks(frame)?;
+        if !scope.wants((first + index as i64 * step) as u32) {
+            continue;
+        }
         restored.entry(frame).or_default().push((index, row));
     }
     Ok(restored)

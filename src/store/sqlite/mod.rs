@@ -54,6 +54,7 @@ mod merge;
 mod ngrams;
 mod open;
 mod order;
+mod ownnames;
 mod part;
 mod partrequests;
 mod partscan;

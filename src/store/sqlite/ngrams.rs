@@ -5,10 +5,14 @@
 //! Schleimer, Wilkerson, Aiken, 2003). So any eight bytes note the same gram wherever they stand, and
 //! a text of eight bytes or more is only in blocks that note all of its grams. Blocks come in groups
 //! of up to 128; a group has a row of bits per hash, one bit per block, so that a text costs a few
-//! short pieces of each group instead of a filter of every block.
+//! short pieces of each group instead of a filter of every block. Where bodies name their rows' own
+//! users is left out; see `ownnames.rs`.
+
+use std::ops::Range;
 
 use super::codec::damaged;
-use super::sealed::{Piece, Sealed};
+use super::ownnames::OwnName;
+use super::sealed::{Header, Piece, Sealed};
 use super::segfile::SegmentFile;
 use crate::store::{Result, StoreError};
 
@@ -16,7 +20,7 @@ use crate::store::{Result, StoreError};
 const GRAM: usize = 6;
 
 /// Bytes of neighbouring grams of which one is noted; shorter texts cannot be looked up.
-const WINDOW: usize = GRAM + 2;
+pub(crate) const WINDOW: usize = GRAM + 2;
 
 /// Rows of a group, as bits of a hash.
 const ROW_BITS: u32 = 17;
@@ -100,7 +104,28 @@ fn place_like(body: &[u8], at: usize, before: &[u8], like: usize) -> usize {
         .map_or(like, |shift| first + shift)
 }
 
-/// The rows that a block with `text` in it notes; `None` for a text that is too short.
+/// Notes a piece of a body for a block; `before` is one of its neighbour, which is noted. Neighbours are
+/// much alike: what stands in both is noted already.
+fn note(block: &mut [u8], body: &[u8], before: &[u8]) {
+    // Windows before `at` are noted; `like` is the place in the neighbour that is like it.
+    let (mut at, mut like, mut stretch) = (0, 0, STRETCH);
+    while at + WINDOW <= body.len() {
+        let alike = alike(&body[at..], before.get(like..).unwrap_or_default());
+        if let Some(known) = (alike + 1).checked_sub(WINDOW) {
+            at += known;
+            like += known;
+            stretch = STRETCH;
+        }
+        let end = (at + stretch + WINDOW - 1).min(body.len());
+        rows_in(&body[at..end], |row| block[row as usize] = 1);
+        at += stretch;
+        like = place_like(body, at, before, like + stretch);
+        stretch = (stretch * 2).min(STRETCH_MAX);
+    }
+}
+
+/// The rows that a block with `text` in it notes, unless it stands in a name that is left out; `None`
+/// for a text that is too short.
 pub(crate) fn rows_of(text: &[u8]) -> Option<Vec<u32>> {
     let mut rows = Vec::new();
     rows_in(text, |row| rows.push(row));
@@ -121,6 +146,10 @@ pub(crate) struct Ngrams {
     /// Blocks of the open group.
     blocks: usize,
     groups: Groups,
+    own: OwnName,
+    /// What is noted of the last body and of the one before.
+    pieces: Vec<Range<usize>>,
+    pieces_before: Vec<Range<usize>>,
     compressor: zstd::bulk::Compressor<'static>,
 }
 
@@ -133,27 +162,27 @@ impl Ngrams {
             rows: vec![0; 1 << ROW_BITS],
             blocks: 0,
             groups: Groups::new(),
+            own: OwnName::default(),
+            pieces: Vec::new(),
+            pieces_before: Vec::new(),
             compressor,
         })
     }
 
-    /// Notes a body of the open block; `before` is its neighbour there, or empty. Neighbours are much
-    /// alike: what stands in both is noted already.
-    pub(crate) fn add(&mut self, body: &[u8], before: &[u8]) {
-        // Windows before `at` are noted; `like` is the place in the neighbour that is like it.
-        let (mut at, mut like, mut stretch) = (0, 0, STRETCH);
-        while at + WINDOW <= body.len() {
-            let alike = alike(&body[at..], before.get(like..).unwrap_or_default());
-            if let Some(known) = (alike + 1).checked_sub(WINDOW) {
-                at += known;
-                like += known;
-                stretch = STRETCH;
-            }
-            let end = (at + stretch + WINDOW - 1).min(body.len());
-            rows_in(&body[at..end], |row| self.block[row as usize] = 1);
-            at += stretch;
-            like = place_like(body, at, before, like + stretch);
-            stretch = (stretch * 2).min(STRETCH_MAX);
+    /// Notes a body of the open block but for its own user's name; `before` is the body that was noted
+    /// last, or empty for the first.
+    pub(crate) fn add(&mut self, body: &[u8], user: &str, before: &[u8]) {
+        std::mem::swap(&mut self.pieces, &mut self.pieces_before);
+        self.own.around(body, user, &mut self.pieces);
+        let mut pieces_before = self.pieces_before.iter();
+        for piece in &self.pieces {
+            let like = pieces_before.next();
+            let like = like.and_then(|piece| before.get(piece.clone()));
+            note(
+                &mut self.block,
+                &body[piece.clone()],
+                like.unwrap_or_default(),
+            );
         }
     }
 
@@ -225,12 +254,26 @@ fn put(file: &mut SegmentFile, group: u32, piece: u32, packed: &[u8]) -> Result<
     Ok(())
 }
 
+/// The groups of a file's index, with the names of rows' own users or without.
+fn groups(sealed: &Sealed) -> impl Iterator<Item = &(u32, u32)> {
+    let Header {
+        ngrams,
+        ngrams_but_users,
+        ..
+    } = &sealed.header;
+    ngrams_but_users
+        .as_ref()
+        .or(ngrams.as_ref())
+        .into_iter()
+        .flatten()
+}
+
 /// The blocks of a file, ascending, that may hold one of several texts, each given as its rows.
 /// Blocks without an index may hold anything.
 pub(crate) fn blocks_with(sealed: &Sealed, texts: &[Vec<u32>]) -> Result<Vec<usize>> {
     let mut blocks = Vec::new();
     let mut next = 0;
-    for (group, &(first, count)) in (0..).zip(sealed.header.ngrams.iter().flatten()) {
+    for (group, &(first, count)) in (0..).zip(groups(sealed)) {
         blocks.extend(next..first as usize);
         let mut found = 0u128;
         for rows in texts {
@@ -253,7 +296,7 @@ pub(crate) fn blocks_with(sealed: &Sealed, texts: &[Vec<u32>]) -> Result<Vec<usi
 
 /// Reads everything: each piece is checked, and each row is there.
 pub(crate) fn verify(sealed: &Sealed) -> Result<()> {
-    for (group, &(_, blocks)) in (0..).zip(sealed.header.ngrams.iter().flatten()) {
+    for (group, &(_, blocks)) in (0..).zip(groups(sealed)) {
         for piece in 0..PIECES {
             row_of(
                 sealed,
@@ -284,6 +327,14 @@ fn row_of(sealed: &Sealed, group: u32, row: u32, blocks: u32) -> Result<u128> {
 }
 
 #[cfg(test)]
+impl Ngrams {
+    /// Whether the open block notes a row.
+    pub(crate) fn notes(&self, row: u32) -> bool {
+        self.block[row as usize] == 1
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -293,7 +344,7 @@ mod tests {
         let mut ngrams = Ngrams::new(1).unwrap();
         let mut before: &[u8] = &[];
         for body in bodies {
-            ngrams.add(body, before);
+            ngrams.add(body, "", before);
             before = body;
         }
         ngrams.block
@@ -332,7 +383,7 @@ mod tests {
             }
             let other = changed.concat().into_bytes();
             let mut apart = Ngrams::new(1).unwrap();
-            [&one, &other].into_iter().for_each(|body| apart.add(body, &[]));
+            [&one, &other].into_iter().for_each(|body| apart.add(body, "", &[]));
             prop_assert_eq!(noted(&[one, other]), apart.block);
         }
     }
@@ -346,7 +397,7 @@ mod tests {
         ]
         .map(|body| body.repeat(9).into_bytes());
         let mut apart = Ngrams::new(1).unwrap();
-        bodies.iter().for_each(|body| apart.add(body, &[]));
+        bodies.iter().for_each(|body| apart.add(body, "", &[]));
         assert_eq!(noted(&bodies), apart.block);
     }
 

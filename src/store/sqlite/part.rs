@@ -13,7 +13,6 @@ use super::active::BodyReader;
 use super::block::{BODY_CLASSES, Block, Frame};
 use super::layout::{self, IntColumn, TextColumn};
 use super::lean::Fields;
-use super::ngrams;
 use super::sealed::{STRINGS_PER_PIECE, Sealed, split};
 use crate::limits;
 use crate::model::column::Column;
@@ -251,14 +250,6 @@ impl Part {
         match self {
             Part::Block(..) => BODY_CLASSES,
             Part::Sealed(sealed) => sealed.header.bodies as usize,
-        }
-    }
-
-    /// The frames that may hold one of several texts, each given as the rows of its n-grams.
-    pub(crate) fn frames_with(&self, texts: &[Vec<u32>]) -> Result<Vec<usize>> {
-        match self {
-            Part::Block(..) => Ok((0..BODY_CLASSES).collect()),
-            Part::Sealed(sealed) => ngrams::blocks_with(sealed, texts),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Scanning one part: candidates from row lists, then one column after the other, a chunk at a time.
 
+mod columns;
 mod texts;
+
+pub(crate) use columns::keep;
 
 use std::ops::Range;
 
@@ -8,14 +11,14 @@ use super::candidates::Candidates;
 use super::deriver::Deriver;
 use super::facts;
 use super::idset::IdSet;
-use super::layout::{Origin, TextColumn, origin};
+use super::layout::TextColumn;
 use super::matched::Fields;
-use super::part::{Lookup, Part};
+use super::part::Part;
 use super::predicate::{self, Compiled, Predicate};
-use super::uricolumns::{UriColumns, of_uri};
 use crate::limits;
 use crate::store::filter::{Filter, Term};
 use crate::store::{Budget, Result, Work};
+use columns::Room;
 
 /// The direction of a scan within a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +26,6 @@ pub(crate) enum Direction {
     Ascending,
     Descending,
 }
-
-/// Rows of a chunk below which single values are looked up instead of decoding the whole chunk.
-const LOOKED_UP_ROWS: usize = 64;
 
 /// Rows whose facts are read from their bytes one by one, where columns do not hold them; for more
 /// rows than this and than a small share of the part those of the whole part are derived at once.
@@ -52,10 +52,7 @@ pub(crate) struct PartScan {
     high: u32,
     /// Chunks still to do.
     chunks: Range<u32>,
-    ids: Vec<u32>,
-    other_ids: Vec<u32>,
-    ints: Vec<i64>,
-    other_ints: Vec<i64>,
+    room: Room,
 }
 
 impl PartScan {
@@ -125,10 +122,7 @@ impl PartScan {
             low,
             high,
             chunks,
-            ids: Vec::new(),
-            other_ids: Vec::new(),
-            ints: Vec::new(),
-            other_ints: Vec::new(),
+            room: Room::default(),
         }))
     }
 
@@ -196,11 +190,7 @@ impl PartScan {
         let begin = first.max(self.low);
         let found = self.searched.contains(&begin).then_some(&self.found);
         match found.or(self.candidates.as_ref()) {
-            Some(rows) => {
-                let from = rows.partition_point(|&row| row < begin);
-                let to = rows.partition_point(|&row| row < end);
-                out.extend_from_slice(&rows[from..to]);
-            }
+            Some(rows) => out.extend_from_slice(between(rows, begin, end)),
             None => out.extend(begin..end),
         }
         if !self.part.dead().is_empty() {
@@ -208,11 +198,11 @@ impl PartScan {
             out.retain(|row| dead.binary_search(row).is_err());
         }
         work.rows_visited += out.len() as u64;
-        for index in 0..self.predicates.len() {
+        for predicate in &self.predicates {
             if out.is_empty() {
                 return Ok(true);
             }
-            self.apply(index, chunk, first, out)?;
+            columns::apply(predicate, &self.part, chunk, out, &mut self.room)?;
         }
         if !out.is_empty() && !self.bytes.is_empty() {
             self.apply_bytes(out, budget, work)?;
@@ -222,157 +212,11 @@ impl PartScan {
         }
         Ok(true)
     }
-
-    fn apply(&mut self, index: usize, chunk: u32, first: u32, out: &mut Vec<u32>) -> Result<()> {
-        let at = |row: u32| (row - first) as usize;
-        match &self.predicates[index] {
-            Predicate::Ids(column, set) if out.len() < LOOKED_UP_ROWS => {
-                let mut failure = None;
-                let mut ids = Lookup::new(&self.part, out.len());
-                out.retain(|&row| match ids.id(*column, row) {
-                    Ok(id) => set.holds(id),
-                    Err(error) => {
-                        failure = Some(error);
-                        false
-                    }
-                });
-                if let Some(error) = failure {
-                    return Err(error);
-                }
-            }
-            Predicate::Ids(column, set) => {
-                self.part.ids(*column, chunk, &mut self.ids)?;
-                let ids = &self.ids;
-                keep(out, |row| set.holds(ids[at(row)]));
-            }
-            Predicate::Pairs(pairs) => {
-                let [first, second] = pairs.columns;
-                self.part.ids(first, chunk, &mut self.ids)?;
-                self.part.ids(second, chunk, &mut self.other_ids)?;
-                let (ids, others) = (&self.ids, &self.other_ids);
-                keep(out, |row| pairs.hold(ids[at(row)], others[at(row)]));
-            }
-            Predicate::Number {
-                column,
-                any,
-                absent,
-                negate,
-            } => {
-                let (source, second) = predicate::number_sources(*column);
-                self.part.ints(source, chunk, &mut self.ints)?;
-                let ints = &self.ints;
-                if let Origin::Flag(bit) = origin(*column) {
-                    let [clear, set] = [0, 1].map(|flag| predicate::in_any(flag, any) != *negate);
-                    keep(
-                        out,
-                        |row| if ints[at(row)] & bit == 0 { clear } else { set },
-                    );
-                    return Ok(());
-                }
-                if let Some(second) = second {
-                    self.part.ints(second, chunk, &mut self.other_ints)?;
-                }
-                let others = second.map_or(ints, |_| &self.other_ints);
-                keep(out, |row| {
-                    let holds = match predicate::number(*column, ints[at(row)], others[at(row)]) {
-                        None => *absent,
-                        Some(value) => predicate::in_any(value, any),
-                    };
-                    holds != *negate
-                });
-            }
-            Predicate::AuditId {
-                any,
-                patterns,
-                negate,
-            } => {
-                let mut keys = Vec::new();
-                self.part.audit_keys(chunk, &mut keys)?;
-                self.part
-                    .ids(TextColumn::OddAuditId, chunk, &mut self.ids)?;
-                let mut failure = None;
-                let (part, ids) = (&self.part, &self.ids);
-                out.retain(|&row| {
-                    let (key, odd) = (&keys[at(row)], ids[at(row)]);
-                    let exact = any
-                        .iter()
-                        .any(|(want, want_odd)| key == want && want_odd.unwrap_or(0) == odd);
-                    let holds = exact
-                        || (!patterns.is_empty() && {
-                            let text = audit_text(part, key, odd);
-                            text.map_err(|error| failure = Some(error))
-                                .is_ok_and(|text| {
-                                    patterns.iter().any(|pattern| pattern.matches(&text))
-                                })
-                        });
-                    holds != *negate
-                });
-                if let Some(error) = failure {
-                    return Err(error);
-                }
-            }
-            Predicate::Uri {
-                column,
-                any,
-                absent,
-                negate,
-            } => {
-                let mut uris = UriColumns::default();
-                uris.load(&self.part, chunk)?;
-                let mut failure = None;
-                let mut uri = String::new();
-                let part = &self.part;
-                out.retain(|&row| {
-                    let holds = match uris.restore(part, at(row), &mut uri) {
-                        Ok(there) => {
-                            let subresource = uris.subresource(part, at(row));
-                            let text = subresource.map(|subresource| {
-                                there.then(|| of_uri(*column, &uri, subresource)).flatten()
-                            });
-                            match text {
-                                Ok(Some(text)) => predicate::text_matches(*column, &text, any),
-                                Ok(None) => *absent,
-                                Err(error) => {
-                                    failure = Some(error);
-                                    false
-                                }
-                            }
-                        }
-                        Err(error) => {
-                            failure = Some(error);
-                            false
-                        }
-                    };
-                    holds != *negate
-                });
-                if let Some(error) = failure {
-                    return Err(error);
-                }
-            }
-            Predicate::Bytes(_) => {}
-        }
-        Ok(())
-    }
 }
 
-/// Keeps the rows that hold. Nothing here depends on the answer but where the next row goes: most
-/// scans keep few rows or nearly all, and `retain` takes several times as long.
-#[inline]
-pub(crate) fn keep(rows: &mut Vec<u32>, holds: impl Fn(u32) -> bool) {
-    let mut kept = 0;
-    for at in 0..rows.len() {
-        let row = rows[at];
-        rows[kept] = row;
-        kept += usize::from(holds(row));
-    }
-    rows.truncate(kept);
-}
-
-/// The text of an audit id from what is stored.
-pub(crate) fn audit_text(part: &Part, key: &[u8; 16], odd: u32) -> Result<String> {
-    if odd != 0 {
-        return Ok(part.string(TextColumn::OddAuditId, odd)?.to_owned());
-    }
-    let text = super::layout::uuid_text(key);
-    Ok(str::from_utf8(&text).expect("digits and dashes").to_owned())
+/// Those of some ascending rows that lie in `low..high`.
+fn between(rows: &[u32], low: u32, high: u32) -> &[u32] {
+    let from = rows.partition_point(|&row| row < low);
+    let to = rows.partition_point(|&row| row < high);
+    &rows[from..to.max(from)]
 }

@@ -94,6 +94,21 @@ impl RowSet {
         }
     }
 
+    /// Whether it has any row in `low..high`.
+    pub(crate) fn holds_any(&self, low: u32, high: u32) -> bool {
+        let (first, last) = (low as usize / 64, high as usize / 64);
+        (first..=last).any(|at| {
+            let mut word = self.words.get(at).copied().unwrap_or_default();
+            if at == first {
+                word &= u64::MAX << (low % 64);
+            }
+            if at == last {
+                word &= !(u64::MAX << (high % 64));
+            }
+            word != 0
+        })
+    }
+
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
         self.words.len() * 8
@@ -163,6 +178,9 @@ mod tests {
             set.clip(low, high);
             expected.retain(|row| (low..high).contains(row));
             prop_assert!((0..3100).all(|row| set.holds(row) == expected.contains(&row)));
+            let any = expected.iter().any(|row| (low..high).contains(row));
+            prop_assert_eq!(set.holds_any(low, high), any);
+            prop_assert_eq!(set.holds_any(0, low), expected.iter().any(|&row| row < low));
             prop_assert_eq!(set.len(), expected.len());
             prop_assert_eq!(set.rows(), expected.into_iter().collect::<Vec<_>>());
         }

@@ -118,10 +118,13 @@ pub(crate) struct Header {
     /// The version of the facts that stand in columns; 0 is without.
     #[serde(default)]
     pub(crate) facts: u32,
-    /// Which blocks of bodies have an index of n-grams, by groups; `None` in a file of before there was
-    /// one.
+    /// Which blocks of bodies have an index of n-grams, by groups, in a file of before it left out the
+    /// names of rows' own users. A version from then knows no other, and searches newer files whole.
     #[serde(default)]
     pub(crate) ngrams: Option<Groups>,
+    /// The same of the index as it is now; `None` in an older file.
+    #[serde(default)]
+    pub(crate) ngrams_but_users: Option<Groups>,
     /// Bytes per component.
     pub(crate) components: Vec<(String, u64)>,
 }

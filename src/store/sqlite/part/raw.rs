@@ -1,11 +1,15 @@
 //! The exact bytes of a part's rows.
 
+use std::ops::Range;
+
 use super::Part;
+use crate::limits;
 use crate::store::Result;
 use crate::store::sqlite::block::BODY_CLASSES;
 use crate::store::sqlite::inorder::in_order;
 use crate::store::sqlite::layout::IntColumn;
 use crate::store::sqlite::lean;
+use crate::store::sqlite::rowset::RowSet;
 use crate::store::sqlite::sealed::split;
 
 /// So many frames are read on all cores.
@@ -92,6 +96,64 @@ impl Part {
         }
         places.sort_unstable();
         Ok(places)
+    }
+
+    /// The ranks of the bodies of rows in a range, on all cores; `rows` leaves those of a chunk that
+    /// are wanted.
+    pub(crate) fn ranks_of(
+        &self,
+        (low, high): (u32, u32),
+        rows: &(dyn Fn(u32, Range<u32>) -> Result<Vec<u32>> + Sync),
+    ) -> Result<RowSet> {
+        let mut set = RowSet::none(match self {
+            // They go by class, so that there can be more of them than rows.
+            Part::Block(..) => self.rows() * BODY_CLASSES,
+            Part::Sealed(_) => self.rows(),
+        });
+        if low >= high {
+            return Ok(set);
+        }
+        let first_chunk = self.chunk_of(low).0;
+        let chunks = (self.chunk_of(high - 1).0 - first_chunk + 1) as usize;
+        let of_chunk = |at: usize| -> Result<Vec<u32>> {
+            let chunk = first_chunk + at as u32;
+            let first = chunk * limits::CHUNK_ROWS as u32;
+            let end = high.min(first + self.chunk_rows(chunk) as u32);
+            let mut ranks = rows(chunk, first.max(low)..end)?;
+            if !ranks.is_empty() {
+                let mut of_rows = Vec::new();
+                self.ints(IntColumn::Rank, chunk, &mut of_rows)?;
+                let rank = |row: &mut u32| *row = of_rows[(*row - first) as usize] as u32;
+                ranks.iter_mut().for_each(rank);
+            }
+            Ok(ranks)
+        };
+        in_order(chunks, chunks > 1, of_chunk, |ranks| {
+            ranks?.into_iter().for_each(|rank| set.insert(rank));
+            Ok(())
+        })?;
+        Ok(set)
+    }
+
+    /// The frames with any of these ranks, ascending.
+    pub(crate) fn frames_holding(&self, ranks: &RowSet) -> Result<Vec<usize>> {
+        Ok(match self {
+            Part::Block(..) => {
+                let frames = ranks
+                    .rows()
+                    .into_iter()
+                    .map(|rank| rank as usize % BODY_CLASSES);
+                let mut there = [false; BODY_CLASSES];
+                frames.for_each(|frame| there[frame] = true);
+                (0..BODY_CLASSES).filter(|&frame| there[frame]).collect()
+            }
+            Part::Sealed(sealed) => {
+                let frames = sealed.body_index()?.iter().enumerate();
+                let holding = frames
+                    .filter(|(_, at)| ranks.holds_any(at.first_rank, at.first_rank + at.events));
+                holding.map(|(frame, _)| frame).collect()
+            }
+        })
     }
 
     /// The frame and index of a body's place.

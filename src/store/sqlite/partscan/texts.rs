@@ -1,13 +1,17 @@
 //! Tests of a scan that need the events' bytes.
 
+use super::columns::{self, Room};
 use super::{Direction, PartScan};
 use crate::limits;
 use crate::store::filter::{Term, Test};
 use crate::store::sqlite::bytes;
-use crate::store::sqlite::contains::{self, Needles};
+use crate::store::sqlite::contains::{self, Needles, Scope};
+use crate::store::sqlite::idset::IdSet;
+use crate::store::sqlite::layout::TextColumn;
 use crate::store::sqlite::matched::Fields;
 use crate::store::sqlite::part::Part;
 use crate::store::sqlite::predicate::Predicate;
+use crate::store::sqlite::rowset::RowSet;
 use crate::store::{Budget, Result, Work};
 
 /// Chunks in which a common text is searched for first: less than what bodies are clustered within.
@@ -16,6 +20,9 @@ const FIRST_CHUNKS: u32 = if cfg!(test) { 1 } else { 32 };
 /// A text is common if it may be in more than this share of the frames, and these are many.
 const COMMON_SHARE: usize = 4;
 const COMMON_FRAMES: usize = if cfg!(test) { 2 } else { 64 };
+
+/// Chunks whose columns are asked in a fraction of the time that searching a frame takes.
+const CHUNKS_PER_FRAME: usize = 8;
 
 impl PartScan {
     /// Keeps the rows of a chunk that hold what only their bytes say.
@@ -84,16 +91,15 @@ impl PartScan {
             && !self.searched.contains(&row)
         {
             let needles = Needles::new(any);
-            let frames = contains::frames_of(&self.part, &needles)?;
+            let frames = self.frames_of(&needles, budget)?;
             let common =
                 frames.len() > COMMON_FRAMES && frames.len() * COMMON_SHARE > self.part.frames();
             let range = match common {
                 true => self.ahead(row),
                 false => (self.low, self.high),
             };
-            let tells = self.tells;
-            let found =
-                contains::search(&self.part, &needles, frames, range, tells, (budget, work))?;
+            let (scope, tells) = (self.scope(frames, range, budget)?, self.tells);
+            let found = contains::search(&self.part, &needles, &scope, tells, (budget, work))?;
             let mut rows = found.iter().map(|&(row, _)| row).collect();
             self.keep_candidates(&mut rows);
             self.found = rows;
@@ -124,14 +130,62 @@ impl PartScan {
         )
     }
 
+    fn frames_of(&self, needles: &Needles<'_>, budget: &Budget) -> Result<Vec<usize>> {
+        let all = self.decided.iter().chain(&self.predicates);
+        let sets = all.filter_map(|predicate| match predicate.id_set() {
+            Some((TextColumn::User, set)) => Some(set),
+            _ => None,
+        });
+        let sets: Vec<&IdSet> = sets.collect();
+        let wanted = |user| sets.iter().all(|set| set.holds(user));
+        let range = (self.low, self.high);
+        contains::frames_of(&self.part, needles, &wanted, range, budget)
+    }
+
+    /// Where to search: without what columns leave out, where asking them costs little beside what is
+    /// searched.
+    fn scope(&self, frames: Vec<usize>, range: (u32, u32), budget: &Budget) -> Result<Scope> {
+        let rows = (range.1 - range.0) as usize;
+        let leaves_out = rows * 2 < self.part.rows()
+            || self.candidates.is_some()
+            || self.predicates.iter().any(Predicate::is_quick);
+        let pays = frames.len() * CHUNKS_PER_FRAME >= rows / limits::CHUNK_ROWS;
+        let ranks = (leaves_out && pays).then(|| self.ranks(range, budget));
+        Ok(Scope {
+            frames,
+            range,
+            ranks: ranks.transpose()?,
+        })
+    }
+
+    /// The ranks of the rows in a range that quick tests of columns leave.
+    fn ranks(&self, range: (u32, u32), budget: &Budget) -> Result<RowSet> {
+        let tests = || self.predicates.iter().filter(|test| test.is_quick());
+        self.part.ranks_of(range, &|chunk, rows| {
+            budget.check()?;
+            let mut left = match &self.candidates {
+                Some(known) => super::between(known, rows.start, rows.end).to_vec(),
+                None => rows.collect(),
+            };
+            let mut room = Room::default();
+            for test in tests() {
+                if left.is_empty() {
+                    break;
+                }
+                columns::apply(test, &self.part, chunk, &mut left, &mut room)?;
+            }
+            Ok(left)
+        })
+    }
+
     /// The rows that a search leaves.
     fn search(&self, term: &Term, budget: &Budget, work: &mut Work) -> Result<Vec<u32>> {
         let Test::Contains { any } = &term.test else {
             return Ok(Vec::new());
         };
         let (needles, range) = (Needles::new(any), (self.low, self.high));
-        let frames = contains::frames_of(&self.part, &needles)?;
-        let found = contains::search(&self.part, &needles, frames, range, false, (budget, work))?;
+        let scope = self.scope(self.frames_of(&needles, budget)?, range, budget)?;
+        let found = contains::search(&self.part, &needles, &scope, false, (budget, work))?;
         let found = found.into_iter().map(|(row, _)| row);
         Ok(match term.negate {
             false => found.collect(),

@@ -65,7 +65,7 @@ impl Sealed {
         self.has_all_columns()
             && self.header.rollups_known >= ROLLUPS.len()
             && self.header.summary_version >= summary::VERSION
-            && self.header.ngrams.is_some()
+            && self.header.ngrams_but_users.is_some()
             && self
                 .header
                 .unended
