@@ -6,7 +6,7 @@ cannot_see = "Whether a collection held the object that was asked for: incident-
 level = "Metadata"
 tags = []
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
-tables = ["incident-nameless", "incident-short", "incident-long"]
+tables = ["incident-nameless", "incident-events", "incident-short", "incident-held"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -41,33 +41,22 @@ with nameless as not materialized (
     and cluster match :cluster
     and time >= :since and time < :until
 ), stages as (
-  select
-    verb, resource, subresource, namespace, iif(resource is null, path, name) as name, outcome,
-    dry_run, time, user, cluster, call
-  from incident_long
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-  union all
-  select
-    verb, resource, subresource, namespace, iif(resource is null, path, name), outcome, dry_run, time,
-    user, cluster, call
-  from incident_long
-  where :user is not null and impersonated_user match :user
-  union all
   -- Of other paths than those of resources no count tells the path.
-  select verb, null, subresource, namespace, path, outcome, dry_run, time, user, cluster, id
+  select
+    verb, null as resource, subresource, namespace, path as name, outcome, dry_run, time, user,
+    cluster, iif(verb = 'watch', audit_id || ifnull(received_time, id), id) as call
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
-    and resource is null and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
+    and resource is null
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
   union all
-  select verb, null, subresource, namespace, path, outcome, dry_run, time, user, cluster, id
+  select
+    verb, null, subresource, namespace, path, outcome, dry_run, time, user, cluster,
+    iif(verb = 'watch', audit_id || ifnull(received_time, id), id)
   from incident_events
   where :user is not null and impersonated_user match :user
-    and resource is null and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
+    and resource is null
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
   union all
   select * from (
@@ -122,6 +111,29 @@ with nameless as not materialized (
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
     first_time, last_time
   from incident_short
+  where :user is not null and impersonated_user match :user and user match :user
+    and resource is not null
+  union all
+  select
+    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
+    first_time, last_time
+  from incident_held
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+    and resource is not null
+  union all
+  select
+    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
+    first_time, last_time
+  from incident_held
+  where :user is not null and impersonated_user match :user
+    and resource is not null
+  union all
+  -- What somebody did in their own name was counted twice.
+  select
+    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
+    first_time, last_time
+  from incident_held
   where :user is not null and impersonated_user match :user and user match :user
     and resource is not null
 ), touched as (

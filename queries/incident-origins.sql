@@ -6,7 +6,7 @@ cannot_see = "Who sat behind a shared address or account. Collections that may h
 level = "Metadata"
 tags = ["attack:T1078"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
-tables = ["incident-short", "incident-long"]
+tables = ["incident-short", "incident-held"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -26,42 +26,48 @@ cluster = "where"
 with came as (
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, events, null as call
+    last_time, events
   from incident_short
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, events, null
+    last_time, events
   from incident_short
   where :user is not null and impersonated_user match :user
   union all
   -- What somebody did in their own name was counted twice.
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, -events, null
+    last_time, -events
   from incident_short
   where :user is not null and impersonated_user match :user and user match :user
   union all
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, time, time, 0,
-    call || ifnull(resource, path) || ifnull(namespace, '') || '/' || ifnull(name, '')
-  from incident_long
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events
+  from incident_held
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
   union all
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, time, time, 0,
-    call || ifnull(resource, path) || ifnull(namespace, '') || '/' || ifnull(name, '')
-  from incident_long
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events
+  from incident_held
   where :user is not null and impersonated_user match :user
+  union all
+  -- What somebody did in their own name was counted twice.
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, -events
+  from incident_held
+  where :user is not null and impersonated_user match :user and user match :user
 )
 select
   user, impersonated_user as as_user, client_ip, source_ip, user_agent,
-  sum(events) + count(distinct call) as requests,
-  sum(iif(outcome glob 'denied*', events, 0))
-    + count(distinct iif(outcome glob 'denied*', call, null)) as refused,
+  sum(events) as requests,
+  sum(iif(outcome glob 'denied*', events, 0)) as refused,
   min(first_time) as first_time, max(last_time) as last_time, cluster
 from came
 group by cluster, user, impersonated_user, client_ip, source_ip, user_agent

@@ -34,7 +34,7 @@ audit_id = "for auditql show"
 with submitting as (
   select
     time, user, impersonated_user, verb, resource, namespace, name, pod_security, images,
-    request_object, response_object, cluster, audit_id
+    pod_service_account, cluster, audit_id
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
@@ -45,7 +45,7 @@ with submitting as (
   union all
   select
     time, user, impersonated_user, verb, resource, namespace, name, pod_security, images,
-    request_object, response_object, cluster, audit_id
+    pod_service_account, cluster, audit_id
   from incident_events
   where :user is not null
     and impersonated_user match :user
@@ -63,16 +63,7 @@ with submitting as (
     min(time) as time, user, impersonated_user, json_group_array(distinct verb) as verbs, resource,
     namespace, name, pod_security, images,
     -- The cast lets a join look it up.
-    cast('system:serviceaccount:' || namespace || ':' || coalesce(
-      response_object ->> '$.spec.serviceAccountName',
-      response_object ->> '$.spec.template.spec.serviceAccountName',
-      response_object ->> '$.spec.jobTemplate.spec.template.spec.serviceAccountName',
-      request_object ->> '$.spec.serviceAccountName',
-      request_object ->> '$.spec.template.spec.serviceAccountName',
-      request_object ->> '$.spec.jobTemplate.spec.template.spec.serviceAccountName',
-      -- What the template leaves out is filled in; what a patch does not name stays unknown.
-      iif(verb = 'patch' and response_object is null, null, 'default')
-    ) as text) as account,
+    cast('system:serviceaccount:' || namespace || ':' || pod_service_account as text) as account,
     cluster, audit_id
   from submitting
   group by cluster, resource, namespace, name

@@ -2,7 +2,7 @@
 title = "Which secrets an incident exposed"
 group = "incident"
 answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods, or that accounts which these requests had armed read, listed, watched or wrote since; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. With a name or namespace of a secret also what lists and watches of its namespace and of all namespaces may have shown."
-cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pod templates, and those by armed accounts."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pods or templates that name secrets, and those by armed accounts."
 level = "Metadata"
 tags = ["attack:T1552.007"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
@@ -147,11 +147,10 @@ with asking as (
   from asking
 ), mounting as (
   select
-    id as row, time, user, cluster, audit_id, namespace as at,
-    request_object as submitted
+    id as row, time, user, cluster, audit_id, namespace as at, pod_secrets
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and images is not null
+    and pod_secrets is not null
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
@@ -271,12 +270,8 @@ with asking as (
   from listed left join json_each(secrets) as item left join named on named.number = item.value
   union all
   select
-    cluster, user, 0, at, part.atom, 'request', 'mounted', row, 0, time, time, time || audit_id
-  from mounting cross join json_tree(submitted) as part
-  where part.type = 'text'
-    and (part.key = 'secretName' and part.path glob '*.secret'
-      or part.key = 'name' and (part.path glob '*.secretKeyRef' or part.path glob '*.secretRef'
-        or part.path glob '*.sources[[]*[]].secret' or part.path glob '*.imagePullSecrets[[]*[]]'))
+    cluster, user, 0, at, secret.value, 'request', 'mounted', row, 0, time, time, time || audit_id
+  from mounting cross join json_each(pod_secrets) as secret
 )
 select
   namespace, name, json_group_array(distinct way) as ways,

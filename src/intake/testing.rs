@@ -53,6 +53,8 @@ pub(super) fn event() -> Event<'static> {
         annotations: None,
         images: None,
         pod_security: None,
+        pod_secrets: None,
+        pod_service_account: None,
         role_ref: None,
         subjects: None,
         owner: None,

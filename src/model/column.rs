@@ -90,6 +90,8 @@ columns! {
     Annotations "annotations" Json "the event's annotations, a JSON object",
     Images "images" Json "container images that the request submits in a pod or pod template, a sorted JSON array",
     PodSecurity "pod_security" Json "what the submitted pod or pod template may do beyond its sandbox: privileged, hostNetwork, hostPath:/, capability:SYS_ADMIN, ...; a sorted JSON array",
+    PodSecrets "pod_secrets" Json "secrets of its namespace that the submitted pod or pod template names: in volumes, environments and imagePullSecrets; a sorted JSON array",
+    PodServiceAccount "pod_service_account" Text "service account that the pods of the write run as, by name: as the answer has it, else as submitted; NULL when a patch without recorded answer names none",
     RoleRef "role_ref" Text "role of a role binding, as ClusterRole/cluster-admin",
     Subjects "subjects" Json "subjects of a role binding, as User:alice, Group:system:masters, ServiceAccount:ns/name; a sorted JSON array",
     Owner "owner" Text "controlling owner of the object, as ReplicaSet/web-7d4f9, from the bodies of writes",
@@ -120,6 +122,7 @@ impl Column {
                 | Column::SourceIps
                 | Column::Images
                 | Column::PodSecurity
+                | Column::PodSecrets
                 | Column::Subjects
                 | Column::Command
         )
@@ -157,6 +160,7 @@ impl Column {
                 | Column::DecisionReason
                 | Column::DryRun
                 | Column::FieldManager
+                | Column::PodServiceAccount
                 | Column::RoleRef
                 | Column::Owner
                 | Column::Exposure

@@ -60,6 +60,10 @@ pub struct Event<'a> {
     pub images: Option<Text<'a>>,
     /// What a pod may do beyond its sandbox, a JSON array.
     pub pod_security: Option<Text<'a>>,
+    /// Secrets that pods name, a JSON array.
+    pub pod_secrets: Option<Text<'a>>,
+    /// Name of the service account that pods run as.
+    pub pod_service_account: Option<Text<'a>>,
     /// `Kind/name` of a role binding's role.
     pub role_ref: Option<Text<'a>>,
     /// Subjects of a role binding, a JSON array.

@@ -115,6 +115,8 @@ pub fn normalise<'a>(cluster: &str, raw: &'a [u8]) -> Result<(Event<'a>, [u8; 16
         annotations: fields.annotations,
         images: facts.images,
         pod_security: facts.pod_security,
+        pod_secrets: facts.pod_secrets,
+        pod_service_account: facts.pod_service_account,
         role_ref: facts.role_ref,
         subjects: facts.subjects,
         owner: facts.owner,

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::both::{Both, cells, recorded, unpacked};
 use crate::support::{Run, Server, local, temp_dir};
 
-pub(crate) const FACTS: &str = "sha256,images,pod_security,role_ref,subjects,owner,credential_id,issued_credential_id,command,deprecated,raw_bytes,exposure,replicas,replicas_answered,replicas_observed";
+pub(crate) const FACTS: &str = "sha256,images,pod_security,pod_secrets,pod_service_account,role_ref,subjects,owner,credential_id,issued_credential_id,command,deprecated,raw_bytes,exposure,replicas,replicas_answered,replicas_observed";
 
 fn list(elements: BTreeSet<String>) -> Value {
     if elements.is_empty() {
@@ -51,18 +51,79 @@ fn submitted(body: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// Images and security markers of an object.
-fn of_pods(object: &Value, images: &mut BTreeSet<String>, security: &mut BTreeSet<String>) {
-    for at in [
+/// What may be the spec of an object's pods.
+fn specs(object: &Value) -> impl Iterator<Item = &Value> {
+    [
         "/spec",
         "/spec/template/spec",
         "/spec/jobTemplate/spec/template/spec",
         "/template/spec",
-    ] {
-        let Some(spec) = object.pointer(at) else {
-            continue;
-        };
-        let each = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    ]
+    .into_iter()
+    .filter_map(|at| object.pointer(at))
+}
+
+fn each(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+/// Secrets that pods of an object name, as `VisitPodSecretNames` of Kubernetes finds them.
+fn secrets_of(object: &Value) -> BTreeSet<String> {
+    let mut places = Vec::new();
+    for spec in specs(object) {
+        places.extend(
+            each(&spec["imagePullSecrets"])
+                .iter()
+                .map(|at| at["name"].clone()),
+        );
+        for kind in ["containers", "initContainers", "ephemeralContainers"] {
+            for container in each(&spec[kind]) {
+                for source in each(&container["envFrom"]) {
+                    places.push(source["secretRef"]["name"].clone());
+                }
+                for variable in each(&container["env"]) {
+                    places.push(variable["valueFrom"]["secretKeyRef"]["name"].clone());
+                }
+            }
+        }
+        for volume in each(&spec["volumes"]) {
+            places.push(volume["secret"]["secretName"].clone());
+            places.push(volume["azureFile"]["secretName"].clone());
+            places.push(volume["csi"]["nodePublishSecretRef"]["name"].clone());
+            for source in each(&volume["projected"]["sources"]) {
+                places.push(source["secret"]["name"].clone());
+            }
+            for kind in "cephfs cinder flexVolume iscsi rbd scaleIO storageos".split(' ') {
+                places.push(volume[kind]["secretRef"]["name"].clone());
+            }
+        }
+    }
+    let names = places.iter().filter_map(|name| name.as_str());
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The service account of a write's pods: what the answer says, if there is one to be read, comes
+/// before what was asked for, and a whole pod that names none has the default.
+fn account_of(verb: &str, objects: &[Value], response: Option<&Value>) -> Option<String> {
+    let named = |object: &Value| {
+        let texts = specs(object)
+            .flat_map(|spec| [&spec["serviceAccountName"], &spec["serviceAccount"]])
+            .filter_map(Value::as_str);
+        texts.map(str::to_owned).find(|name| !name.is_empty())
+    };
+    let is_whole = |object: &Value| specs(object).any(|spec| spec.get("containers").is_some());
+    let asked = objects.iter().rev().find_map(named);
+    let default = response.is_some_and(is_whole) || verb != "patch" && objects.iter().any(is_whole);
+    let answered = response.and_then(named);
+    answered.or(asked).or(default.then(|| "default".to_owned()))
+}
+
+/// Images and security markers of an object.
+fn of_pods(object: &Value, images: &mut BTreeSet<String>, security: &mut BTreeSet<String>) {
+    for spec in specs(object) {
         let mut contexts = vec![spec["securityContext"].clone()];
         for kind in ["containers", "initContainers", "ephemeralContainers"] {
             for container in each(&spec[kind]) {
@@ -185,6 +246,7 @@ pub(crate) fn facts(line: &str) -> Value {
     }
     let [asked, answered, observed]: [Value; 3] = replicas;
     let (mut images, mut security) = (BTreeSet::new(), BTreeSet::new());
+    let (mut secrets, mut account) = (BTreeSet::new(), None);
     if submits && event["objectRef"]["subresource"] != "status" {
         let all = if readable {
             objects.clone()
@@ -193,7 +255,10 @@ pub(crate) fn facts(line: &str) -> Value {
         };
         for object in &all {
             of_pods(object, &mut images, &mut security);
+            secrets.append(&mut secrets_of(object));
         }
+        let answer = Some(response).filter(|_| !readable || !images.is_empty());
+        account = account_of(verb, &objects, answer);
     }
 
     let writes = submits || verb == "delete";
@@ -242,6 +307,8 @@ pub(crate) fn facts(line: &str) -> Value {
         "sha256": hex(&Sha256::digest(line.as_bytes())),
         "images": list(images),
         "pod_security": list(security),
+        "pod_secrets": list(secrets),
+        "pod_service_account": account,
         "role_ref": role,
         "subjects": list(subjects.unwrap_or_default()),
         "owner": written.iter().find_map(owner),
@@ -302,8 +369,9 @@ fn facts_of_recorded_events_are_those_of_their_json() {
             .filter(|row| !row[column].is_null())
             .count()
     };
-    // Nothing was opened to the outside while they were recorded.
-    for column in FACTS.split(',').filter(|column| *column != "exposure") {
+    // Nothing was opened to the outside while they were recorded, and no pod named a secret.
+    let absent = ["exposure", "pod_secrets"];
+    for column in FACTS.split(',').filter(|column| !absent.contains(column)) {
         assert!(known(column) > 0, "{column} is always absent");
     }
     let paths = [recorded("recorded.jsonl.zst"), recorded("facts.jsonl")];

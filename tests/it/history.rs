@@ -55,6 +55,19 @@ fn spec(dice: &mut Dice, resource: &str, scales: bool) -> Value {
         let container = |_| json!({"name": "c", "image": dice.of(&images)});
         (0..count).map(container).collect()
     };
+    let pod = |dice: &mut Dice| {
+        let mut pod = json!({"containers": containers(dice)});
+        for key in ["serviceAccountName", "serviceAccount"] {
+            if dice.one_in(3) {
+                pod[key] = json!(dice.of(&["", "builder", "deployer"]));
+            }
+        }
+        if dice.one_in(3) {
+            let secret = dice.of(&["tls", "db"]);
+            pod["volumes"] = json!([{"name": "v", "secret": {"secretName": secret}}]);
+        }
+        pod
+    };
     match resource {
         "services" => {
             spec["type"] = json!(dice.of(&["ClusterIP", "NodePort", "LoadBalancer"]));
@@ -63,9 +76,9 @@ fn spec(dice: &mut Dice, resource: &str, scales: bool) -> Value {
             }
         }
         "ingresses" if dice.one_in(2) => spec["tls"] = dice.of(&[json!([]), json!([{}])]),
-        "pods" => spec["containers"] = json!(containers(dice)),
+        "pods" => spec = pod(dice),
         _ if !scales || often(dice) => {
-            spec["template"] = json!({"spec": {"containers": containers(dice)}});
+            spec["template"] = json!({"spec": pod(dice)});
         }
         _ => {}
     }

@@ -1,5 +1,6 @@
-//! What questions need from inside the bodies of writes: images, what a pod may do, role bindings,
-//! owners, replicas, what opens to the outside. Nothing found here, or not found, makes an event refused.
+//! What questions need from inside the bodies of writes: images, what a pod may do, which secrets it
+//! names and as whom it runs, role bindings, owners, replicas, what opens to the outside. Nothing
+//! found here, or not found, makes an event refused.
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ const CUT: &str = "...";
 pub(super) struct BodyFacts<'a> {
     pub images: Option<Text<'a>>,
     pub pod_security: Option<Text<'a>>,
+    pub pod_secrets: Option<Text<'a>>,
+    pub pod_service_account: Option<Text<'a>>,
     pub role_ref: Option<Text<'a>>,
     pub subjects: Option<Text<'a>>,
     pub owner: Option<Text<'a>>,
@@ -102,6 +105,7 @@ pub(super) fn of_bodies<'a>(
     let mut missing = Wanted {
         owner: true,
         pods: submits && !is_status,
+        account: submits && !is_status,
         bindings: binds,
         replicas: scales,
         status: false,
@@ -112,6 +116,8 @@ pub(super) fn of_bodies<'a>(
     {
         found = read(body, missing, false);
         missing.pods = false;
+        // What the request leaves out of it, the answer has, and what admission made of it.
+        missing.account &= !found.images.is_empty();
         missing.owner = found.owner.is_none();
         missing.bindings &= found.role_ref.is_none() || found.subjects.is_empty();
     }
@@ -128,9 +134,10 @@ pub(super) fn of_bodies<'a>(
         Some(_) => exposing.how(&found, verb != "patch"),
         None => Some("unknown"),
     });
-    let (images, security) = match missing.pods {
-        true => (answered.images, answered.security),
-        false => (found.images, found.security),
+    let account = service_account(&found, &answered, verb == "patch");
+    let (images, security, secrets) = match missing.pods {
+        true => (answered.images, answered.security, answered.secrets),
+        false => (found.images, found.security, found.secrets),
     };
     let subjects = match found.subjects.is_empty() {
         true => answered.subjects,
@@ -140,6 +147,8 @@ pub(super) fn of_bodies<'a>(
     BodyFacts {
         images: list(images),
         pod_security: list(security),
+        pod_secrets: list(secrets),
+        pod_service_account: account.map(bounded),
         role_ref: found.role_ref.or(answered.role_ref).map(bounded),
         subjects: list(subjects),
         owner: owner.map(|(owner, _)| bounded(owner)),
@@ -150,6 +159,16 @@ pub(super) fn of_bodies<'a>(
             observed: answered.observed,
         },
     }
+}
+
+/// As which service account pods run: as the answer has it, else as it was asked for. A whole spec
+/// that names none has the default; `partial` is whether that of the request may leave out more.
+fn service_account<'a>(found: &Found<'a>, answered: &Found<'a>, partial: bool) -> Option<Text<'a>> {
+    let named = |body: &Found<'a>| body.account.clone().or_else(|| body.old_account.clone());
+    let whole = answered.has_containers || found.has_containers && !partial;
+    named(answered)
+        .or_else(|| named(found))
+        .or_else(|| whole.then_some(Cow::Borrowed("default")))
 }
 
 /// The first value of the credential's id among a user's extra attributes.

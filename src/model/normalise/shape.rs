@@ -19,6 +19,8 @@ pub(super) enum Node {
     Template,
     PodSpec,
     Containers,
+    /// Nothing in them is of interest, but that they are there.
+    PassedContainers,
     InitContainers,
     EphemeralContainers,
     Container,
@@ -41,6 +43,29 @@ pub(super) enum Node {
     HostNetwork,
     HostPid,
     HostIpc,
+    ServiceAccountName,
+    ServiceAccount,
+    ImagePullSecrets,
+    Env,
+    EnvVar,
+    ValueFrom,
+    EnvFrom,
+    EnvSource,
+    AzureFile,
+    CephFs,
+    Cinder,
+    Csi,
+    FlexVolume,
+    Iscsi,
+    Projected,
+    Sources,
+    Source,
+    Rbd,
+    ScaleIo,
+    SecretVolume,
+    StorageOs,
+    SecretRef,
+    SecretName,
     Replicas,
     Status,
     StatusReplicas,
@@ -56,6 +81,8 @@ pub(super) enum Node {
 pub(super) struct Wanted {
     pub owner: bool,
     pub pods: bool,
+    /// As which service account pods run.
+    pub account: bool,
     pub bindings: bool,
     /// Of what has replicas.
     pub replicas: bool,
@@ -68,16 +95,25 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Whether it looks for anything.
     pub(super) fn any(self) -> bool {
-        let of_spec = self.pods || self.replicas || self.exposure;
-        of_spec || self.owner || self.bindings || self.status
+        self.of_pods()
+            || self.replicas
+            || self.exposure
+            || self.owner
+            || self.bindings
+            || self.status
+    }
+
+    /// Whether it looks for anything in pod specs.
+    fn of_pods(self) -> bool {
+        self.pods || self.account
     }
 
     /// Whether all members of an object that matter are in a set of nodes. What has a spec has no
     /// template beside it.
-    pub(super) fn all_in(self, seen: u64) -> bool {
+    pub(super) fn all_in(self, seen: u128) -> bool {
         let is = |node: Node| seen & node.bit() != 0;
         (!self.owner || is(Node::Metadata))
-            && (!self.pods || is(Node::Spec) || is(Node::Template))
+            && (!self.of_pods() || is(Node::Spec) || is(Node::Template))
             && (!(self.replicas || self.exposure) || is(Node::Spec))
             && (!self.status || is(Node::Status))
             && (!self.bindings || (is(Node::RoleRef) && is(Node::Subjects)))
@@ -86,7 +122,7 @@ impl Wanted {
 
 impl Node {
     /// The bit of this node in a set of nodes.
-    pub(super) fn bit(self) -> u64 {
+    pub(super) fn bit(self) -> u128 {
         1 << self as u8
     }
 
@@ -95,9 +131,11 @@ impl Node {
         match self {
             Node::Object => match key {
                 b"metadata" if wanted.owner => Some(Node::Metadata),
-                b"spec" if wanted.pods || wanted.replicas || wanted.exposure => Some(Node::Spec),
+                b"spec" if wanted.of_pods() || wanted.replicas || wanted.exposure => {
+                    Some(Node::Spec)
+                }
                 b"status" if wanted.status => Some(Node::Status),
-                b"template" if wanted.pods => Some(Node::Template),
+                b"template" if wanted.of_pods() => Some(Node::Template),
                 b"roleRef" if wanted.bindings => Some(Node::RoleRef),
                 b"subjects" if wanted.bindings => Some(Node::Subjects),
                 _ => None,
@@ -109,7 +147,7 @@ impl Node {
                 b"type" if wanted.exposure => Some(Node::ServiceType),
                 b"externalIPs" if wanted.exposure => Some(Node::ExternalIps),
                 b"tls" if wanted.exposure => Some(Node::TlsEntries),
-                _ if !wanted.pods => None,
+                _ if !wanted.of_pods() => None,
                 b"template" => Some(Node::Template),
                 b"jobTemplate" => Some(Node::JobTemplate),
                 _ => Node::PodSpec.member(key, wanted),
@@ -119,6 +157,10 @@ impl Node {
             Node::JobSpec => (key == b"template").then_some(Node::Template),
             Node::Template => (key == b"spec").then_some(Node::PodSpec),
             Node::PodSpec => match key {
+                b"serviceAccountName" if wanted.account => Some(Node::ServiceAccountName),
+                b"serviceAccount" if wanted.account => Some(Node::ServiceAccount),
+                b"containers" if !wanted.pods => Some(Node::PassedContainers),
+                _ if !wanted.pods => None,
                 b"containers" => Some(Node::Containers),
                 b"initContainers" => Some(Node::InitContainers),
                 b"ephemeralContainers" => Some(Node::EphemeralContainers),
@@ -127,12 +169,15 @@ impl Node {
                 b"hostNetwork" => Some(Node::HostNetwork),
                 b"hostPID" => Some(Node::HostPid),
                 b"hostIPC" => Some(Node::HostIpc),
+                b"imagePullSecrets" => Some(Node::ImagePullSecrets),
                 _ => None,
             },
             Node::Container => match key {
                 b"image" => Some(Node::Image),
                 b"securityContext" => Some(Node::SecurityContext),
                 b"ports" => Some(Node::Ports),
+                b"env" => Some(Node::Env),
+                b"envFrom" => Some(Node::EnvFrom),
                 _ => None,
             },
             Node::SecurityContext => match key {
@@ -145,8 +190,41 @@ impl Node {
             },
             Node::Capabilities => (key == b"add").then_some(Node::AddedCapabilities),
             Node::Port => (key == b"hostPort").then_some(Node::HostPort),
-            Node::Volume => (key == b"hostPath").then_some(Node::HostPath),
             Node::HostPath => (key == b"path").then_some(Node::HostPathPath),
+            // Secrets are named where the node authorizer looks for those that the pods of a node
+            // need (VisitPodSecretNames in Kubernetes).
+            Node::Volume => match key {
+                b"hostPath" => Some(Node::HostPath),
+                b"azureFile" => Some(Node::AzureFile),
+                b"cephfs" => Some(Node::CephFs),
+                b"cinder" => Some(Node::Cinder),
+                b"csi" => Some(Node::Csi),
+                b"flexVolume" => Some(Node::FlexVolume),
+                b"iscsi" => Some(Node::Iscsi),
+                b"projected" => Some(Node::Projected),
+                b"rbd" => Some(Node::Rbd),
+                b"scaleIO" => Some(Node::ScaleIo),
+                b"secret" => Some(Node::SecretVolume),
+                b"storageos" => Some(Node::StorageOs),
+                _ => None,
+            },
+            Node::AzureFile | Node::SecretVolume => {
+                (key == b"secretName").then_some(Node::SecretName)
+            }
+            Node::CephFs
+            | Node::Cinder
+            | Node::FlexVolume
+            | Node::Iscsi
+            | Node::Rbd
+            | Node::ScaleIo
+            | Node::StorageOs
+            | Node::EnvSource => (key == b"secretRef").then_some(Node::SecretRef),
+            Node::Csi => (key == b"nodePublishSecretRef").then_some(Node::SecretRef),
+            Node::Projected => (key == b"sources").then_some(Node::Sources),
+            Node::Source => (key == b"secret").then_some(Node::SecretRef),
+            Node::EnvVar => (key == b"valueFrom").then_some(Node::ValueFrom),
+            Node::ValueFrom => (key == b"secretKeyRef").then_some(Node::SecretRef),
+            Node::SecretRef => (key == b"name").then_some(Node::SecretName),
             _ => None,
         }
     }
@@ -162,6 +240,10 @@ impl Node {
             Node::AddedCapabilities => Some(Node::AddedCapability),
             Node::Ports => Some(Node::Port),
             Node::Volumes => Some(Node::Volume),
+            Node::ImagePullSecrets => Some(Node::SecretRef),
+            Node::Env => Some(Node::EnvVar),
+            Node::EnvFrom => Some(Node::EnvSource),
+            Node::Sources => Some(Node::Source),
             Node::ExternalIps => Some(Node::ExternalIp),
             Node::TlsEntries => Some(Node::TlsEntry),
             _ => None,

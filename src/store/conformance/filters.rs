@@ -39,6 +39,8 @@ pub(super) const TEXTS: &[Column] = &[
     Column::ImpersonatedGroups,
     Column::Images,
     Column::PodSecurity,
+    Column::PodSecrets,
+    Column::PodServiceAccount,
     Column::RoleRef,
     Column::Subjects,
     Column::Owner,

@@ -127,6 +127,8 @@ fn columns(event: &Event<'_>) -> Vec<(Column, Option<String>)> {
         (Column::FieldManager, text(&event.field_manager)),
         (Column::Images, text(&event.images)),
         (Column::PodSecurity, text(&event.pod_security)),
+        (Column::PodSecrets, text(&event.pod_secrets)),
+        (Column::PodServiceAccount, text(&event.pod_service_account)),
         (Column::RoleRef, text(&event.role_ref)),
         (Column::Subjects, text(&event.subjects)),
         (Column::Owner, text(&event.owner)),

@@ -26,6 +26,8 @@ pub(crate) fn text<'e>(event: &'e Event<'_>, column: TextColumn) -> Option<Cow<'
     let text = match column {
         TextColumn::Images => event.images.as_deref(),
         TextColumn::PodSecurity => event.pod_security.as_deref(),
+        TextColumn::PodSecrets => event.pod_secrets.as_deref(),
+        TextColumn::PodServiceAccount => event.pod_service_account.as_deref(),
         TextColumn::RoleRef => event.role_ref.as_deref(),
         TextColumn::Subjects => event.subjects.as_deref(),
         TextColumn::Owner => event.owner.as_deref(),

@@ -68,6 +68,8 @@ text_columns! {
     Replicas 37 "replicas" false,
     ReplicasAnswered 38 "replicas_answered" false,
     ReplicasObserved 39 "replicas_observed" false,
+    PodSecrets 40 "pod_secrets" false,
+    PodServiceAccount 41 "pod_service_account" false,
 }
 
 /// The version of the facts that are read from events' bytes into columns of their own. A segment
@@ -216,6 +218,8 @@ pub(crate) const fn origin(column: Column) -> Origin {
         Column::Truncated => Origin::Flag(FLAG_TRUNCATED),
         Column::Images => Origin::Text(T::Images),
         Column::PodSecurity => Origin::Text(T::PodSecurity),
+        Column::PodSecrets => Origin::Text(T::PodSecrets),
+        Column::PodServiceAccount => Origin::Text(T::PodServiceAccount),
         Column::RoleRef => Origin::Text(T::RoleRef),
         Column::Subjects => Origin::Text(T::Subjects),
         Column::Owner => Origin::Text(T::Owner),

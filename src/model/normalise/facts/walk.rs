@@ -15,11 +15,16 @@ use crate::model::normalise::shape::{Node, Wanted};
 pub(super) struct Found<'a> {
     pub images: Vec<Text<'a>>,
     pub security: Vec<Text<'a>>,
+    pub secrets: Vec<Text<'a>>,
+    pub account: Option<Text<'a>>,
+    /// The old name of the same field, which stands in where that is empty.
+    pub old_account: Option<Text<'a>>,
     pub role_ref: Option<Text<'a>>,
     pub subjects: Vec<Text<'a>>,
     /// And whether it is the controlling one.
     pub owner: Option<(Text<'a>, bool)>,
     pub has_spec: bool,
+    pub has_containers: bool,
     pub replicas: Option<i64>,
     /// How many there are, by a status; one that leaves the number out says 0.
     pub observed: Option<i64>,
@@ -119,6 +124,7 @@ impl<'a> Walk<'a> {
     fn value(&mut self, scanner: &mut Scanner<'a>, node: Node) -> Result<(), Stop> {
         match node {
             Node::Spec => self.found.has_spec = true,
+            Node::Containers | Node::PassedContainers => self.found.has_containers = true,
             Node::Status => self.found.observed = Some(0),
             Node::ExternalIp => self.found.has_external_ips = true,
             Node::TlsEntry => self.found.has_tls = true,
@@ -287,6 +293,19 @@ impl<'a> Walk<'a> {
             Node::HostPort => number(literal)
                 .filter(|&port| port >= 1.0 && port.fract() == 0.0)
                 .map(|port| Cow::Owned(format!("hostPort:{port}"))),
+            Node::SecretName => {
+                text.into_iter()
+                    .for_each(|name| push(&mut self.found.secrets, name));
+                None
+            }
+            Node::ServiceAccountName => {
+                self.found.account = text;
+                None
+            }
+            Node::ServiceAccount => {
+                self.found.old_account = text;
+                None
+            }
             Node::Replicas => {
                 self.found.replicas = whole(literal);
                 None

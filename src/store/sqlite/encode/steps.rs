@@ -80,6 +80,8 @@ fn family(column: Column) -> Option<u8> {
         Column::DryRun | Column::FieldManager => 8,
         Column::Images
         | Column::PodSecurity
+        | Column::PodSecrets
+        | Column::PodServiceAccount
         | Column::RoleRef
         | Column::Subjects
         | Column::Owner

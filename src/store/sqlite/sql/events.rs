@@ -20,8 +20,8 @@ pub(super) struct Events {
 /// `raw match` stand, a JSON array.
 const FOUND_IN: usize = Column::ALL.len();
 
-// SQLite tells columns from the 64th on not apart when it says which are read.
-const _: () = assert!(FOUND_IN < 63);
+// SQLite does not tell columns from the 64th on apart when it says which are read; this is the last.
+const _: () = assert!(FOUND_IN < 64);
 
 /// A column's declaration in `create table`. The first word is the type that an answer gives, the
 /// second sets SQLite's affinity, which would be numeric for words that it does not know.

@@ -119,6 +119,17 @@ fn shaped() -> impl Strategy<Value = String> {
         "ports",
         "hostPort",
         "hostPID",
+        "env",
+        "valueFrom",
+        "secretKeyRef",
+        "secret",
+        "secretName",
+        "cephfs",
+        "rbd",
+        "secretRef",
+        "imagePullSecrets",
+        "serviceAccount",
+        "serviceAccountName",
         "roleRef",
         "subjects",
         "op",
@@ -144,7 +155,7 @@ proptest! {
     ) {
         let raw = write(verb, resource, request.as_deref(), response.as_deref());
         let (event, _) = normalise("c", &raw).expect("an event");
-        for list in [&event.images, &event.pod_security, &event.subjects].into_iter().flatten() {
+        for list in [&event.images, &event.pod_security, &event.pod_secrets, &event.subjects].into_iter().flatten() {
             let elements: Vec<String> = serde_json::from_str(list).expect("an array of strings");
             prop_assert!(!elements.is_empty() && elements.is_sorted());
         }
@@ -161,6 +172,8 @@ proptest! {
             let (twice, once) = (read(&twice), read(&once));
             prop_assert_eq!(&twice.images, &once.images);
             prop_assert_eq!(&twice.pod_security, &once.pod_security);
+            prop_assert_eq!(&twice.pod_secrets, &once.pod_secrets);
+            prop_assert_eq!(&twice.pod_service_account, &once.pod_service_account);
             prop_assert_eq!(&twice.owner, &once.owner);
             prop_assert_eq!(&twice.role_ref, &once.role_ref);
             prop_assert_eq!(&twice.subjects, &once.subjects);
