@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 
 TEXTS = (
-    "cluster stage level verb user impersonated_user effective_user source_ip client_ip user_agent"
+    "cluster stage level verb user impersonated_user effective_user source_ip client_ip user_agent path"
     " api_group resource subresource namespace name outcome decision"
 ).split()
 GROUPS = TEXTS + ["code", "dry_run"]
@@ -123,7 +123,7 @@ class Statements:
         if len(edges) > 1:
             conditions.append(f"time < '{max(edges)}'")
         if rng.randrange(3) == 0:
-            words = [verb for verb in self.values["verb"] if rng.randrange(3) == 0]
+            words = [verb for verb in self.values["verb"] if verb and rng.randrange(3) == 0]
             conditions.append(f"verb match '{','.join(words) or 'none'}'")
         where, shown, having = " and ".join(conditions), ", ".join(keys + measures), [*self.having()]
         counted = "".join(f" and {amount} {test}" for amount, test in having)
@@ -193,19 +193,27 @@ def main():
     rng = random.Random(args.seed)
     sample = [row[-2] for row in rng.sample(rows, min(len(rows), 50))]
     statements = Statements(rng, values, [since] + sorted(sample))
-    found = 0
+    found = refused = 0
     for number in range(args.rounds):
         (counted, events), in_order = statements.statement()
         counted = counted.replace("TABLE", "event_counts")
         events = events.replace("TABLE", "events")
         ours = ask(base, counted)
+        # SQLite may choose to put a count per term of an `or` together, which is refused.
+        if isinstance(ours, str) and ("has no value of time" in ours or "no rowid" in ours):
+            refused += 1
+            continue
         theirs = [list(row) for row in database.execute(events)]
-        same = ours == theirs if in_order else not isinstance(ours, str) and ordered(ours) == ordered(theirs)
-        if not same:
+        if isinstance(ours, str) or (ours if in_order else ordered(ours)) != (
+            theirs if in_order else ordered(theirs)
+        ):
             print(f"seed {args.seed}, statement {number}:\n{counted}\n{ours}\n{events}\n{theirs}")
             sys.exit(1)
         found += len(ours)
-    print(f"seed {args.seed}: {args.rounds} statements over {len(rows)} events gave the same {found} rows")
+    print(
+        f"seed {args.seed}: {args.rounds - refused} statements over {len(rows)} events gave the same"
+        f" {found} rows, {refused} were refused"
+    )
 
 
 if __name__ == "__main__":

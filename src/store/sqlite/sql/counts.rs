@@ -7,6 +7,7 @@
 //! (`asis`), so that a column is read though nothing comes of it.
 
 mod columns;
+mod order;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,14 +66,14 @@ impl Table for EventCounts {
             Shown::Summed => Some(Subject::Summed),
             _ => None,
         };
-        let order = order(info);
+        let order = order::of(info);
         let decided = plan::choose(
             info,
             &Planned {
                 subject: &subject,
                 ordered: &|_| None,
                 only_order: Some(ScanOrder::Any),
-                prefix: &format!("{PREFIX}{serial} {}", order_text(&order)),
+                prefix: &format!("{PREFIX}{serial} {}", order::to_text(&order)),
                 plain_times: true,
                 events,
             },
@@ -106,46 +107,6 @@ fn named(info: &IndexInfo, decided: &[i32]) -> Vec<usize> {
     let named =
         |at: &usize| used(*at) && !COLUMNS[*at].is_hidden() && !decided.contains(&(*at as i32));
     (0..COLUMNS.len().min(63)).filter(named).collect()
-}
-
-/// The columns by which groups are to come in order, each descending if it says so, which spares
-/// SQLite's `group by` and `order by` their sorting and lets a statement of whose rows only the first
-/// are wanted end with them; none if some term is for SQLite to sort by.
-fn order(info: &IndexInfo) -> Vec<(usize, bool)> {
-    let column = |term: rusqlite::vtab::OrderBy<'_>| {
-        let at = usize::try_from(term.column()).ok()?;
-        let shown = COLUMNS.get(at)?;
-        let sorted = !shown.is_hidden() && *shown != Shown::TopUsers;
-        sorted.then_some((at, term.is_order_by_desc()))
-    };
-    let columns: Option<Vec<_>> = info.order_bys().map(column).collect();
-    columns.unwrap_or_default()
-}
-
-/// The order as it stands in a plan's text.
-fn order_text(order: &[(usize, bool)]) -> String {
-    if order.is_empty() {
-        return String::new();
-    }
-    let sign = |descending| if descending { "-" } else { "" };
-    let columns = order
-        .iter()
-        .map(|&(at, down)| format!("{}{at}", sign(down)));
-    format!("by:{} ", columns.collect::<Vec<_>>().join(","))
-}
-
-/// The order that a plan's text begins with, and the rest.
-fn read_order(text: &str) -> (Vec<(usize, bool)>, &str) {
-    let column = |text: &str| {
-        let ascending = text.trim_start_matches('-');
-        Some((ascending.parse().ok()?, ascending.len() < text.len()))
-    };
-    let read = || {
-        let (columns, rest) = text.strip_prefix("by:")?.split_once(' ')?;
-        let columns = columns.split(',').map(column);
-        Some((columns.collect::<Option<_>>()?, rest))
-    };
-    read().unwrap_or((Vec::new(), text))
 }
 
 struct EventCountsCursor {
@@ -301,7 +262,7 @@ impl TableCursor for EventCountsCursor {
         let parsed = plan.and_then(|(serial, plan)| Some((serial.parse().ok()?, plan)));
         let (serial, plan) =
             parsed.ok_or_else(|| StoreError::Io(format!("no plan of event_counts: {text}")))?;
-        let (order, plan) = read_order(plan);
+        let (order, plan) = order::parse(plan);
         let plan = read_plan(plan)?;
         let Some(counting) = pushdown::counted(&plan, arguments)? else {
             return Ok(false);
