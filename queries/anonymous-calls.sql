@@ -24,12 +24,22 @@ first_time = "the first"
 last_time = "the last"
 cluster = "where"
 */
-with anonymous as (
-  select
-    outcome, verb, resource, namespace, case when resource is null then path end as path, source_ip,
-    client_ip, user_agent, user, time, audit_id, received_time, id, cluster
-  from events
+with
+-- Where nothing but their ends is recorded of requests, no stages need be put together.
+stages as materialized (
+  select count(*) > 0 as several from event_counts
   where user = 'system:anonymous'
+    and stage not in ('RequestReceived', 'ResponseComplete')
+    and cluster match :cluster
+    and time >= :since and time < :until
+),
+anonymous as (
+  select
+    outcome, verb, resource, namespace, case when resource is null then path end as path,
+    events, source_ip, client_ip, user_agent, user, first_time, last_time, cluster
+  from event_counts
+  where per_request = (select several from stages)
+    and user = 'system:anonymous'
     and stage <> 'RequestReceived'
     and cluster match :cluster
     and verb match :verb
@@ -42,10 +52,11 @@ with anonymous as (
     and time >= :since and time < :until
   union all
   select
-    outcome, verb, resource, namespace, case when resource is null then path end as path, source_ip,
-    client_ip, user_agent, user, time, audit_id, received_time, id, cluster
-  from events
-  where user_groups match 'system:unauthenticated'
+    outcome, verb, resource, namespace, case when resource is null then path end as path,
+    events, source_ip, client_ip, user_agent, user, first_time, last_time, cluster
+  from event_counts
+  where per_request = 1
+    and user_groups match 'system:unauthenticated'
     and user is not 'system:anonymous'
     and stage <> 'RequestReceived'
     and cluster match :cluster
@@ -63,9 +74,9 @@ select
     or path glob '/healthz/*' or path glob '/livez/*' or path glob '/readyz/*', 0) as health,
   outcome not glob 'denied*' as allowed,
   outcome, verb, resource, namespace, path,
-  count(distinct coalesce(audit_id, id) || ' ' || coalesce(received_time, id)) as calls,
+  sum(events) as calls,
   source_ip, client_ip, user_agent, user,
-  min(time) as first_time, max(time) as last_time, cluster
+  min(first_time) as first_time, max(last_time) as last_time, cluster
 from anonymous
 group by cluster, outcome, verb, resource, namespace, path, source_ip, client_ip, user_agent, user
 order by health, allowed desc, calls desc, last_time desc

@@ -81,21 +81,22 @@ seen as materialized (
   group by cluster, what
 ),
 bodies as materialized (
-  select cluster, what, user, row_number() over (
-    partition by cluster, what order by sum(events) desc, user
-  ) as place
-  from (
-    select
-      cluster, user, events,
-      resource || coalesce('/' || subresource, '')
-        || iif(verb in ('get', 'list', 'watch'), ' read', ' write') as what
-    from event_counts
-    where resource in ('secrets', 'configmaps', 'tokenreviews', 'serviceaccounts')
-      and level match 'Request,RequestResponse'
-      and cluster match :cluster
-      and time >= :since and time < :until
-  )
-  group by cluster, what, user
+  select
+    cluster, resource || coalesce('/' || subresource, '') || ' read' as what, top_users
+  from event_counts
+  where verb match 'get,list,watch'
+    and resource in ('secrets', 'configmaps', 'tokenreviews', 'serviceaccounts')
+    and level match 'Request,RequestResponse'
+    and cluster match :cluster
+    and time >= :since and time < :until
+  union all
+  select cluster, resource || coalesce('/' || subresource, '') || ' write', top_users
+  from event_counts
+  where verb match '!get,!list,!watch'
+    and resource in ('secrets', 'configmaps', 'tokenreviews', 'serviceaccounts')
+    and level match 'Request,RequestResponse'
+    and cluster match :cluster
+    and time >= :since and time < :until
 ),
 clusters as materialized (
   select cluster from event_counts
@@ -120,9 +121,8 @@ select
     as highest,
   too_high,
   iif(too_high > 0, (
-    select json_group_array(user order by place) from bodies
-    where bodies.cluster = graded.cluster and bodies.what = graded.what and place <= 5
-      and user is not null
+    select top_users from bodies
+    where bodies.cluster = graded.cluster and bodies.what = graded.what
   ), null) as whose,
   case
     when events = 0 then 'no such request was recorded: nobody made one, or the policy drops it'

@@ -30,8 +30,9 @@ mixed as materialized (
   group by cluster, api_group, resource, subresource, verb
   having count(distinct level) > 1
 ),
-users as (
-  select kind, level, user, events, first_time, last_time
+leveled as (
+  select
+    kind, level, events, users, top_users, first_time, last_time
   from event_counts as counted cross join mixed
     on counted.resource = mixed.resource and counted.verb = mixed.verb
       and counted.cluster = mixed.cluster and counted.api_group is mixed.api_group
@@ -40,24 +41,11 @@ users as (
     and counted.verb in (select verb from mixed)
     and counted.cluster match :cluster
     and counted.time >= :since and counted.time < :until
-),
-ranked as (
-  select *, row_number() over (partition by kind, level order by events desc, user) as place
-  from users
-),
-grouped as (
-  select
-    kind, level, sum(events) as events, count(user) as users, min(first_time) as first_time,
-    max(last_time) as last_time,
-    json_group_array(user order by place) filter (where place <= 5 and user is not null)
-      as top_users
-  from ranked
-  group by kind, level
 )
 select
   resource || coalesce('.' || api_group, '') || coalesce('/' || subresource, '') as object,
   verb, level, events, users, top_users,
   substr(first_time, 1, 13) || ':00:00.000000Z' as first_hour,
   substr(last_time, 1, 13) || ':00:00.000000Z' as last_hour, cluster
-from grouped join mixed using (kind)
+from leveled join mixed using (kind)
 order by cluster, object, verb, events desc, level

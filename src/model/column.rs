@@ -146,6 +146,7 @@ impl Column {
                 | Column::SourceIp
                 | Column::ClientIp
                 | Column::UserAgent
+                | Column::Path
                 | Column::ApiGroup
                 | Column::ApiVersion
                 | Column::Resource
@@ -185,7 +186,6 @@ impl Column {
                     | Column::StoredTime
                     | Column::AuditId
                     | Column::RequestUri
-                    | Column::Path
                     | Column::LatencyUs
                     | Column::Raw
             )

@@ -1,6 +1,7 @@
 //! What every storage engine must do, as tests over the [`Store`] trait. An engine is stamped with
 //! [`conformance!`]; with small segments the same tests run over many of them.
 
+mod amounts;
 mod cancelling;
 mod counted;
 mod counting;
@@ -206,6 +207,8 @@ macro_rules! conformance {
             counting: counts_without_visiting_rows,
             grouping: counts_in_sql_like_events,
             grouping: identities_in_sql_like_events,
+            amounts: counts_are_left_out_by_amounts,
+            amounts: counts_name_the_users_with_most_events,
             counted: counts_in_sql_come_in_order,
             counted: requests_are_counted_once,
             counted: requests_are_counted_once_across_segments,

@@ -12,7 +12,7 @@ use crate::model::value::Value;
 use crate::store::{Answer, Budget, SqlColumn, SqlQuery, SqlSink, StoreError};
 
 /// Columns that make few groups or many, alone and together.
-const GROUPS: [Column; 22] = [
+const GROUPS: [Column; 23] = [
     Column::Cluster,
     Column::Source,
     Column::Stage,
@@ -24,6 +24,7 @@ const GROUPS: [Column; 22] = [
     Column::SourceIp,
     Column::ClientIp,
     Column::UserAgent,
+    Column::Path,
     Column::ApiGroup,
     Column::Resource,
     Column::Subresource,

@@ -161,7 +161,9 @@ impl Counting<'_> {
                 .transpose()?;
             once.events.groups = translate(totals, &part, once.events.groups)?;
             requests.add(part, once.events, ends.is_some())?;
-            ends.iter().for_each(|ends| totals.add_all(ends));
+            if let Some(ends) = &ends {
+                totals.add_all(ends);
+            }
             totals.check()
         })?;
         let mut work = Work::default();

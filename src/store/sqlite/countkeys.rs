@@ -5,6 +5,7 @@ use super::measures::Measures;
 use super::part::Part;
 use super::rowreader;
 use super::shares::{Share, Shared};
+use super::uricolumns::UriColumns;
 use crate::limits::COUNT_COLUMNS_MAX;
 use crate::store::{CountQuery, Result, StoreError};
 
@@ -30,6 +31,8 @@ pub(crate) struct Source {
     pub(crate) first: usize,
     /// Where the first has no value.
     pub(crate) otherwise: Option<usize>,
+    /// What the request URI is made of, where the value is a part of it.
+    pub(crate) uri: Option<[usize; 7]>,
 }
 
 impl Stored {
@@ -44,7 +47,10 @@ impl Stored {
             shared: Shared::default(),
         };
         for &column in &query.by {
+            let uri = matches!(origin(column), Origin::Path)
+                .then(|| UriColumns::ORDER.map(|column| stored.place(Key::Text(column))));
             let (first, otherwise) = match origin(column) {
+                Origin::Path => (Key::Text(TextColumn::RequestUri), None),
                 Origin::Text(text) | Origin::Number(text) | Origin::Derived(text, _) => {
                     (Key::Text(text), None)
                 }
@@ -58,6 +64,7 @@ impl Stored {
             let source = Source {
                 first: stored.place(first),
                 otherwise: otherwise.map(|key| stored.place(key)),
+                uri,
             };
             stored.sources.push(source);
         }

@@ -1,5 +1,7 @@
 //! Adding a part's groups to the totals, by what their strings say.
 
+use std::collections::HashMap;
+
 use super::countkeys::{Source, Stored};
 use super::countmemory::Held;
 use super::deriver::Deriver;
@@ -7,6 +9,7 @@ use super::layout::{Origin, origin};
 use super::part::Part;
 use super::tally::Groups;
 use super::totals::Totals;
+use super::uricolumns::{UriColumns, of_uri};
 use crate::model::json;
 use crate::store::{CountQuery, Result};
 
@@ -92,6 +95,9 @@ struct Texts<'a> {
 impl Texts<'_> {
     /// The ids in the totals of what each group has in the column.
     fn ids(&mut self, source: &Source, groups: &Groups) -> Result<Vec<u32>> {
+        if let Some(places) = source.uri {
+            return self.of_uris(places, groups);
+        }
         let own = &groups.columns[source.first];
         let mut ids = self.of_strings(source.first, own, |_| true)?;
         if let Some(otherwise) = source.otherwise {
@@ -104,6 +110,36 @@ impl Texts<'_> {
             }
         }
         Ok(ids)
+    }
+
+    /// The ids in the totals of what is read from request URIs, which these columns make.
+    fn of_uris(&mut self, places: [usize; 7], groups: &Groups) -> Result<Vec<u32>> {
+        let column = self.query.by[self.at];
+        let mut known = HashMap::<[u32; 7], u32>::new();
+        let mut found = Vec::with_capacity(groups.len());
+        let (mut scratch, mut uri) = (String::new(), String::new());
+        for row in 0..groups.len() {
+            let ids = places.map(|place| groups.columns[place][row]);
+            let [stored, object @ ..] = ids;
+            let id = match known.get(&ids) {
+                _ if stored == 0 => 0,
+                Some(&id) => id,
+                None => {
+                    let key = self.stored.columns[places[0]];
+                    let stored = key.text(self.part, stored, &mut scratch)?;
+                    uri.clear();
+                    UriColumns::restore_from(self.part, stored, object, &mut uri)?;
+                    let id = self
+                        .totals
+                        .id(self.at, of_uri(column, &uri, None).as_deref());
+                    self.totals.check()?;
+                    known.insert(ids, id);
+                    id
+                }
+            };
+            found.push(id);
+        }
+        Ok(found)
     }
 
     /// The ids in the totals of strings, in those rows where they count.

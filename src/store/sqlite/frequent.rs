@@ -19,7 +19,7 @@ use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work
 /// With fewer strings than this all of them are counted.
 const STRINGS_MIN: usize = 20_000;
 
-/// How many strings of each part are looked at first, beside some for each value asked for.
+/// How many strings of each part are looked at first, beside one for each value asked for.
 const FIRST_LOOK: usize = 64;
 
 /// Answers a count of all events by one column; false when it is for the general way to do.
@@ -41,7 +41,10 @@ pub(crate) fn give(
         Ok(None) | Err(StoreError::Damaged(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    for look in [FIRST_LOOK + 4 * limit, 16 * (FIRST_LOOK + 4 * limit)] {
+    // Where few values have most of the events the first look tells; each string that one finds is looked
+    // up in every part, which is most of the work.
+    let more = FIRST_LOOK + 4 * limit;
+    for look in [FIRST_LOOK + limit, more, 16 * more] {
         budget.check()?;
         let Some(values) = sources.most_frequent(limit, look)? else {
             continue;

@@ -19,6 +19,8 @@ pub(crate) enum SortedBy {
     LastError,
     /// A share, by its place among those that are wanted.
     Share(usize),
+    /// How many texts the column had that was left out.
+    Different,
 }
 
 /// How many groups are sorted first; each time there must be more, so many times as many.
@@ -201,20 +203,7 @@ impl Totals {
     }
 
     fn measure_key(&self, measure: SortedBy) -> (u64, Place<'_>) {
-        let value = move |number: u32| -> Option<i64> {
-            let number = number as usize;
-            let measured = || self.measured(number);
-            match measure {
-                SortedBy::Events => Some(self.events(number) as i64),
-                SortedBy::First => measured().map(|measured| measured.first),
-                SortedBy::Last => measured().map(|measured| measured.last),
-                SortedBy::RawBytes => measured().map(|measured| measured.raw_bytes as i64),
-                SortedBy::MeanLatency => measured().and_then(Measured::mean_latency),
-                SortedBy::LastError => self.last_error(number),
-                SortedBy::Share(at) => Some(self.share(at, number) as i64),
-                SortedBy::Bucket | SortedBy::Column(_) => None,
-            }
-        };
+        let value = move |number: u32| self.amount(measure, number);
         let values = || (0..self.len() as u32).filter_map(value);
         let (least, most) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
         let place = move |value: i64| value.abs_diff(least).saturating_add(1);
@@ -222,6 +211,23 @@ impl Totals {
             place(most),
             Box::new(move |number| value(number).map_or(0, place)),
         )
+    }
+
+    /// What a measure says of a group.
+    pub(crate) fn amount(&self, measure: SortedBy, number: u32) -> Option<i64> {
+        let number = number as usize;
+        let measured = || self.measured(number);
+        match measure {
+            SortedBy::Events => Some(self.events(number) as i64),
+            SortedBy::First => measured().map(|measured| measured.first),
+            SortedBy::Last => measured().map(|measured| measured.last),
+            SortedBy::RawBytes => measured().map(|measured| measured.raw_bytes as i64),
+            SortedBy::MeanLatency => measured().and_then(Measured::mean_latency),
+            SortedBy::LastError => self.last_error(number),
+            SortedBy::Share(at) => Some(self.share(at, number) as i64),
+            SortedBy::Different => Some(self.different(number) as i64),
+            SortedBy::Bucket | SortedBy::Column(_) => None,
+        }
     }
 
     /// The place of each of a column's texts among them all, the absent one first.

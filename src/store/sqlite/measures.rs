@@ -2,6 +2,35 @@
 
 use super::shares::Share;
 
+/// A number that counts say of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Amount {
+    Events,
+    RawBytes,
+    MeanLatency,
+    Share(Share),
+    Users,
+}
+
+impl Amount {
+    pub(crate) fn all() -> impl Iterator<Item = Amount> {
+        [Amount::Events, Amount::RawBytes, Amount::MeanLatency]
+            .into_iter()
+            .chain(Share::ALL.map(Amount::Share))
+            .chain([Amount::Users])
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Amount::Events => "events",
+            Amount::RawBytes => "raw_bytes",
+            Amount::MeanLatency => "mean_latency_us",
+            Amount::Share(share) => share.name(),
+            Amount::Users => "users",
+        }
+    }
+}
+
 /// What is wanted of each group beside the number of its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Measures {

@@ -1,5 +1,7 @@
 //! Counts over all parts, by what the strings say.
 
+mod regrouped;
+
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::hash::BuildHasherDefault;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
+use self::regrouped::Tops;
 use super::combinations::Combinations;
 use super::countmemory::Held;
 use super::measures::Measured;
@@ -43,6 +46,8 @@ pub(crate) struct Totals {
     shares: Vec<Vec<u64>>,
     /// One per group, or none at all.
     last_errors: Vec<Option<i64>>,
+    /// Where they are wanted.
+    tops: Option<Tops>,
     stepped: bool,
     ids: Vec<u32>,
     /// The memory that all this takes of the count's.
@@ -70,6 +75,7 @@ impl Totals {
             measured: Vec::new(),
             shares: Vec::new(),
             last_errors: Vec::new(),
+            tops: None,
             stepped,
             ids: Vec::new(),
             held: Held::default(),
@@ -91,6 +97,7 @@ impl Totals {
             + (self.counts.capacity() + shares) * 8
             + self.measured.capacity() * size_of::<Measured>()
             + self.last_errors.capacity() * size_of::<Option<i64>>()
+            + self.tops.as_ref().map_or(0, Tops::bytes)
     }
 
     /// Counts the memory that putting them in order takes, too.
@@ -160,8 +167,8 @@ impl Totals {
         }
     }
 
-    /// Adds groups with the ids of their texts, column by column.
-    pub(crate) fn add_all(&mut self, groups: &Groups) {
+    /// Adds groups with the ids of their texts, column by column; gives the numbers that they have.
+    pub(crate) fn add_all(&mut self, groups: &Groups) -> Vec<u32> {
         let rows: Vec<u32> = (0..groups.len() as u32).collect();
         let mut columns: Vec<&[u32]> = groups.columns.iter().map(Vec::as_slice).collect();
         let buckets: Vec<u32>;
@@ -201,6 +208,7 @@ impl Totals {
                 *known = (*known).max(last);
             }
         }
+        numbers
     }
 
     /// Widens the groups' ids where there are more by now than there is room for. Few bits are worth

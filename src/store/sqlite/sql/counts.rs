@@ -7,6 +7,7 @@
 //! (`asis`), so that a column is read though nothing comes of it.
 
 mod columns;
+mod order;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::vtab::{Table, TableCursor};
 use crate::model::column::{Column, Kind};
 use crate::store::sqlite::count::Counted;
 use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
-use crate::store::sqlite::measures::Measures;
+use crate::store::sqlite::measures::{Amount, Measures};
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::{CountQuery, Result, StoreError};
@@ -44,9 +45,8 @@ impl Table for EventCounts {
             Shown::Hour | Shown::FirstTime | Shown::LastTime | Shown::LastError => {
                 declaration(shown.name(), Kind::Time)
             }
-            Shown::Events | Shown::RawBytes | Shown::MeanLatency | Shown::Share(_) => {
-                declaration(shown.name(), Kind::Int)
-            }
+            Shown::Amount(_) => declaration(shown.name(), Kind::Int),
+            Shown::TopUsers => declaration(shown.name(), Kind::Json),
             Shown::Ended | Shown::PerRequest | Shown::Summed => hidden(shown.name(), Kind::Bool),
             Shown::Group(column) => declaration(column.name(), column.kind()),
             Shown::Condition(column) => hidden(column.name(), column.kind()),
@@ -59,20 +59,21 @@ impl Table for EventCounts {
         let events = self.session.backing.event_count();
         let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
             Shown::Hour => Some(Subject::Hour),
+            Shown::Amount(amount) => Some(Subject::Amount(*amount)),
             Shown::Group(column) | Shown::Condition(column) => Some(Subject::Event(*column)),
             Shown::Ended => Some(Subject::Ended),
             Shown::PerRequest => Some(Subject::PerRequest),
             Shown::Summed => Some(Subject::Summed),
             _ => None,
         };
-        let order = order(info);
+        let order = order::of(info);
         let decided = plan::choose(
             info,
             &Planned {
                 subject: &subject,
                 ordered: &|_| None,
                 only_order: Some(ScanOrder::Any),
-                prefix: &format!("{PREFIX}{serial} {}", order_text(&order)),
+                prefix: &format!("{PREFIX}{serial} {}", order::to_text(&order)),
                 plain_times: true,
                 events,
             },
@@ -108,44 +109,6 @@ fn named(info: &IndexInfo, decided: &[i32]) -> Vec<usize> {
     (0..COLUMNS.len().min(63)).filter(named).collect()
 }
 
-/// The columns by which groups are to come in order, each descending if it says so, which spares
-/// SQLite's `group by` and `order by` their sorting and lets a statement of whose rows only the first
-/// are wanted end with them; none if some term is for SQLite to sort by.
-fn order(info: &IndexInfo) -> Vec<(usize, bool)> {
-    let column = |term: rusqlite::vtab::OrderBy<'_>| {
-        let at = usize::try_from(term.column()).ok()?;
-        (!COLUMNS.get(at)?.is_hidden()).then_some((at, term.is_order_by_desc()))
-    };
-    let columns: Option<Vec<_>> = info.order_bys().map(column).collect();
-    columns.unwrap_or_default()
-}
-
-/// The order as it stands in a plan's text.
-fn order_text(order: &[(usize, bool)]) -> String {
-    if order.is_empty() {
-        return String::new();
-    }
-    let sign = |descending| if descending { "-" } else { "" };
-    let columns = order
-        .iter()
-        .map(|&(at, down)| format!("{}{at}", sign(down)));
-    format!("by:{} ", columns.collect::<Vec<_>>().join(","))
-}
-
-/// The order that a plan's text begins with, and the rest.
-fn read_order(text: &str) -> (Vec<(usize, bool)>, &str) {
-    let column = |text: &str| {
-        let ascending = text.trim_start_matches('-');
-        Some((ascending.parse().ok()?, ascending.len() < text.len()))
-    };
-    let read = || {
-        let (columns, rest) = text.strip_prefix("by:")?.split_once(' ')?;
-        let columns = columns.split(',').map(column);
-        Some((columns.collect::<Option<_>>()?, rest))
-    };
-    read().unwrap_or((Vec::new(), text))
-}
-
 struct EventCountsCursor {
     session: Arc<Session>,
     groups: Option<Groups>,
@@ -164,6 +127,14 @@ struct Groups {
     ids: Vec<u32>,
     hour: i64,
     events: u64,
+    /// JSON that the cursor stands at.
+    json: String,
+}
+
+/// A place among the table's columns.
+fn place_of(shown: Shown) -> usize {
+    let at = COLUMNS.iter().position(|&known| known == shown);
+    at.unwrap_or_default()
 }
 
 impl EventCountsCursor {
@@ -171,8 +142,10 @@ impl EventCountsCursor {
         &self,
         mut query: CountQuery,
         reads: &BTreeSet<usize>,
+        having: &[(Amount, (i64, i64))],
         order: &[(usize, bool)],
     ) -> Result<Groups> {
+        let mut tops = false;
         let mut measures = Measures::default();
         let mut places = vec![None; COLUMNS.len()];
         for &at in reads {
@@ -184,9 +157,10 @@ impl EventCountsCursor {
                 }
                 Some(&shown) if shown.is_hidden() => return Err(no_value(shown)),
                 Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
-                Some(Shown::RawBytes) => measures.raw_bytes = true,
-                Some(Shown::MeanLatency) => measures.latency = true,
-                Some(&Shown::Share(share)) => {
+                Some(Shown::Amount(Amount::RawBytes)) => measures.raw_bytes = true,
+                Some(Shown::Amount(Amount::MeanLatency)) => measures.latency = true,
+                Some(Shown::Amount(Amount::Users) | Shown::TopUsers) => tops = true,
+                Some(&Shown::Amount(Amount::Share(share))) => {
                     places[at] = Some(measures.shares.len());
                     measures.shares.push(share);
                 }
@@ -197,26 +171,37 @@ impl EventCountsCursor {
                 Some(_) | None => {}
             }
         }
+        query.by.extend(tops.then_some(Column::User));
         let mut counted = self.session.count(&query, &measures)?;
+        let sorted_by = |at: usize| {
+            let place = || places[at].unwrap_or_default();
+            match COLUMNS[at] {
+                Shown::Hour => SortedBy::Bucket,
+                Shown::FirstTime => SortedBy::First,
+                Shown::LastTime => SortedBy::Last,
+                Shown::LastError => SortedBy::LastError,
+                Shown::Amount(Amount::Events) => SortedBy::Events,
+                Shown::Amount(Amount::RawBytes) => SortedBy::RawBytes,
+                Shown::Amount(Amount::MeanLatency) => SortedBy::MeanLatency,
+                Shown::Amount(Amount::Users) => SortedBy::Different,
+                Shown::Amount(Amount::Share(_)) => SortedBy::Share(place()),
+                _ => SortedBy::Column(place()),
+            }
+        };
+        if tops {
+            query.by.pop();
+            counted.totals = counted.totals.with_tops()?;
+        }
+        if !having.is_empty() {
+            let amount = |&(amount, range)| (sorted_by(place_of(Shown::Amount(amount))), range);
+            let having: Vec<_> = having.iter().map(amount).collect();
+            counted.totals = counted.totals.retain(&having)?;
+        }
         if !order.is_empty() {
             counted.totals.charge_order()?;
         }
-        let sorted_by = |&(at, descending): &(usize, bool)| {
-            let place = || places[at].unwrap_or_default();
-            let column = match COLUMNS[at] {
-                Shown::Hour => SortedBy::Bucket,
-                Shown::Events => SortedBy::Events,
-                Shown::FirstTime => SortedBy::First,
-                Shown::LastTime => SortedBy::Last,
-                Shown::RawBytes => SortedBy::RawBytes,
-                Shown::MeanLatency => SortedBy::MeanLatency,
-                Shown::LastError => SortedBy::LastError,
-                Shown::Share(_) => SortedBy::Share(place()),
-                _ => SortedBy::Column(place()),
-            };
-            (column, descending)
-        };
-        let order: Vec<_> = order.iter().map(sorted_by).collect();
+        let order = order.iter().map(|&(at, down)| (sorted_by(at), down));
+        let order: Vec<_> = order.collect();
         let order = (!order.is_empty()).then(|| counted.totals.in_order(&query.by, &order));
         Ok(Groups {
             counted,
@@ -227,6 +212,7 @@ impl EventCountsCursor {
             ids: Vec::new(),
             hour: 0,
             events: 0,
+            json: String::new(),
         })
     }
 }
@@ -276,7 +262,7 @@ impl TableCursor for EventCountsCursor {
         let parsed = plan.and_then(|(serial, plan)| Some((serial.parse().ok()?, plan)));
         let (serial, plan) =
             parsed.ok_or_else(|| StoreError::Io(format!("no plan of event_counts: {text}")))?;
-        let (order, plan) = read_order(plan);
+        let (order, plan) = order::parse(plan);
         let plan = read_plan(plan)?;
         let Some(counting) = pushdown::counted(&plan, arguments)? else {
             return Ok(false);
@@ -291,13 +277,15 @@ impl TableCursor for EventCountsCursor {
         }
         reads.extend(read.fetched);
         reads.extend(order.iter().map(|&(at, _)| at));
+        let having = counting.having;
+        reads.extend((having.iter()).map(|&(amount, _)| place_of(Shown::Amount(amount))));
         let query = CountQuery {
             filter: counting.filter,
             per_request: counting.per_request,
             skip_damaged: self.session.skip_damaged,
             ..CountQuery::default()
         };
-        let groups = quota::exempt(|| self.count(query, &reads, &order))?;
+        let groups = quota::exempt(|| self.count(query, &reads, &having, &order))?;
         let groups = self.groups.insert(groups);
         Ok(quota::exempt(|| groups.enter()))
     }
@@ -316,27 +304,37 @@ impl TableCursor for EventCountsCursor {
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
-        let (Some(groups), Some(&shown)) = (&self.groups, COLUMNS.get(column)) else {
+        let (Some(groups), Some(&shown)) = (&mut self.groups, COLUMNS.get(column)) else {
             return Ok(Cell::Null);
         };
         let int = |number: u64| Cell::Int(i64::try_from(number).unwrap_or(i64::MAX));
         let totals = &groups.counted.totals;
         Ok(match shown {
             Shown::Hour => Cell::Time(groups.hour),
-            Shown::Events => int(groups.events),
-            Shown::Share(_) => int(totals.share(groups.place(column)?, groups.number)),
+            Shown::Amount(Amount::Events) => int(groups.events),
+            Shown::Amount(Amount::Share(_)) => {
+                int(totals.share(groups.place(column)?, groups.number))
+            }
+            Shown::Amount(Amount::Users) => int(totals.different(groups.number)),
+            Shown::TopUsers => {
+                let users = totals.top(groups.number);
+                groups.json = serde_json::to_string(&users).expect("texts are always JSON");
+                Cell::Text(&groups.json)
+            }
             Shown::LastError => totals
                 .last_error(groups.number)
                 .map_or(Cell::Null, Cell::Time),
             Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::Condition(_) => {
                 return Err(no_value(shown));
             }
-            Shown::FirstTime | Shown::LastTime | Shown::RawBytes | Shown::MeanLatency => {
+            Shown::FirstTime
+            | Shown::LastTime
+            | Shown::Amount(Amount::RawBytes | Amount::MeanLatency) => {
                 match (totals.measured(groups.number), shown) {
                     (None, _) => Cell::Null,
                     (Some(measured), Shown::FirstTime) => Cell::Time(measured.first),
                     (Some(measured), Shown::LastTime) => Cell::Time(measured.last),
-                    (Some(measured), Shown::MeanLatency) => {
+                    (Some(measured), Shown::Amount(Amount::MeanLatency)) => {
                         measured.mean_latency().map_or(Cell::Null, Cell::Int)
                     }
                     (Some(measured), _) => int(measured.raw_bytes),

@@ -1,5 +1,6 @@
-//! How conditions compare: as SQLite offers them to a table, and as a plan's text names them.
+//! How conditions compare: as SQLite offers them to a table, as a plan's text names them, and with numbers.
 
+use rusqlite::types::ValueRef;
 use rusqlite::vtab::{IndexConstraintOp, IndexInfo};
 
 /// How a condition compares its column.
@@ -61,4 +62,31 @@ pub(super) fn op(
         IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_ISNOTNULL => Op::NotNull,
         _ => return Ok(None),
     }))
+}
+
+/// The whole numbers next to a number, twice the same if it is one; floats saturate.
+pub(super) fn around(value: ValueRef<'_>) -> Option<(i64, i64)> {
+    match value {
+        ValueRef::Integer(number) => Some((number, number)),
+        ValueRef::Real(number) => Some((number.floor() as i64, number.ceil() as i64)),
+        _ => None,
+    }
+}
+
+/// The range of numbers that compare so with one between two whole numbers, if any do; `None` where
+/// that is no range.
+pub(super) fn compared(op: Op, (low, high): (i64, i64)) -> Option<Option<(i64, i64)>> {
+    Some(match op {
+        Op::Eq | Op::Is => (low == high).then_some((low, low)),
+        // Floats saturate into integers.
+        Op::Lt if high == i64::MAX => Some((i64::MIN, i64::MAX)),
+        Op::Lt if high == i64::MIN => None,
+        Op::Lt => Some((i64::MIN, high - 1)),
+        Op::Le => Some((i64::MIN, low)),
+        Op::Gt if low == i64::MIN => Some((i64::MIN, i64::MAX)),
+        Op::Gt if low == i64::MAX => None,
+        Op::Gt => Some((low + 1, i64::MAX)),
+        Op::Ge => Some((high, i64::MAX)),
+        _ => return None,
+    })
 }

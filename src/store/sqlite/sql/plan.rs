@@ -7,6 +7,7 @@
 //! known to mean the same (`omit`). SQL's NULL semantics differ from a filter's: `<>` excludes
 //! NULL, and so does the condition built from it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use rusqlite::ffi;
@@ -17,12 +18,15 @@ use super::instant;
 use super::ops::{OPS, Op, op};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::Filter;
+use crate::store::sqlite::measures::Amount;
 use crate::store::sqlite::scan::ScanOrder;
 
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Event(Column),
+    /// A number of a group of events.
+    Amount(Amount),
     /// The begin of the hour UTC that an event's time lies in.
     Hour,
     /// Whether the event is the last of its request.
@@ -44,21 +48,28 @@ impl Subject {
             Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
                 Column::Stage
             }
+            Subject::Amount(_) => Column::RawBytes,
         }
     }
 
-    fn name(self) -> &'static str {
-        match self {
+    fn name(self) -> Cow<'static, str> {
+        let name = match self {
+            Subject::Amount(amount) => return format!("{AMOUNT}{}", amount.name()).into(),
             Subject::Event(column) => column.name(),
             Subject::Hour => "hour",
             Subject::Ended => "ended",
             Subject::PerRequest => "per_request",
             Subject::Summed => "summed",
             Subject::Tolerance => "tolerance_us",
-        }
+        };
+        name.into()
     }
 
     fn by_name(name: &str) -> Option<Subject> {
+        if let Some(name) = name.strip_prefix(AMOUNT) {
+            let amount = Amount::all().find(|amount| amount.name() == name);
+            return amount.map(Subject::Amount);
+        }
         match name {
             "hour" => Some(Subject::Hour),
             "ended" => Some(Subject::Ended),
@@ -69,6 +80,9 @@ impl Subject {
         }
     }
 }
+
+/// What stands before the name of an amount, as events have `raw_bytes`, too.
+const AMOUNT: &str = "group.";
 
 /// A scan's conditions, in the order of their values, and its order.
 #[derive(Debug, Clone, PartialEq)]
@@ -201,6 +215,9 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
                 matches!(op, Op::Eq | Op::Is).then_some(true)
             }
+            Subject::Amount(_) => {
+                matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(false)
+            }
             _ => takes(info, at, column, op, table.plain_times)?,
         };
         let Some(exact) = exact else { continue };
@@ -212,6 +229,9 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
         usage.set_argv_index(plan.conditions.len() as i32);
         usage.set_omit(exact);
         decided.extend(exact.then_some(place));
+        if matches!(subject, Subject::Amount(_)) {
+            continue;
+        }
         let (kept, read) = selectivity(column, op);
         rows = (rows * kept).max(1.0);
         visited = (visited * read).max(1.0);
@@ -349,6 +369,7 @@ mod tests {
             .zip(Column::ALL)
             .map(|((op, _), column)| (Subject::Event(*column), *op))
             .chain([(Subject::Hour, Op::Ge)])
+            .chain(Amount::all().map(|amount| (Subject::Amount(amount), Op::Gt)))
             .collect();
         for order in [
             ScanOrder::Any,

@@ -4,11 +4,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::vtab::Filters;
 
 use super::instant;
-use super::ops::Op;
+use super::ops::{Op, around, compared};
 use super::patterns::{glob, like_prefix};
 use super::plan::{Plan, Subject};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::{Filter, Pattern, Test};
+use crate::store::sqlite::measures::Amount;
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::tally::begin;
 use crate::store::{Result, StoreError};
@@ -25,6 +26,8 @@ pub(super) struct Counting {
     pub(super) per_request: bool,
     /// Groups are told apart by columns only whose values are read in the end.
     pub(super) summed: bool,
+    /// Between which numbers amounts of a group must be; others may be left out.
+    pub(super) having: Vec<(Amount, (i64, i64))>,
 }
 
 /// The same for `event_counts`.
@@ -34,6 +37,7 @@ pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Cou
         filter: building.filter,
         per_request: building.per_request,
         summed: building.summed,
+        having: building.having,
     }))
 }
 
@@ -52,6 +56,7 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
         match subject {
             Subject::Event(column) if op == Op::In => building.is_in(column, arguments, at)?,
             Subject::Event(column) => building.condition(column, op, value)?,
+            Subject::Amount(amount) => building.amount(amount, op, value),
             Subject::Ended => match building.truth("ended", value)? {
                 Some(true) => building.filter.push(Test::Ended),
                 Some(false) => building.filter.push_not(Test::Ended),
@@ -80,6 +85,7 @@ struct Building {
     per_request: bool,
     summed: bool,
     tolerance: Option<i64>,
+    having: Vec<(Amount, (i64, i64))>,
 }
 
 impl Building {
@@ -245,40 +251,39 @@ impl Building {
     /// Numbers are tested again by SQLite unless they cannot be read; then another type than a number,
     /// which SQLite may convert, is refused, and otherwise it narrows nothing.
     fn number(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
-        let (low, high) = match value {
-            ValueRef::Integer(number) => (number, number),
-            ValueRef::Real(number) => (number.floor() as i64, number.ceil() as i64),
-            _ if self.counting && column.is_counting_condition() => {
+        let (low, high) = match around(value) {
+            Some(around) => around,
+            None if self.counting && column.is_counting_condition() => {
                 let name = column.name();
                 return Err(StoreError::BadRequest(format!(
                     "{name} is compared with something else than a number"
                 )));
             }
-            _ => return Ok(()),
+            None => return Ok(()),
         };
-        let whole = low == high;
-        let any = match op {
-            Op::Eq | Op::Is if whole => vec![(low, low)],
-            Op::Eq | Op::Is => Vec::new(),
-            // Floats saturate into integers.
-            Op::Lt if high == i64::MAX => vec![(i64::MIN, i64::MAX)],
-            Op::Lt if high == i64::MIN => Vec::new(),
-            Op::Lt => vec![(i64::MIN, high - 1)],
-            Op::Le => vec![(i64::MIN, low)],
-            Op::Gt if low == i64::MIN => vec![(i64::MIN, i64::MAX)],
-            Op::Gt if low == i64::MAX => Vec::new(),
-            Op::Gt => vec![(low + 1, i64::MAX)],
-            Op::Ge => vec![(high, i64::MAX)],
-            _ if matches!(value, ValueRef::Integer(_)) => {
+        let any = match compared(op, (low, high)) {
+            Some(any) => any,
+            None if matches!(value, ValueRef::Integer(_)) => {
                 let any = vec![(low, low)];
                 self.exclude(Test::Number { column, any }, column, op);
                 return Ok(());
             }
-            _ => return Ok(()),
+            None => return Ok(()),
         };
-        self.empty |= any.is_empty();
+        self.empty |= any.is_none();
+        let any = any.into_iter().collect();
         self.filter.push(Test::Number { column, any });
         Ok(())
+    }
+
+    /// What a group's amount is compared with, which SQLite tests again.
+    fn amount(&mut self, amount: Amount, op: Op, value: ValueRef<'_>) {
+        match around(value).and_then(|around| compared(op, around)) {
+            Some(Some(range)) => self.having.push((amount, range)),
+            Some(None) => self.empty = true,
+            // What SQLite may convert.
+            None => {}
+        }
     }
 
     fn text(&mut self, column: Column, op: Op, value: ValueRef<'_>) {

@@ -252,6 +252,7 @@ fn counting_by_a_column_of_event_counts_reads_columns_only() {
                 | Origin::Derived(..)
                 | Origin::Number(_)
                 | Origin::EffectiveUser
+                | Origin::Path
                 | Origin::Flag(_)
         );
         assert!(stored, "{column:?}");

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::model::column::{Column, Kind};
+use crate::store::sqlite::measures::Amount;
 use crate::store::sqlite::shares::Share;
 use crate::store::sqlite::sql::events::declaration;
 
@@ -12,14 +13,12 @@ pub(super) enum Shown {
     Hour,
     /// Events are told apart by it.
     Group(Column),
-    Events,
+    Amount(Amount),
     FirstTime,
     LastTime,
-    RawBytes,
-    MeanLatency,
-    /// How many of the events.
-    Share(Share),
     LastError,
+    /// The users with the most of the events.
+    TopUsers,
     /// Whether the event is the last of its request.
     Ended,
     /// Whether each request counts once.
@@ -35,12 +34,13 @@ pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
     let columns = || Column::ALL.iter().copied();
     let groups = columns().filter(|column| column.is_grouping());
     let conditions = columns().filter(|column| column.is_counting_condition());
-    [Shown::Hour, Shown::Events]
+    [Shown::Hour, Shown::Amount(Amount::Events)]
         .into_iter()
         .chain([Shown::FirstTime, Shown::LastTime])
-        .chain([Shown::RawBytes, Shown::MeanLatency])
-        .chain(Share::ALL.map(Shown::Share))
+        .chain([Amount::RawBytes, Amount::MeanLatency].map(Shown::Amount))
+        .chain(Share::ALL.map(|share| Shown::Amount(Amount::Share(share))))
         .chain([Shown::LastError])
+        .chain([Shown::Amount(Amount::Users), Shown::TopUsers])
         .chain(groups.map(Shown::Group))
         .chain([Shown::Ended, Shown::PerRequest, Shown::Summed])
         .chain(conditions.map(Shown::Condition))
@@ -59,13 +59,11 @@ impl Shown {
     pub(super) fn name(self) -> &'static str {
         match self {
             Shown::Hour => "hour",
-            Shown::Events => "events",
+            Shown::Amount(amount) => amount.name(),
             Shown::FirstTime => "first_time",
             Shown::LastTime => "last_time",
-            Shown::RawBytes => "raw_bytes",
-            Shown::MeanLatency => "mean_latency_us",
-            Shown::Share(share) => share.name(),
             Shown::LastError => "last_error",
+            Shown::TopUsers => "top_users",
             Shown::Ended => "ended",
             Shown::PerRequest => "per_request",
             Shown::Summed => "summed",
