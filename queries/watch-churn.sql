@@ -21,19 +21,7 @@ mean_seconds = "mean duration of the watches"
 last = "when the last watch or list ended"
 cluster = "where"
 */
-with short as materialized (
-  select user as by_user, resource as of, cluster as at, answered - errors as short
-  from event_counts
-  where verb = 'watch' and latency_us < :shorter_than
-    and stage match 'ResponseComplete,Panic'
-    and cluster match :cluster
-    and user match :user
-    and user_agent match :user_agent
-    and resource match :resource
-    and namespace match :namespace
-    and time >= :since and time < :until
-),
-counted as (
+with counted as (
   select
     user, resource, cluster,
     sum(events) filter (where verb = 'watch') as watches,
@@ -51,6 +39,18 @@ counted as (
     and namespace match :namespace
     and time >= :since and time < :until
   group by user, resource, cluster
+),
+short as materialized (
+  select user as by_user, resource as of, cluster as at, answered - errors as short
+  from event_counts
+  where verb = 'watch' and latency_us < :shorter_than
+    and stage match 'ResponseComplete,Panic'
+    and cluster match :cluster
+    and user match :user
+    and user_agent match :user_agent
+    and resource match :resource
+    and namespace match :namespace
+    and time >= :since and time < :until
 )
 select
   user, resource, watches, coalesce(short, 0) as short_watches, failed as failed_watches, lists,

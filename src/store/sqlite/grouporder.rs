@@ -130,10 +130,25 @@ fn ranks<K: Ord>(keys: &[K]) -> Vec<u32> {
 }
 
 impl Totals {
-    /// The groups in the order of these columns, each descending if it says so: numbers and times as
-    /// such, texts by their bytes, the absent as the smallest.
-    pub(crate) fn in_order(&self, by: &[Column], order: &[(SortedBy, bool)]) -> GroupOrder {
-        let (first, rest) = self.foremost(by, order);
+    /// The groups whose amounts are all in these ranges, by number.
+    pub(crate) fn having(&self, ranges: &[(SortedBy, (i64, i64))]) -> Vec<u32> {
+        let within = |number: u32, &(amount, (low, high)): &(SortedBy, (i64, i64))| {
+            let amount = self.amount(amount, number);
+            amount.is_some_and(|amount| (low..=high).contains(&amount))
+        };
+        let holds = |number: &u32| ranges.iter().all(|range| within(*number, range));
+        (0..self.len() as u32).filter(holds).collect()
+    }
+
+    /// Some groups, whose numbers ascend, in the order of these columns, each descending if it says so:
+    /// numbers and times as such, texts by their bytes, the absent as the smallest.
+    pub(crate) fn in_order(
+        &self,
+        groups: Vec<u32>,
+        by: &[Column],
+        order: &[(SortedBy, bool)],
+    ) -> GroupOrder {
+        let (first, rest) = self.foremost(groups, by, order);
         GroupOrder {
             by: by.to_vec(),
             order: order.to_vec(),
@@ -145,32 +160,38 @@ impl Totals {
 
     /// The groups that come before the others, at least as many as are sorted first, and the others.
     /// Most statements read few, and a key of all columns costs several times as much as one column.
-    fn foremost(&self, by: &[Column], order: &[(SortedBy, bool)]) -> (Vec<u32>, Vec<u32>) {
-        let all = 0..self.len() as u32;
+    fn foremost(
+        &self,
+        groups: Vec<u32>,
+        by: &[Column],
+        order: &[(SortedBy, bool)],
+    ) -> (Vec<u32>, Vec<u32>) {
         let key = order
             .first()
-            .filter(|_| self.len() > FIRST_SORTED * MORE_SORTED);
+            .filter(|_| groups.len() > FIRST_SORTED * MORE_SORTED);
         let Some((most, place, descending)) = key.and_then(|&(column, down)| {
             self.key(column, by)
                 .map(|(most, place)| (most, place, down))
         }) else {
-            return (all.collect(), Vec::new());
+            return (groups, Vec::new());
         };
-        let place = |number| {
+        let place = |&number: &u32| {
             if descending {
                 most - place(number)
             } else {
                 place(number)
             }
         };
-        let places: Vec<u64> = all.clone().map(place).collect();
+        let places: Vec<u64> = groups.iter().map(place).collect();
         let last = *places.clone().select_nth_unstable(FIRST_SORTED).1;
-        let (first, rest): (Vec<u32>, Vec<u32>) = all
-            .clone()
-            .partition(|&number| places[number as usize] <= last);
+        let (mut first, mut rest) = (Vec::new(), Vec::new());
+        for (&number, place) in groups.iter().zip(places) {
+            let side = if place <= last { &mut first } else { &mut rest };
+            side.push(number);
+        }
         // Where so many are equal, one sorting of all is less work than two.
-        match first.len() > self.len() / MORE_SORTED {
-            true => (all.collect(), Vec::new()),
+        match first.len() > groups.len() / MORE_SORTED {
+            true => (groups, Vec::new()),
             false => (first, rest),
         }
     }
@@ -214,7 +235,8 @@ impl Totals {
     }
 
     /// What a measure says of a group.
-    pub(crate) fn amount(&self, measure: SortedBy, number: u32) -> Option<i64> {
+    #[inline]
+    fn amount(&self, measure: SortedBy, number: u32) -> Option<i64> {
         let number = number as usize;
         let measured = || self.measured(number);
         match measure {
@@ -295,7 +317,8 @@ mod tests {
                     totals.add(0, &[id], events(at), None);
                 }
                 let by = [(SortedBy::Events, descending), (SortedBy::Column(0), false)];
-                let mut order = totals.in_order(&[Column::User], &by);
+                let all = (0..groups as u32).collect();
+                let mut order = totals.in_order(all, &[Column::User], &by);
                 let mut expected: Vec<usize> = (0..groups).collect();
                 expected.sort_by(|&left, &right| {
                     let ordering = events(left).cmp(&events(right));

@@ -119,6 +119,8 @@ struct Groups {
     counted: Counted,
     /// Where each of the table's columns is among those that were counted by, or the shares.
     places: Vec<Option<usize>>,
+    /// The numbers of groups, if some are left out and no order is asked for.
+    left: Option<Vec<u32>>,
     /// The order asked for, if one is.
     order: Option<GroupOrder>,
     at: usize,
@@ -192,20 +194,23 @@ impl EventCountsCursor {
             query.by.pop();
             counted.totals = counted.totals.with_tops()?;
         }
-        if !having.is_empty() {
-            let amount = |&(amount, range)| (sorted_by(place_of(Shown::Amount(amount))), range);
-            let having: Vec<_> = having.iter().map(amount).collect();
-            counted.totals = counted.totals.retain(&having)?;
-        }
-        if !order.is_empty() {
+        if !order.is_empty() || !having.is_empty() {
             counted.totals.charge_order()?;
         }
         let order = order.iter().map(|&(at, down)| (sorted_by(at), down));
         let order: Vec<_> = order.collect();
-        let order = (!order.is_empty()).then(|| counted.totals.in_order(&query.by, &order));
+        let totals = &counted.totals;
+        let amount = |&(amount, range)| (sorted_by(place_of(Shown::Amount(amount))), range);
+        let having: Vec<_> = having.iter().map(amount).collect();
+        let mut left = (!having.is_empty()).then(|| totals.having(&having));
+        let order = (!order.is_empty()).then(|| {
+            let all = || (0..totals.len() as u32).collect();
+            totals.in_order(left.take().unwrap_or_else(all), &query.by, &order)
+        });
         Ok(Groups {
             counted,
             places,
+            left,
             order,
             at: 0,
             number: 0,
@@ -242,12 +247,15 @@ impl Groups {
     /// Goes to the group at `at`; false at the end.
     fn enter(&mut self) -> bool {
         let totals = &self.counted.totals;
-        if self.at >= totals.len() {
+        let number = match (&mut self.order, &self.left) {
+            (Some(order), _) => order.at(totals, self.at),
+            (None, Some(left)) => left.get(self.at).map(|&number| number as usize),
+            (None, None) => (self.at < totals.len()).then_some(self.at),
+        };
+        let Some(number) = number else {
             return false;
-        }
-        let order = self.order.as_mut();
-        let in_order = order.and_then(|order| order.at(totals, self.at));
-        self.number = in_order.unwrap_or(self.at);
+        };
+        self.number = number;
         (self.hour, self.events) = totals.group(self.number, &mut self.ids);
         true
     }

@@ -1,9 +1,8 @@
-//! Groups of a count put together again: only those whose amounts are as a statement wants them, and
-//! groups of users with the users who have the most events in place of the column.
+//! Groups of a count put together again: those that differ in their users only, with the users who have
+//! the most events in place of the column.
 
 use super::{Texts, Totals};
 use crate::store::Result;
-use crate::store::sqlite::grouporder::SortedBy;
 use crate::store::sqlite::tally::Groups;
 
 /// How many users are told of each group.
@@ -28,28 +27,6 @@ impl Tops {
 }
 
 impl Totals {
-    /// Leaves the groups whose amounts are all in these ranges.
-    pub(crate) fn retain(mut self, having: &[(SortedBy, (i64, i64))]) -> Result<Totals> {
-        let within = |number: u32, &(amount, (low, high)): &(SortedBy, (i64, i64))| {
-            let amount = self.amount(amount, number);
-            amount.is_some_and(|amount| (low..=high).contains(&amount))
-        };
-        let holds = |number: &u32| having.iter().all(|condition| within(*number, condition));
-        let left: Vec<u32> = (0..self.len() as u32).filter(holds).collect();
-        if left.len() == self.len() {
-            return Ok(self);
-        }
-        let tops = self.tops.take();
-        let (mut totals, _) = self.regrouped(&left)?;
-        let rows = || left.iter().map(|&row| row as usize);
-        totals.tops = tops.map(|tops| Tops {
-            different: rows().map(|row| tops.different[row]).collect(),
-            most: rows().map(|row| tops.most[row]).collect(),
-            texts: tops.texts,
-        });
-        Ok(totals)
-    }
-
     /// Puts the groups together that differ in the last column only, and keeps of it which texts have
     /// the most events.
     pub(crate) fn with_tops(mut self) -> Result<Totals> {
@@ -57,7 +34,7 @@ impl Totals {
         let texts = self.columns.pop().unwrap_or_default();
         let counts = self.counts.clone();
         let mut there: Vec<u32> = (0..self.len() as u32).collect();
-        let (mut totals, numbers) = self.regrouped(&there)?;
+        let (mut totals, numbers) = self.regrouped()?;
         there.retain(|&row| last[row as usize] > 0);
         let key = |row: u32| {
             let row = row as usize;
@@ -98,30 +75,25 @@ impl Totals {
         ids.map(|&id| &*tops.texts.texts[id as usize - 1]).collect()
     }
 
-    /// Some of the groups, told apart by the columns that are left; and the number that each of them has
-    /// then.
-    fn regrouped(mut self, rows: &[u32]) -> Result<(Totals, Vec<u32>)> {
+    /// The groups, told apart by the columns that are left, and the number that each of them has then.
+    fn regrouped(mut self) -> Result<(Totals, Vec<u32>)> {
         let width = self.columns.len();
         let mut held = std::mem::take(&mut self.held);
-        held.set(self.bytes() + rows.len() * (width * 8 + REGROUPING_BYTES))?;
-        let mut ids = self.groups.columns();
+        held.set(self.bytes() + self.len() * (width * 8 + REGROUPING_BYTES))?;
+        let mut columns = self.groups.columns();
         let buckets = match self.stepped {
-            true => ids.remove(0),
+            true => columns.remove(0),
             false => Vec::new(),
         };
-        ids.truncate(width);
+        columns.truncate(width);
+        let begin = |id: u32| self.bucket_begins[id as usize];
         let groups = Groups {
-            buckets: match self.stepped {
-                true => of_rows(rows, &buckets, |&id| self.bucket_begins[id as usize]),
-                false => Vec::new(),
-            },
-            counts: of_rows(rows, &self.counts, |&count| count),
-            columns: ids.iter().map(|ids| of_rows(rows, ids, |&id| id)).collect(),
-            measured: of_rows(rows, &self.measured, |&measured| measured),
-            shares: (self.shares.iter())
-                .map(|share| of_rows(rows, share, |&share| share))
-                .collect(),
-            last_errors: of_rows(rows, &self.last_errors, |&last| last),
+            buckets: buckets.into_iter().map(begin).collect(),
+            counts: self.counts,
+            columns,
+            measured: self.measured,
+            shares: self.shares,
+            last_errors: self.last_errors,
             ..Groups::default()
         };
         let mut totals = Totals::new(width, self.stepped);
@@ -133,13 +105,4 @@ impl Totals {
         totals.held = held;
         Ok((totals, numbers))
     }
-}
-
-/// What these rows of a column say, if it has any.
-fn of_rows<T, U>(rows: &[u32], column: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
-    if column.is_empty() {
-        return Vec::new();
-    }
-    let rows = rows.iter().map(|&row| &column[row as usize]);
-    rows.map(value).collect()
 }
