@@ -6,7 +6,7 @@ cannot_see = "Identifiers that were not given, such as an address that a provide
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-words", "person-addresses"]
+tables = ["person-words", "person-addresses", "person-long"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
@@ -21,16 +21,39 @@ last_time = "when the last was answered or ended"
 a_request = "audit ID of the last, for auditql show"
 cluster = "where"
 */
-with found as (
+with answered as materialized (
+  -- Of calls that are not long each answer stands for a request: they are counted.
+  select user, impersonated_user, cluster, events, first_time, last_time
+  from event_counts
+  where user match :person
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
+    and cluster match :cluster
+    and time >= :since and time < :until
+),
+counted as (
+  select
+    iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
+    impersonated_user as related, events as requests, first_time, last_time,
+    (
+      select max(e.time || e.audit_id)
+      from events as e
+      where e.user = answered.user and e.impersonated_user is answered.impersonated_user
+        and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+        and e.verb match '!watch'
+        and e.subresource match '!exec,attach,portforward,proxy,log'
+        and e.cluster = answered.cluster and e.time = answered.last_time
+    ) as last, cluster
+  from answered
+),
+found as (
   select
     iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
     impersonated_user as related, cluster, time, audit_id, received_time,
     verb, subresource, resource, id
-  from events
+  from person_long
   where user match :person
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
     'impersonated user', impersonated_user, user, cluster, time, audit_id, received_time,
@@ -108,16 +131,23 @@ with found as (
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
     and cluster match :cluster
     and time >= :since and time < :until
+),
+listed as (
+  select
+    found_as, value, related,
+    -- The stages of a long call share these; a client may choose the first, but not the second. Of any
+    -- other call one stage is left.
+    count(distinct iif(verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as requests,
+    min(time) as first_time, max(time) as last_time, max(time || audit_id) as last, cluster
+  from found
+  group by cluster, found_as, value, related
 )
 select
-  found_as, value, related,
-  -- The stages of a long call share these; a client may choose the first, but not the second. Of any
-  -- other call one stage is left.
-  count(distinct iif(verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-    audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as requests,
-  min(time) as first_time, max(time) as last_time,
-  substr(max(time || audit_id), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
-from found
+  found_as, value, related, sum(requests) as requests, min(first_time) as first_time,
+  max(last_time) as last_time,
+  substr(max(last), length('2026-01-01T00:00:00.000000Z') + 1) as a_request, cluster
+from (select * from counted union all select * from listed)
 group by cluster, found_as, value, related
 order by
   case found_as

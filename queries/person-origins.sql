@@ -6,7 +6,7 @@ cannot_see = "Who sat behind a shared address or account. Addresses behind a pro
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-addresses"]
+tables = ["person-addresses", "person-long"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
@@ -25,52 +25,84 @@ cluster = "where"
 */
 with used as (
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time,
-    verb, subresource, resource, id
-  from events
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    first_time, last_time, events, null as call
+  from event_counts
   where user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
     and cluster match :cluster
     and time >= :since and time < :until
   union all
+  -- Each of these counts what those before it do not.
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time,
-    verb, subresource, resource, id
-  from events
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    first_time, last_time, events, null
+  from event_counts
   where impersonated_user match :person
+    and user match '!' || :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
     and cluster match :cluster
     and time >= :since and time < :until
   union all
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time,
-    verb, subresource, resource, id
-  from events
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    first_time, last_time, events, null
+  from event_counts
   where user_uid match :person
+    and user match '!' || :person
+    and impersonated_user match '!' || :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
     and cluster match :cluster
     and time >= :since and time < :until
   union all
   select
-    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster, time,
-    audit_id, received_time,
-    verb, subresource, resource, id
-  from events
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    first_time, last_time, events, null
+  from event_counts
   where source_ips match (select words from person_addresses)
+    and user match '!' || :person
+    and impersonated_user match '!' || :person
+    and user_uid match '!' || :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
     and cluster match :cluster
     and time >= :since and time < :until
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    time, time, 0, call
+  from person_long
+  where user match :person
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    time, time, 0, call
+  from person_long
+  where impersonated_user match :person
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    time, time, 0, call
+  from person_long
+  where user_uid match :person
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
+    time, time, 0, call
+  from person_long
+  where source_ips match (select words from person_addresses)
 )
 select
   user, impersonated_user as as_user, client_ip, source_ip, user_agent, credential_id,
-  -- The stages of a long call share these; a client may choose the first, but not the second. Of any
-  -- other call one stage is left.
-  count(distinct iif(verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
-    audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as requests,
-  min(time) as first_time, max(time) as last_time, cluster
+  sum(events) + count(distinct call) as requests,
+  min(first_time) as first_time, max(last_time) as last_time, cluster
 from used
 group by cluster, user, impersonated_user, client_ip, source_ip, user_agent, credential_id
 order by last_time desc, user, client_ip

@@ -106,12 +106,6 @@ impl Predicate {
         }
     }
 
-    /// Whether it is tested by numbers alone.
-    pub(crate) fn is_quick(&self) -> bool {
-        use Predicate::{Ids, Number, Pairs};
-        matches!(self, Ids(..) | Pairs(_) | Number { .. })
-    }
-
     /// The column and its ids, if that is all it tests.
     pub(crate) fn id_set(&self) -> Option<(TextColumn, &IdSet)> {
         match self {

@@ -19,6 +19,12 @@ pub(super) struct Room {
     other_ints: Vec<i64>,
 }
 
+/// Whether a predicate is tested by numbers alone.
+pub(super) fn is_quick(predicate: &Predicate) -> bool {
+    use Predicate::{Ids, Number, Pairs};
+    matches!(predicate, Ids(..) | Pairs(_) | Number { .. })
+}
+
 /// Keeps the rows of a chunk that a predicate holds for, unless it is about their bytes.
 pub(super) fn apply(
     predicate: &Predicate,

@@ -148,7 +148,7 @@ impl PartScan {
         let rows = (range.1 - range.0) as usize;
         let leaves_out = rows * 2 < self.part.rows()
             || self.candidates.is_some()
-            || self.predicates.iter().any(Predicate::is_quick);
+            || self.predicates.iter().any(columns::is_quick);
         let pays = frames.len() * CHUNKS_PER_FRAME >= rows / limits::CHUNK_ROWS;
         let ranks = (leaves_out && pays).then(|| self.ranks(range, budget));
         Ok(Scope {
@@ -160,7 +160,11 @@ impl PartScan {
 
     /// The ranks of the rows in a range that quick tests of columns leave.
     fn ranks(&self, range: (u32, u32), budget: &Budget) -> Result<RowSet> {
-        let tests = || self.predicates.iter().filter(|test| test.is_quick());
+        let tests = || {
+            self.predicates
+                .iter()
+                .filter(|test| columns::is_quick(test))
+        };
         self.part.ranks_of(range, &|chunk, rows| {
             budget.check()?;
             let mut left = match &self.candidates {
