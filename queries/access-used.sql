@@ -24,10 +24,8 @@ cluster = "where"
 */
 with used as (
   select
-    cluster, effective_user as user, decision_reason as reason, sum(events) as calls,
-    iif(count(impersonated_user) > 0,
-      json_group_array(distinct user order by user) filter (where impersonated_user is not null),
-      null) as askers
+    cluster, effective_user as user, decision_reason as reason, events as calls,
+    rbac_binding(decision_reason) as binding
   from event_counts
   where decision = 'allow'
     and stage match 'ResponseComplete,Panic'
@@ -36,16 +34,18 @@ with used as (
     and cluster match :cluster
     and effective_user match :user
     and time >= :since and time < :until
-  group by cluster, effective_user, decision_reason
-), reasons as (
-  select distinct decision_reason as reason
+), askers as materialized (
+  select
+    cluster, impersonated_user, decision_reason,
+    json_group_array(distinct user order by user) as users
   from event_counts
   where decision = 'allow'
+    and impersonated_user is not null
     and stage match 'ResponseComplete,Panic'
-    and decision_reason match '*of ' || replace(replace(:role, ',', '\,'), '/', ' "') || '" to *'
     and cluster match :cluster
-    and effective_user match :user
+    and impersonated_user match :user
     and time >= :since and time < :until
+  group by cluster, impersonated_user, decision_reason
 ), spread as materialized (
   select
     cluster, effective_user as user, decision_reason as reason,
@@ -61,49 +61,24 @@ with used as (
     and effective_user match :user
     and time >= :since and time < :until
   group by cluster, effective_user, decision_reason
-), quoted as materialized (
-  -- Names are quoted as Go's %q does: quotes in them must not end them.
-  select
-    reason,
-    iif(reason glob 'RBAC: allowed by *Binding "*" of *Role "*" to * "*"',
-      replace(replace(substr(reason, 18), '\\', char(2)), '\"', char(1)), null) as words
-  from reasons
-), cut as materialized (
-  select
-    reason, words, substr(words, 1, instr(words, '" of ') - 1) as bound,
-    substr(words, instr(words, '" of ') + 5) as rest
-  from quoted
-), told as materialized (
-  select
-    reason, words, bound, replace(substr(rest, 1, instr(rest, '" to ') - 1), ' "', '/') as role,
-    replace(rtrim(substr(rest, instr(rest, '" to ') + 5), '"'), ' "', ':') as whom
-  from cut
-), named as materialized (
-  select
-    reason, words is null as unnamed,
-    replace(replace(
-      case
-        -- The authorizer writes NAME/NAMESPACE, and no name holds a slash.
-        when bound glob 'RoleBinding "*/*' then
-          'RoleBinding/' || substr(bound, instr(bound, '/') + 1) || '/'
-          || substr(bound, 14, instr(bound, '/') - 14)
-        else replace(bound, ' "', '/')
-      end, char(1), '"'), char(2), '\') as binding,
-    replace(replace(role, char(1), '"'), char(2), '\') as role,
-    replace(replace(
-      iif(whom glob 'ServiceAccount:*/*',
-        'ServiceAccount:' || substr(whom, instr(whom, '/') + 1) || '/'
-          || substr(whom, 16, instr(whom, '/') - 16),
-        whom),
-      char(1), '"'), char(2), '\') as subject
-  from told
 )
 select
-  used.user, binding, role, subject, iif(unnamed, nullif(used.reason, ''), null) as reason, calls,
-  first_hour, last_hour, askers as impersonated_by, used.cluster
+  used.user, binding, rbac_role(used.reason) as role, rbac_subject(used.reason) as subject,
+  iif(binding is null, nullif(used.reason, ''), null) as reason, calls, first_hour, last_hour,
+  iif(
+    used.user in (
+      select impersonated_user from event_counts
+      where impersonated_user is not null
+        and cluster match :cluster
+        and time >= :since and time < :until),
+    (
+      select users from askers
+      where askers.cluster = used.cluster and askers.impersonated_user = used.user
+        and askers.decision_reason is used.reason
+    ), null) as impersonated_by,
+  used.cluster
 from used
-  cross join named on named.reason is used.reason
   left join spread
     on spread.cluster = used.cluster and spread.user = used.user and spread.reason is used.reason
-where :role is null or role glob :role
-order by calls desc, used.user, binding
+where :role is null or rbac_role(used.reason) glob :role
+order by calls desc, used.user, used.reason

@@ -100,6 +100,8 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
         verb: &'static str,
         namespace: usize,
         code: u64,
+        /// As whom it is asked and why that is allowed, known after the first stage; 0 is nobody.
+        rights: usize,
     }
     let moment = |second: u64| {
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -124,6 +126,7 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
             moment(id as u64 * 60),
         ];
         let (verb, namespace) = (["create", "watch", "get"][rng.usize(..3)], rng.usize(..3));
+        let rights = rng.usize(..3);
         let mut at: Vec<usize> = (0..5).filter(|_| rng.u32(..5) < 2).collect();
         if rng.u32(..10) == 0 {
             at.extend(at.last().copied());
@@ -144,6 +147,11 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
                 verb: if rng.u32(..50) == 0 { "other" } else { verb },
                 namespace,
                 code: 200 + rng.u64(..3) * 101,
+                rights: match (place, rng.u32(..50)) {
+                    (0, _) => 0,
+                    (_, 0) => rng.usize(..3),
+                    _ => rights,
+                },
             });
         }
     }
@@ -159,8 +167,17 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
         let [id, user, received] = &stage.request;
         let (named, verb, namespace) = (stage.place > 2, stage.verb, stage.namespace);
         let name = if named { r#","name":"p""# } else { "" };
+        let (rights, groups) = match stage.rights {
+            0 => (String::new(), String::new()),
+            is => (
+                format!(
+                    r#","impersonatedUser":{{"username":"a{is}"}},"annotations":{{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r{is}"}}"#
+                ),
+                format!(r#","groups":["g{is}"]"#),
+            ),
+        };
         format!(
-            r#"{{"level":"Metadata","auditID":"{id}","stage":"{}","requestURI":"/api/v1/namespaces/ns{namespace}/pods","verb":"{verb}","user":{{"username":"{user}"}},"userAgent":"{number}","objectRef":{{"resource":"pods","namespace":"ns{namespace}"{name},"apiVersion":"v1"}},"responseStatus":{{"code":{}}},"requestReceivedTimestamp":"{received}","stageTimestamp":"{}"}}"#,
+            r#"{{"level":"Metadata","auditID":"{id}","stage":"{}","requestURI":"/api/v1/namespaces/ns{namespace}/pods","verb":"{verb}","user":{{"username":"{user}"{groups}}}{rights},"userAgent":"{number}","objectRef":{{"resource":"pods","namespace":"ns{namespace}"{name},"apiVersion":"v1"}},"responseStatus":{{"code":{}}},"requestReceivedTimestamp":"{received}","stageTimestamp":"{}"}}"#,
             STAGES[stage.place],
             stage.code,
             moment(stage.second),
@@ -169,7 +186,8 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
     let lines: Vec<String> = stages.iter().enumerate().map(line).collect();
     type Holds<'a> = &'a dyn Fn(&Stage) -> bool;
     let since = |second: u64, stage: &Stage| stage.second >= second;
-    let filters: [(&str, Holds<'_>); 9] = [
+    let later = |stage: &Stage| matches!(stage.place, 1 | 3 | 4);
+    let filters: [(&str, Holds<'_>); 14] = [
         ("user match '*'", &|_| true),
         ("verb = 'watch'", &|stage| stage.verb == "watch"),
         ("namespace match '!ns1' and user = 'u2'", &|stage| {
@@ -177,8 +195,22 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
         }),
         (
             "stage match 'ResponseStarted,ResponseComplete,Panic'",
-            &|stage| matches!(stage.place, 1 | 3 | 4),
+            &later,
         ),
+        (
+            "impersonated_user match 'a*' and stage match 'ResponseStarted,ResponseComplete,Panic'",
+            &|stage| later(stage) && stage.rights > 0,
+        ),
+        (
+            "user_groups match 'g2' and stage match '!RequestReceived'",
+            &|stage| stage.rights == 2,
+        ),
+        (
+            "decision_reason = 'r1' and stage <> 'RequestReceived'",
+            &|stage| stage.rights == 1,
+        ),
+        ("impersonated_user is null", &|stage| stage.rights == 0),
+        ("effective_user match '!a1'", &|stage| stage.rights != 1),
         ("stage match '!Panic'", &|stage| stage.place != 4),
         ("stage = 'RequestReceived'", &|stage| stage.place == 0),
         ("code = 200", &|stage| stage.code == 200),
@@ -221,7 +253,8 @@ pub(super) fn requests_are_counted_once_across_segments(open: Open) {
                  where per_request = 1 and {condition} order by verb, stage, code"
             );
             let (counted, answer) = ask(bench, &sql, &[]).unwrap();
-            if age == "merged" && *condition == "verb = 'watch'" {
+            let by_ends = *condition == "verb = 'watch'" || condition.starts_with("user_groups");
+            if age == "merged" && by_ends {
                 let visited = answer.stats.rows_visited as usize;
                 assert!(
                     visited < sent / 2,

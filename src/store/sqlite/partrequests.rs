@@ -84,7 +84,7 @@ impl PartCount<'_> {
         for stage in stages::ENDS {
             ends.extend(part.find(TextColumn::Stage, stage)?.map(|_| stage));
         }
-        Ok(unended::holds_for_ends(filter, &ends))
+        Ok(unended::holds_for_ends(filter, &ends, unended.later))
     }
 
     /// Looks for ends of requests only.

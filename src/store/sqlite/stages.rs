@@ -5,7 +5,10 @@
 /// At its end: nothing follows.
 pub(crate) const END: u8 = 3;
 
-/// The stages that are there.
+/// Where every request begins, before anybody looks at its rights.
+pub(crate) const FIRST: &str = "RequestReceived";
+
+/// The stages that are at the end.
 pub(crate) const ENDS: [&str; 2] = ["ResponseComplete", "Panic"];
 
 /// The place of a stage in the order in which the apiserver reaches them; clocks may step back, this
@@ -13,7 +16,7 @@ pub(crate) const ENDS: [&str; 2] = ["ResponseComplete", "Panic"];
 /// a stage that is not known comes before these.
 pub(crate) fn place(stage: Option<&str>) -> u8 {
     match stage {
-        Some("RequestReceived") => 0,
+        Some(FIRST) => 0,
         Some("ResponseStarted") => 1,
         Some("ResponseComplete" | "Panic") => END,
         _ => 2,

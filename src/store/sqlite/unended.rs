@@ -16,7 +16,7 @@ use super::{stages, uri};
 use crate::limits::CHUNK_ROWS;
 use crate::model::column::Column;
 use crate::store::Result;
-use crate::store::filter::{Filter, Test};
+use crate::store::filter::{Filter, Term, Test};
 
 /// What the header says of these rows.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -27,6 +27,10 @@ pub(crate) struct Unended {
     pub(crate) in_order: bool,
     /// Microseconds: when the first and the last of the requests were received that end here.
     pub(crate) received: Option<(i64, i64)>,
+    /// Whether rows that are not listed agree with an end in [`COMMON_LATER`], too, unless they are of
+    /// the first stage.
+    #[serde(default)]
+    pub(crate) later: bool,
 }
 
 /// Columns that a row which is not listed has in common with an end of its request; the URI with them,
@@ -44,10 +48,27 @@ const COMMON: [TextColumn; 10] = [
     TextColumn::Namespace,
 ];
 
+/// Columns that such a row has in common with an end beside these, unless it is of the first stage: at
+/// that nobody has looked yet as whom the user asks, and whether they may.
+const COMMON_LATER: [TextColumn; 4] = [
+    TextColumn::UserGroups,
+    TextColumn::ImpersonatedUser,
+    TextColumn::Decision,
+    TextColumn::DecisionReason,
+];
+
 /// Whether a filter that holds for an event holds for the end of its request, too, if that agrees with it
-/// in [`COMMON`]. `ends` are the stages that requests end with in the part.
-pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str]) -> bool {
+/// in [`COMMON`] and, if `later` says so, in [`COMMON_LATER`]. `ends` are the stages that requests end
+/// with in the part.
+pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str], later: bool) -> bool {
     use Column as C;
+    let leaves_out_first = |term: &Term| match &term.test {
+        Test::Text { column, any } if *column == C::Stage => {
+            any.iter().any(|pattern| pattern.matches(stages::FIRST)) == term.negate
+        }
+        _ => false,
+    };
+    let later = later && filter.terms.iter().any(leaves_out_first);
     let common = |column: &Column| {
         let told_by = [C::Cluster, C::User, C::RequestUri, C::Path, C::ReceivedTime];
         let object = [
@@ -58,7 +79,14 @@ pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str]) -> bool {
             C::Subresource,
             C::Namespace,
         ];
-        told_by.contains(column) || object.contains(column)
+        let rights = [
+            C::UserGroups,
+            C::ImpersonatedUser,
+            C::EffectiveUser,
+            C::Decision,
+            C::DecisionReason,
+        ];
+        told_by.contains(column) || object.contains(column) || later && rights.contains(column)
     };
     filter.terms.iter().all(|term| match &term.test {
         Test::Text { column, any } if *column == C::Stage => {
@@ -78,6 +106,8 @@ pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str]) -> bool {
 pub(crate) struct Noted {
     /// Ids of the stages that requests end with.
     ends: Vec<u32>,
+    /// The id of the stage that they begin with.
+    first: Option<u32>,
     /// Ids of the stored URIs that leave out a name.
     named: Range<u32>,
 }
@@ -86,6 +116,7 @@ impl Noted {
     pub(crate) fn note(&mut self, column: TextColumn, id: u32, text: &str) {
         match column {
             TextColumn::Stage if stages::place(Some(text)) == stages::END => self.ends.push(id),
+            TextColumn::Stage if text == stages::FIRST => self.first = Some(id),
             // They stand together, because strings are in order.
             TextColumn::RequestUri if uri::leaves_out_name(text) => {
                 if self.named.is_empty() {
@@ -127,7 +158,8 @@ pub(crate) fn put_unended(
         read.common(file, chunk, count)?;
         for at in (0..count).filter(|&row| !noted.ends.contains(&read.stages[row])) {
             let row = chunk * CHUNK_ROWS as u32 + at as u32;
-            match read.identity(at, &noted.named, seed) {
+            let later = noted.first != Some(read.stages[at]);
+            match read.identity(at, later, &noted.named, seed) {
                 Some(identity) => earlier.push((identity, row)),
                 None => listed.push(row),
             }
@@ -145,15 +177,17 @@ pub(crate) fn put_unended(
         }
         read.common(file, chunk, count)?;
         for at in (0..count).filter(|&row| noted.ends.contains(&read.stages[row])) {
-            let Some(identity) = read.identity(at, &noted.named, seed) else {
-                continue;
-            };
             let row = chunk * CHUNK_ROWS as u32 + at as u32;
-            let first = earlier.partition_point(|(known, _)| *known < identity);
-            let same = earlier[first..].iter().zip(first..);
-            for ((_, before), at) in same.take_while(|((known, _), _)| *known == identity) {
-                ended[at] = true;
-                ended_after[at] |= *before < row;
+            for later in [false, true] {
+                let Some(identity) = read.identity(at, later, &noted.named, seed) else {
+                    continue;
+                };
+                let first = earlier.partition_point(|(known, _)| *known < identity);
+                let same = earlier[first..].iter().zip(first..);
+                for ((_, before), at) in same.take_while(|((known, _), _)| *known == identity) {
+                    ended[at] = true;
+                    ended_after[at] |= *before < row;
+                }
             }
         }
     }
@@ -170,6 +204,7 @@ pub(crate) fn put_unended(
         rows: listed.len() as u32,
         in_order,
         received,
+        later: true,
     });
     Ok(())
 }
@@ -183,6 +218,7 @@ struct Columns {
     audit: Vec<[u8; 16]>,
     names: Vec<u32>,
     common: [Vec<u32>; COMMON.len()],
+    common_later: [Vec<u32>; COMMON_LATER.len()],
 }
 
 impl Columns {
@@ -195,7 +231,8 @@ impl Columns {
     fn common(&mut self, file: &SegmentFile, chunk: u32, rows: usize) -> Result<()> {
         file.audit_keys(chunk, &mut self.audit)?;
         file.ids(TextColumn::Name, chunk, rows, &mut self.names)?;
-        for (column, ids) in COMMON.into_iter().zip(&mut self.common) {
+        let first = COMMON.into_iter().zip(&mut self.common);
+        for (column, ids) in first.chain(COMMON_LATER.into_iter().zip(&mut self.common_later)) {
             file.ids(column, chunk, rows, ids)?;
         }
         Ok(())
@@ -206,8 +243,9 @@ impl Columns {
         Some(self.times[row].wrapping_sub(latency))
     }
 
-    /// What tells its request from others; `None` if it lacks some of that.
-    fn identity(&self, row: usize, named: &Range<u32>, seed: u64) -> Option<[u8; 16]> {
+    /// What tells its request from others, with or without [`COMMON_LATER`]; `None` if it lacks some
+    /// of that.
+    fn identity(&self, row: usize, later: bool, named: &Range<u32>, seed: u64) -> Option<[u8; 16]> {
         let ids = self.common.each_ref().map(|ids| ids[row]);
         let [cluster, user, stored, ..] = ids;
         if cluster == 0 || user == 0 || stored == 0 {
@@ -218,10 +256,12 @@ impl Columns {
         } else {
             0
         };
-        let mut bytes = Vec::with_capacity(80);
+        let later = later.then_some(&self.common_later);
+        let later = later.into_iter().flatten().map(|ids| ids[row]);
+        let mut bytes = Vec::with_capacity(96);
         bytes.extend_from_slice(&self.audit[row]);
         bytes.extend_from_slice(&self.received(row)?.to_le_bytes());
-        for id in ids.into_iter().chain([name]) {
+        for id in ids.into_iter().chain([name]).chain(later) {
             bytes.extend_from_slice(&id.to_le_bytes());
         }
         Some(xxh3_128_with_seed(&bytes, seed).to_le_bytes())

@@ -66,7 +66,11 @@ impl Sealed {
             && self.header.rollups_known >= ROLLUPS.len()
             && self.header.summary_version >= summary::VERSION
             && self.header.ngrams.is_some()
-            && self.header.unended.is_some()
+            && self
+                .header
+                .unended
+                .as_ref()
+                .is_some_and(|known| known.later)
     }
 
     /// Whether the file holds a column, with its strings and row lists.

@@ -21,6 +21,7 @@ mod patterns;
 mod plan;
 mod pushdown;
 mod quota;
+mod rbac;
 mod reads;
 mod requests;
 mod sandbox;

@@ -18,7 +18,7 @@ use super::passed::{self, PassTable};
 use super::requests::Requests;
 use super::session::Session;
 use super::tables::{self, Small};
-use super::{functions, instant, memory, quota, tempfs, vtab, words};
+use super::{functions, instant, memory, quota, rbac, tempfs, vtab, words};
 use crate::limits::SQL_BUILT_BYTES_MAX;
 use crate::store::{Result, StoreError};
 
@@ -95,6 +95,7 @@ pub(super) fn open(session: &Arc<Session>, denied: &Denied) -> rusqlite::Result<
     }
     instant::register(&connection, session)?;
     functions::register(&connection)?;
+    rbac::register(&connection)?;
     words::register(&connection, session)?;
     let shared = || Arc::clone(session);
     vtab::register(&connection, "events", session, Events { session: shared() })?;
@@ -276,6 +277,9 @@ const FUNCTIONS: &[&str] = &[
     "random",
     "randomblob",
     "rank",
+    "rbac_binding",
+    "rbac_role",
+    "rbac_subject",
     "replace",
     "round",
     "row_number",
