@@ -113,7 +113,7 @@ with submitting as (
     on submitted.cluster = into_pod.cluster and submitted.resource = 'pods'
       and submitted.namespace is into_pod.namespace and submitted.name = into_pod.name
       and into_pod.time >= submitted.time
-  where into_pod.name in (select name from submitted)
+  where into_pod.name in (select name from submitted where resource = 'pods')
     and into_pod.resource = 'pods'
     and into_pod.subresource in ('exec', 'attach', 'portforward')
     and into_pod.outcome in ('success', 'upgraded')
