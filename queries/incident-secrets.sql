@@ -189,7 +189,8 @@ with asking as (
     and (cluster, namespace, name) in (select cluster, namespace, name from wanted)
 ), listing as materialized (
   select
-    asked.*, (
+    asked.*,
+    case when armed or coalesce(:namespace, :name) is null then (
       select json_group_array(number) from (
         select named.number
         from named
@@ -199,14 +200,7 @@ with asking as (
           and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
         order by named.number
         limit 1000)
-    ) as secrets
-  from asked
-  where name is null
-    and not (verb = 'list' and level = 'RequestResponse' and truncated = 0)
-    and (armed or coalesce(:namespace, :name) is null)
-  union all
-  select
-    asked.*, (
+    ) else (
       select json_group_array(number) from (
         select named.number
         from named_wanted as named
@@ -217,11 +211,10 @@ with asking as (
           and (named.deleted is null or named.deleted < named.last or named.deleted > asked.time)
         order by named.number
         limit 1000)
-    )
+    ) end as secrets
   from asked
   where name is null
     and not (verb = 'list' and level = 'RequestResponse' and truncated = 0)
-    and not armed and coalesce(:namespace, :name) is not null
 ), listed as materialized (
   -- Most lists of one scope may have shown the same. Of a request that stands here twice, and
   -- not for the same, each secret counts once.

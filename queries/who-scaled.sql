@@ -30,8 +30,8 @@ select
   before as from_replicas, replicas as to_replicas, outcome, dry_run, source_ip, user_agent, cluster,
   audit_id
 from scale_history
-where verb in ('update', 'patch')
-  and (subresource is not null or changed and (verb = 'patch' or before is not null))
+where verb match 'update,patch'
+  and (changed and (verb = 'patch' or before is not null) or subresource is not null)
   and cluster match :cluster
   and resource match :resource
   and namespace match :namespace
