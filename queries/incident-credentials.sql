@@ -50,7 +50,7 @@ with minting as (
     iif(resource = 'secrets' and level <> 'Metadata',
       coalesce(request_object ->> '$.type', response_object ->> '$.type'), null) as type
   from incident_events
-  where :user is not null
+  where :user not glob '!*'
     and impersonated_user match :user
     and resource in ('serviceaccounts', 'certificatesigningrequests', 'secrets')
     and verb in ('create', 'update', 'patch')

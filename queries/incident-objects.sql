@@ -44,7 +44,9 @@ with nameless as not materialized (
   -- Of other paths than those of resources no count tells the path.
   select
     verb, null as resource, subresource, namespace, path as name, outcome, dry_run, time, user,
-    cluster, iif(verb = 'watch', audit_id || ifnull(received_time, id), id) as call
+    cluster,
+    iif(verb = 'watch' or path glob '/debug/pprof/*', audit_id || ifnull(received_time, id), id)
+      as call
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
@@ -53,16 +55,16 @@ with nameless as not materialized (
   union all
   select
     verb, null, subresource, namespace, path, outcome, dry_run, time, user, cluster,
-    iif(verb = 'watch', audit_id || ifnull(received_time, id), id)
+    iif(verb = 'watch' or path glob '/debug/pprof/*', audit_id || ifnull(received_time, id), id)
   from incident_events
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
     and resource is null
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
   union all
   select * from (
     select
       verb, resource, subresource, namespace, name, outcome, dry_run, time, user, cluster,
-      iif(verb = 'watch', audit_id || ifnull(received_time, id), id)
+      iif(verb = 'watch' or path glob '/debug/pprof/*', audit_id || ifnull(received_time, id), id)
     from nameless
     where :name is not null and :resource is not null and :name not glob '*!*'
       and namespace match :namespace
@@ -73,7 +75,7 @@ with nameless as not materialized (
   select * from (
     select
       verb, resource, subresource, namespace, name, outcome, dry_run, time, user, cluster,
-      iif(verb = 'watch', audit_id || ifnull(received_time, id), id)
+      iif(verb = 'watch' or path glob '/debug/pprof/*', audit_id || ifnull(received_time, id), id)
     from nameless
     where :resource is not null and :namespace is not null
       and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
@@ -103,7 +105,7 @@ with nameless as not materialized (
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
     first_time, last_time
   from incident_short
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
     and resource is not null
   union all
   -- What somebody did in their own name was counted twice.
@@ -111,7 +113,8 @@ with nameless as not materialized (
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
     first_time, last_time
   from incident_short
-  where :user is not null and impersonated_user match :user and user match :user
+  where :user not glob '!*' and impersonated_user match :user
+    and user match :user
     and resource is not null
   union all
   select
@@ -126,7 +129,7 @@ with nameless as not materialized (
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
     first_time, last_time
   from incident_held
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
     and resource is not null
   union all
   -- What somebody did in their own name was counted twice.
@@ -134,7 +137,8 @@ with nameless as not materialized (
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
     first_time, last_time
   from incident_held
-  where :user is not null and impersonated_user match :user and user match :user
+  where :user not glob '!*' and impersonated_user match :user
+    and user match :user
     and resource is not null
 ), touched as (
   select

@@ -6,7 +6,7 @@ cannot_see = "Who sat behind a shared address or account. Collections that may h
 level = "Metadata"
 tags = ["attack:T1078"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
-tables = ["incident-short", "incident-held"]
+tables = ["incident-short", "incident-held", "incident-profiled"]
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -35,14 +35,15 @@ with came as (
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, events
   from incident_short
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
   union all
   -- What somebody did in their own name was counted twice.
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, -events
   from incident_short
-  where :user is not null and impersonated_user match :user and user match :user
+  where :user not glob '!*' and impersonated_user match :user
+    and user match :user
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
@@ -55,14 +56,36 @@ with came as (
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, events
   from incident_held
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
   union all
   -- What somebody did in their own name was counted twice.
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, -events
   from incident_held
-  where :user is not null and impersonated_user match :user and user match :user
+  where :user not glob '!*' and impersonated_user match :user
+    and user match :user
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events
+  from incident_profiled
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events
+  from incident_profiled
+  where :user not glob '!*' and impersonated_user match :user
+  union all
+  -- What somebody did in their own name was counted twice.
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, -events
+  from incident_profiled
+  where :user not glob '!*' and impersonated_user match :user
+    and user match :user
 )
 select
   user, impersonated_user as as_user, client_ip, source_ip, user_agent,

@@ -47,7 +47,7 @@ with submitting as (
     time, user, impersonated_user, verb, resource, namespace, name, pod_security, images,
     pod_service_account, cluster, audit_id
   from incident_events
-  where :user is not null
+  where :user not glob '!*'
     and impersonated_user match :user
     and images is not null
     and verb in ('create', 'update', 'patch')
@@ -78,7 +78,8 @@ with submitting as (
     -- The stages of a long call share these; a client may choose the first, but not the second. Of
     -- any other call one stage is left.
     count(distinct iif(
-      verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+      verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
+        or resource is null and path glob '/debug/pprof/*',
       audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as calls,
     min(time) as first, max(time) as last
   from events cross join accounts

@@ -40,7 +40,7 @@ with asking as (
     id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
     level, truncated, 0 as armed
   from incident_events
-  where :user is not null
+  where :user not glob '!*'
     and resource = 'secrets' and api_group is null and subresource is null
     and verb in ('get', 'list', 'watch', 'create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
@@ -73,7 +73,7 @@ with asking as (
       id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
       level, truncated, 0 as armed
     from events
-    where :user is not null
+    where :user not glob '!*'
       and resource = 'secrets' and api_group is null and subresource is null
       and verb in ('list', 'watch') and name is null
       and :name is not null
@@ -112,7 +112,7 @@ with asking as (
       id, time, user, cluster, audit_id, received_time, verb, resource, namespace, name,
       level, truncated, 0 as armed
     from events
-    where :user is not null
+    where :user not glob '!*'
       and resource = 'secrets' and api_group is null and subresource is null
       and verb in ('list', 'watch') and name is null
       and :namespace is not null and namespace is null

@@ -62,7 +62,7 @@ with step as materialized (
     e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
     e.command, e.cluster, e.audit_id, 0 as collection
   from events as e
-  where :user is not null
+  where :user not glob '!*'
     and e.impersonated_user match :user
     and e.source_ips match :source_ip
     and e.resource match :resource

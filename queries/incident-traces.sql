@@ -43,7 +43,7 @@ with created as materialized (
     union all
     select cluster, user, resource, namespace, name, first_time
     from incident_tally
-    where :user is not null and impersonated_user match :user
+    where :user not glob '!*' and impersonated_user match :user
       and verb = 'create' and subresource is null and name is not null
       and outcome = 'success' and dry_run = 0
       and stage in ('ResponseComplete', 'Panic')
@@ -58,7 +58,7 @@ with created as materialized (
   union all
   select audit_id, id
   from incident_events
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
     and stage in ('ResponseComplete', 'Panic')
 ), repeated as materialized (
   select audit_id from ends group by audit_id having min(id) < max(id)
@@ -70,7 +70,7 @@ with created as materialized (
   union
   select e.id, e.request_uri, e.received_time, e.cluster, e.audit_id
   from repeated cross join incident_events as e on e.audit_id = repeated.audit_id
-  where :user is not null and e.impersonated_user match :user
+  where :user not glob '!*' and e.impersonated_user match :user
     and e.stage in ('ResponseComplete', 'Panic')
 ), reused as materialized (
   select cluster, audit_id
@@ -91,7 +91,7 @@ with created as materialized (
     id, time, user, impersonated_user, verb, resource, subresource, namespace, name, outcome, dry_run,
     request_uri, source_ip, client_ip, user_agent, cluster, audit_id
   from incident_events
-  where :user is not null and impersonated_user match :user
+  where :user not glob '!*' and impersonated_user match :user
     and verb in ('delete', 'deletecollection')
     and stage in ('ResponseComplete', 'Panic')
     and id not in (

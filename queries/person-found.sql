@@ -6,7 +6,7 @@ cannot_see = "Identifiers that were not given, such as an address that a provide
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-words", "person-addresses", "person-long"]
+tables = ["person-words", "person-addresses", "person-long", "person-short"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
@@ -24,13 +24,8 @@ cluster = "where"
 with answered as materialized (
   -- Of calls that are not long each answer stands for a request: they are counted.
   select user, impersonated_user, cluster, events, first_time, last_time
-  from event_counts
+  from person_short
   where user match :person
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
-    and cluster match :cluster
-    and time >= :since and time < :until
 ),
 counted as (
   select
@@ -51,13 +46,13 @@ found as (
   select
     iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
     impersonated_user as related, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from person_long
   where user match :person
   union all
   select
     'impersonated user', impersonated_user, user, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where impersonated_user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -66,7 +61,7 @@ found as (
   union all
   select
     'UID', user_uid, user, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where user_uid match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -75,7 +70,7 @@ found as (
   union all
   select
     'group', 'one of ' || user_groups, user, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where user_groups match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -84,7 +79,7 @@ found as (
   union all
   select
     'address', client_ip, user, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where source_ips match (select words from person_addresses)
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -93,7 +88,7 @@ found as (
   union all
   select
     'binding subject', 'one of ' || subjects, role_ref, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where subjects match (
       select group_concat('User:' || word || iif(word glob 'system:serviceaccount:*:*',
@@ -106,7 +101,7 @@ found as (
   union all
   select
     'namespace', namespace, resource, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where namespace match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -115,7 +110,7 @@ found as (
   union all
   select
     'object name', name, resource, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where name match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -124,7 +119,7 @@ found as (
   union all
   select
     'owner', owner, resource, cluster, time, audit_id, received_time,
-    verb, subresource, resource, id
+    verb, subresource, resource, path, id
   from events
   where owner match (
       select group_concat('*/' || replace(word, ',', '\,'), ',') from person_words)
@@ -137,7 +132,9 @@ listed as (
     found_as, value, related,
     -- The stages of a long call share these; a client may choose the first, but not the second. Of any
     -- other call one stage is left.
-    count(distinct iif(verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log'),
+    count(distinct iif(
+      verb = 'watch' or subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
+        or resource is null and path glob '/debug/pprof/*',
       audit_id || ifnull(received_time, id) || ifnull(resource, ''), id)) as requests,
     min(time) as first_time, max(time) as last_time, max(time || audit_id) as last, cluster
   from found

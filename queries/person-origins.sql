@@ -6,7 +6,7 @@ cannot_see = "Who sat behind a shared address or account. Addresses behind a pro
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-addresses", "person-long"]
+tables = ["person-addresses", "person-long", "person-short"]
 
 [params]
 person = { type = "words", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
@@ -27,53 +27,33 @@ with used as (
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     first_time, last_time, events, null as call
-  from event_counts
+  from person_short
   where user match :person
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   -- Each of these counts what those before it do not.
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     first_time, last_time, events, null
-  from event_counts
+  from person_short
   where impersonated_user match :person
     and user match '!' || :person
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     first_time, last_time, events, null
-  from event_counts
+  from person_short
   where user_uid match :person
     and user match '!' || :person
     and impersonated_user match '!' || :person
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     first_time, last_time, events, null
-  from event_counts
+  from person_short
   where source_ips match (select words from person_addresses)
     and user match '!' || :person
     and impersonated_user match '!' || :person
     and user_uid match '!' || :person
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
-    and cluster match :cluster
-    and time >= :since and time < :until
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,

@@ -13,7 +13,7 @@ where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is no
 union all
 select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
 from incident_events
-where :user is not null
+where :user not glob '!*'
   and impersonated_user match :user
   and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
   and verb in ('create', 'update', 'patch')

@@ -15,7 +15,7 @@ select
   time, user, impersonated_user, source_ip, verb, resource, subresource, namespace, name, outcome,
   dry_run, role_ref, images, issued_credential_id, cluster
 from incident_events
-where :user is not null
+where :user not glob '!*'
   and impersonated_user match :user
   and stage in ('ResponseComplete', 'Panic')
   and id not in (

@@ -16,8 +16,9 @@ where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is no
 union all
 select user, verb, subresource, outcome, events, first_time, last_time
 from selected
-where :user is not null and impersonated_user match :user
+where :user not glob '!*' and impersonated_user match :user
 union all
 select user, verb, subresource, outcome, -events, first_time, last_time
 from selected
-where :user is not null and impersonated_user match :user and user match :user
+where :user not glob '!*' and impersonated_user match :user
+  and user match :user

@@ -11,6 +11,6 @@ union
 select id from events
 where impersonated_user match :user and name is null
   and verb in ('deletecollection', 'list', 'watch')
-  and :user is not null and :resource is not null and cluster match :cluster
+  and :user not glob '!*' and :resource is not null and cluster match :cluster
   and resource match :resource
   and time >= :since and time < :until

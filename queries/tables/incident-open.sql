@@ -13,7 +13,7 @@ from (
   union all
   select call, stage, outcome, time
   from incident_long
-  where :user is not null
+  where :user not glob '!*'
     and impersonated_user match :user
     and verb match '!watch' and subresource match 'exec,attach,portforward,proxy'
 )

@@ -1,6 +1,7 @@
 /*
 rows = "The verdict on whether what is done with administrator rights is recorded."
 */
+-- Each part counts what those before it do not.
 with used as (
   select verb, subresource, user, events from event_counts
   where user_groups match 'system:masters' and user <> 'system:apiserver'
@@ -8,12 +9,13 @@ with used as (
     and cluster match :cluster and time >= :since and time < :until
   union all
   select verb, subresource, user, events from event_counts
-  where impersonated_groups match 'system:masters'
+  where impersonated_groups match 'system:masters' and user_groups match '!system:masters'
     and stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster and time >= :since and time < :until
   union all
   select verb, subresource, user, events from event_counts
   where decision_reason match '*ClusterRole "cluster-admin" to *'
+    and user_groups match '!system:masters' and impersonated_groups match '!system:masters'
     and stage in ('ResponseComplete', 'Panic')
     and cluster match :cluster and time >= :since and time < :until
 ),

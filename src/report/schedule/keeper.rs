@@ -15,6 +15,7 @@ use crate::query::library::Library;
 use crate::query::source::Local;
 use crate::report::make::Request;
 use crate::report::publish::{hash_of, holds_rows, publish};
+use crate::report::verify::files_of;
 use crate::report::{Catalogue, digest};
 use crate::store::{ReportRecord, Result, Store};
 
@@ -189,17 +190,47 @@ fn belongs(entry: &Entry, record: &ReportRecord) -> Option<Period> {
 }
 
 /// Removes the files of an entry that are too old; gives the records of it. A file that is not as
-/// it was written stays, once and for all.
+/// it was written stays, once and for all, and with a document the rows that it names.
 fn remove(entry: &Entry, records: &[ReportRecord], now: i64) -> Vec<ReportRecord> {
     let Some(keep) = entry.keep else {
         return Vec::new();
     };
-    let mut new: Vec<ReportRecord> = Vec::new();
-    for (at, record) in records.iter().enumerate() {
+    let old = |record: &ReportRecord| {
         let old = record.until.saturating_add(keep) < now;
-        if record.outcome != MADE || !old || belongs(entry, record).is_none() {
-            continue;
-        }
+        record.outcome == MADE && old && belongs(entry, record).is_some()
+    };
+    let of_rows = |rows: bool| {
+        let records = records.iter().enumerate();
+        let records = records.filter(move |(_, record)| (record.form == ROWS) == rows);
+        records.filter(|(_, record)| old(record))
+    };
+    let mut new = remove_all(records, of_rows(false), now, &|_| false);
+    // A document that cannot be read may name any.
+    let left: Vec<_> = of_rows(false)
+        .filter(|(_, record)| Path::new(&record.path).exists())
+        .map(|(_, record)| (Path::new(&record.path), files_of(Path::new(&record.path))))
+        .collect();
+    let is_named = |rows: &Path| {
+        left.iter().any(|(document, files)| match files {
+            Ok(files) => files
+                .iter()
+                .any(|file| document.with_file_name(file) == rows),
+            Err(_) => true,
+        })
+    };
+    new.extend(remove_all(records, of_rows(true), now, &is_named));
+    new
+}
+
+/// Removes what some of the records are of, unless it stays; gives the records of it.
+fn remove_all<'a>(
+    records: &[ReportRecord],
+    old: impl Iterator<Item = (usize, &'a ReportRecord)>,
+    now: i64,
+    stays: &dyn Fn(&Path) -> bool,
+) -> Vec<ReportRecord> {
+    let mut new: Vec<ReportRecord> = Vec::new();
+    for (at, record) in old {
         // What was made anew, or is settled, has a later record.
         if records[at + 1..]
             .iter()
@@ -207,7 +238,11 @@ fn remove(entry: &Entry, records: &[ReportRecord], now: i64) -> Vec<ReportRecord
         {
             continue;
         }
-        let (outcome, reason) = match remove_one(record) {
+        let removed = match stays(Path::new(&record.path)) {
+            true => Ok(Some("a document that is kept names it".to_owned())),
+            false => remove_one(record),
+        };
+        let (outcome, reason) = match removed {
             Ok(None) => (REMOVED, None),
             Ok(Some(reason)) => (KEPT, Some(reason)),
             Err(error) => {

@@ -1,12 +1,13 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keeper::due;
 use super::*;
 use crate::limits::{REPORT_CATCH_UP_MAX, REPORT_TRIES_MAX};
+use crate::model::normalise::normalise;
 use crate::query::library::Library;
 use crate::report::Definition;
-use crate::store::{self, OpenOptions, ReportRecord};
+use crate::store::{self, OpenOptions, ReportRecord, Store};
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -241,6 +242,28 @@ fn a_schedule_says_what_is_wrong_and_where() {
     }
 }
 
+/// An empty store whose reports are kept as JSON for three days in `out`.
+fn keeper(dir: &Path) -> (Arc<dyn Store>, Keeper, PathBuf) {
+    let (reports, out) = (dir.join("reports"), dir.join("out"));
+    std::fs::create_dir(&reports).unwrap();
+    let store = store::open_write(&dir.join("store"), &OpenOptions::default()).unwrap();
+    let entry = Entry {
+        keep: Some(3 * DAY),
+        formats: vec![Form::Json],
+        ..entry(&out)
+    };
+    let keeper = Keeper {
+        store: Arc::clone(&store),
+        schedule: Schedule {
+            entries: vec![entry],
+        },
+        catalogue: catalogue(&reports),
+        library: Library::shipped().clone(),
+        cancelled: Arc::default(),
+    };
+    (store, keeper, out)
+}
+
 fn files(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten() {
@@ -253,23 +276,7 @@ fn files(dir: &Path) -> Vec<String> {
 #[test]
 fn rounds_write_catch_up_remove_and_record() {
     let dir = tempfile::tempdir().unwrap();
-    let reports = dir.path().join("reports");
-    let out = dir.path().join("out");
-    std::fs::create_dir(&reports).unwrap();
-    let store = store::open_write(&dir.path().join("store"), &OpenOptions::default()).unwrap();
-    let keeper = Keeper {
-        store: Arc::clone(&store),
-        schedule: Schedule {
-            entries: vec![Entry {
-                keep: Some(3 * DAY),
-                formats: vec![Form::Json],
-                ..entry(&out)
-            }],
-        },
-        catalogue: catalogue(&reports),
-        library: Library::shipped().clone(),
-        cancelled: Arc::default(),
-    };
+    let (store, keeper, out) = keeper(dir.path());
     let first = at("2026-11-20T00:10:00Z");
     keeper.round(first).unwrap();
     assert_eq!(files(&out), ["mine-2026-11-19.json"]);
@@ -299,22 +306,16 @@ fn rounds_write_catch_up_remove_and_record() {
     std::fs::write(out.join("mine-2026-11-20.json"), "changed").unwrap();
     keeper.round(first + 5 * DAY).unwrap();
     let left = files(&out);
-    assert!(
-        left.contains(&"mine-2026-11-01.json".to_owned()),
-        "it wrote no such file: {left:?}"
-    );
-    assert!(
-        !left.contains(&"mine-2026-11-19.json".to_owned()),
-        "{left:?}"
-    );
+    let other = "mine-2026-11-01.json".to_owned();
+    assert!(left.contains(&other), "it wrote no such file: {left:?}");
+    let oldest = "mine-2026-11-19.json".to_owned();
+    assert!(!left.contains(&oldest), "{left:?}");
     assert!(
         left.contains(&"mine-2026-11-20.json".to_owned()),
         "somebody changed it: {left:?}"
     );
-    assert!(
-        left.contains(&"mine-2026-11-24.json".to_owned()),
-        "{left:?}"
-    );
+    let newest = "mine-2026-11-24.json".to_owned();
+    assert!(left.contains(&newest), "{left:?}");
     let count = store.reports().unwrap().len();
     keeper.round(first + 5 * DAY).unwrap();
     let records = store.reports().unwrap();
@@ -346,6 +347,40 @@ fn rounds_write_catch_up_remove_and_record() {
     let last = records.last().unwrap();
     assert_eq!(last.outcome, "failed", "{last:?}");
     assert!(last.reason.as_ref().unwrap().contains("out"), "{last:?}");
+    store.close().unwrap();
+}
+
+/// Rows go with the last document that names them, and stay with one that somebody changed.
+#[test]
+fn rows_stay_with_a_document_that_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, keeper, out) = keeper(dir.path());
+    let mut batch = store.batch("c", "test");
+    for day in [19, 20] {
+        let line = format!(
+            r#"{{"level":"Metadata","auditID":"a","stage":"Panic","requestURI":"/x","verb":"get","user":{{}},"stageTimestamp":"2026-11-{day}T10:00:00Z"}}"#
+        );
+        let (event, content) = normalise("c", line.as_bytes()).unwrap();
+        batch.event(&event, line.as_bytes(), content);
+    }
+    batch.commit().unwrap();
+    let first = at("2026-11-20T00:10:00Z");
+    keeper.round(first).unwrap();
+    keeper.round(first + DAY).unwrap();
+    let rows = |day: &str| {
+        let all = files(&out);
+        let begin = format!("mine-2026-11-{day}-rows-");
+        all.iter().filter(|name| name.starts_with(&begin)).count()
+    };
+    assert_eq!([rows("19"), rows("20")], [1, 1], "{:?}", files(&out));
+    let document = out.join("mine-2026-11-19.json");
+    let text = std::fs::read_to_string(&document).unwrap();
+    std::fs::write(&document, text + "\n").unwrap();
+    for days in [5, 6] {
+        keeper.round(first + days * DAY).unwrap();
+        assert!(document.exists());
+        assert_eq!([rows("19"), rows("20")], [1, 0], "{:?}", files(&out));
+    }
     store.close().unwrap();
 }
 

@@ -256,3 +256,71 @@ fn person_mentions_in_every_field() {
     let expected = expected.map(|fields| (fields.to_owned(), "eve"));
     assert_eq!(fields, BTreeSet::from(expected));
 }
+
+/// The apiserver holds profiles of itself for long calls: both their stages are recorded.
+#[test]
+fn a_profile_counts_once() {
+    let stage = |n: u64, id: &str, stage: &str, code: u64| {
+        let profile = json!({"auditID": id, "stage": stage, "requestURI": "/debug/pprof/heap?debug=1",
+            "user": {"username": "prof"}, "objectRef": null, "sourceIPs": ["203.0.113.9"],
+            "requestReceivedTimestamp": "2026-11-20T00:00:01.000000Z",
+            "responseStatus": {"metadata": {}, "code": code}});
+        made(n, "get", profile)
+    };
+    let both = store_of(&[
+        stage(1, "allowed", "ResponseStarted", 200),
+        stage(2, "allowed", "ResponseComplete", 200),
+        stage(3, "refused", "ResponseStarted", 403),
+        stage(4, "refused", "ResponseComplete", 403),
+        made(
+            5,
+            "get",
+            json!({"user": {"username": "prof"}, "requestURI": "/healthz", "objectRef": null,
+                "sourceIPs": ["203.0.113.9"]}),
+        ),
+    ]);
+    let sum = |question: &str, flag: &str, column: &str| -> u64 {
+        let rows = ask_of(&both, question, &[flag, "prof", "--since", "all"]);
+        rows.iter().map(|row| row[column].as_u64().unwrap()).sum()
+    };
+    for (question, flag) in [
+        ("person-found", "--person"),
+        ("person-origins", "--person"),
+        ("incident-origins", "--user"),
+        ("incident-objects", "--user"),
+    ] {
+        assert_eq!(sum(question, flag, "requests"), 3, "{question}");
+    }
+    assert_eq!(sum("incident-origins", "--user", "refused"), 1);
+}
+
+/// What is said of users that are left out is about who asked: nobody was impersonated by most.
+#[test]
+fn an_incident_of_all_but_some_users_leaves_these_out() {
+    let both = store_of(&[
+        made(
+            1,
+            "get",
+            json!({"user": {"username": "system:kube-scheduler"}}),
+        ),
+        made(2, "get", json!({"user": {"username": "alice"}})),
+        made(
+            3,
+            "get",
+            json!({"user": {"username": "bob"}, "impersonatedUser": {"username": "alice"}}),
+        ),
+    ]);
+    for question in ["incident-timeline", "incident-origins"] {
+        let users = |user: &str| -> Vec<String> {
+            let rows = ask_of(&both, question, &["--user", user, "--since", "all"]);
+            let mut users: Vec<_> = rows
+                .iter()
+                .map(|row| cell(row, "user").to_owned())
+                .collect();
+            users.sort();
+            users
+        };
+        assert_eq!(users("!system:*"), ["alice", "bob"], "{question}");
+        assert_eq!(users("alice"), ["alice", "bob"], "{question}");
+    }
+}

@@ -154,6 +154,30 @@ fn failed_requests_count_once() {
 }
 
 #[test]
+fn a_request_with_several_administrator_rights_counts_once() {
+    let dir = temp_dir();
+    let data = dir.path().to_str().unwrap();
+    let rights = r#""impersonatedUser":{"username":"root","groups":["system:masters"]},"annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"RBAC: allowed by ClusterRoleBinding \"b\" of ClusterRole \"cluster-admin\" to Group \"system:masters\""},"sourceIPs""#;
+    let line = |n: u64| {
+        event_at(n, "2026-11-19T00:10:00Z")
+            .replace("system:authenticated", "system:masters")
+            .replace("\"sourceIPs\"", rights)
+    };
+    // A get and a create.
+    let lines = [line(5), line(2)].join("\n");
+    cli_with(&["import", "--data", data, "-"], lines.as_bytes()).expect(0);
+    let report = made(
+        dir.path(),
+        &["pci-dss", "--since", "2026-11-19", "--until", "2026-11-20"],
+    );
+    let text = report.to_string();
+    assert!(
+        text.contains("2 requests with administrator rights by 2 actors are recorded, 1 reads and 1 changes among them"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_pipe_or_a_link_in_the_place_of_rows_is_no_file() {
     let dir = temp_dir();
     let data = dir.path().join("data");
