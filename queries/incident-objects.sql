@@ -92,54 +92,39 @@ with nameless as not materialized (
     max(dry_run) as dry_runs, min(time) as first_time, max(time) as last_time
   from stages
   group by call, name, namespace, resource, subresource, verb, user, cluster
+), answered as not materialized (
+  select
+    resource, subresource, namespace, name, verb, user, impersonated_user, cluster, outcome,
+    dry_run, events, first_time, last_time
+  from incident_short
+  where resource is not null
+  union all
+  select
+    resource, subresource, namespace, name, verb, user, impersonated_user, cluster, outcome,
+    dry_run, events, first_time, last_time
+  from incident_held
+  where resource is not null
 ), counts as (
   select
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
     first_time, last_time
-  from incident_short
+  from answered
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and user match :user
-    and resource is not null
   union all
   select
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
     first_time, last_time
-  from incident_short
+  from answered
   where :user not glob '!*' and impersonated_user match :user
-    and resource is not null
   union all
   -- What somebody did in their own name was counted twice.
   select
     resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
     first_time, last_time
-  from incident_short
+  from answered
   where :user not glob '!*' and impersonated_user match :user
     and user match :user
-    and resource is not null
-  union all
-  select
-    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
-    first_time, last_time
-  from incident_held
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-    and resource is not null
-  union all
-  select
-    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, events,
-    first_time, last_time
-  from incident_held
-  where :user not glob '!*' and impersonated_user match :user
-    and resource is not null
-  union all
-  -- What somebody did in their own name was counted twice.
-  select
-    resource, subresource, namespace, name, verb, user, cluster, outcome, dry_run, -events,
-    first_time, last_time
-  from incident_held
-  where :user not glob '!*' and impersonated_user match :user
-    and user match :user
-    and resource is not null
 ), touched as (
   select
     resource, subresource, namespace, name, verb, user, cluster, events as requests,

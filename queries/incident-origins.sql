@@ -23,67 +23,36 @@ first_time = "when the first was answered"
 last_time = "when the last was answered or ended"
 cluster = "where"
 */
-with came as (
+with answered as not materialized (
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, events
   from incident_short
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, events
-  from incident_short
+  from incident_held
+  union all
+  select
+    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
+    last_time, events
+  from incident_profiled
+), came as (
+  select *
+  from answered
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and user match :user
+  union all
+  select *
+  from answered
   where :user not glob '!*' and impersonated_user match :user
   union all
   -- What somebody did in their own name was counted twice.
   select
     user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
     last_time, -events
-  from incident_short
-  where :user not glob '!*' and impersonated_user match :user
-    and user match :user
-  union all
-  select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, events
-  from incident_held
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-  union all
-  select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, events
-  from incident_held
-  where :user not glob '!*' and impersonated_user match :user
-  union all
-  -- What somebody did in their own name was counted twice.
-  select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, -events
-  from incident_held
-  where :user not glob '!*' and impersonated_user match :user
-    and user match :user
-  union all
-  select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, events
-  from incident_profiled
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-  union all
-  select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, events
-  from incident_profiled
-  where :user not glob '!*' and impersonated_user match :user
-  union all
-  -- What somebody did in their own name was counted twice.
-  select
-    user, impersonated_user, client_ip, source_ip, user_agent, cluster, outcome, first_time,
-    last_time, -events
-  from incident_profiled
+  from answered
   where :user not glob '!*' and impersonated_user match :user
     and user match :user
 )

@@ -1,21 +1,9 @@
 /*
 rows = "Long calls (watches, sessions, logs) that the filters of an incident select, counted: each once, by its last answered stage. Rows of no events say when their stages were answered. User and impersonated_user are left to the statement."
-tables = ["incident-tally"]
+tables = ["incident-once", "incident-tally"]
 materialized = false
 */
-with once as not materialized (
-  select *
-  from event_counts
-  where summed = 1 and per_request = 1
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
-), answered as not materialized (
+with answered as not materialized (
   select *
   from incident_tally
   where stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -25,13 +13,13 @@ select
   user, impersonated_user, client_ip, source_ip, user_agent, verb, resource, subresource, namespace,
   name, outcome, dry_run, cluster, events, cast(null as text) as first_time,
   cast(null as text) as last_time
-from once
+from incident_once
 where verb = 'watch'
 union all
 select
   user, impersonated_user, client_ip, source_ip, user_agent, verb, resource, subresource, namespace,
   name, outcome, dry_run, cluster, events, cast(null as text), cast(null as text)
-from once
+from incident_once
 where verb match '!watch' and subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
 union all
 select

@@ -1,21 +1,9 @@
 /*
 rows = "Profiles of the apiserver that the filters of an incident select: to it they are long calls, so that both their answered stages are among the short ones. These rows add up to what that counts too much, below 0. User and impersonated_user are left to the statement."
-tables = ["incident-tally"]
+tables = ["incident-once", "incident-tally"]
 materialized = false
 */
-with once as not materialized (
-  select *
-  from event_counts
-  where summed = 1 and per_request = 1
-    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and source_ips match :source_ip
-    and resource match :resource
-    and namespace match :namespace
-    and name match :name
-    and audit_id match :audit_id
-    and cluster match :cluster
-    and time >= :since and time < :until
-), answered as not materialized (
+with answered as not materialized (
   select *
   from incident_tally
   where stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
@@ -23,7 +11,7 @@ with once as not materialized (
 select
   user, impersonated_user, client_ip, source_ip, user_agent, outcome, cluster, events,
   cast(null as text) as first_time, cast(null as text) as last_time
-from once
+from incident_once
 where resource is null and path match '/debug/pprof/*' and verb match '!watch'
 union all
 select
