@@ -89,6 +89,9 @@ fn named(text: &str) -> Option<(&str, String, &str)> {
                     _ => 0,
                 };
                 let code = rest.get(at..at + digits)?;
+                if !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                    return None;
+                }
                 at += digits;
                 name.push(match escape {
                     'a' => '\x07',
@@ -149,6 +152,7 @@ mod tests {
             "node",
             &format!("{words} "),
             &format!(" {words}"),
+            &words.replace("\"b\"", r#""\x+f""#),
             r#"RBAC: allowed by X "\u12"#,
         ] {
             assert_eq!(grant(other), None, "{other}");
