@@ -27,7 +27,8 @@ use crate::store::sqlite::measures::{Amount, Measures};
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::{CountQuery, Result, StoreError};
-use columns::{COLUMNS, Shown, hidden};
+pub(super) use columns::hidden;
+use columns::{COLUMNS, Shown};
 
 pub(super) const NAME: &str = "event_counts";
 

@@ -37,6 +37,8 @@ pub(super) enum Subject {
     Summed,
     /// By how many microseconds events may be ahead of the clock.
     Tolerance,
+    /// Who asked, or in whose name.
+    Identity,
 }
 
 impl Subject {
@@ -45,6 +47,7 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
+            Subject::Identity => Column::User,
             Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
                 Column::Stage
             }
@@ -61,6 +64,7 @@ impl Subject {
             Subject::PerRequest => "per_request",
             Subject::Summed => "summed",
             Subject::Tolerance => "tolerance_us",
+            Subject::Identity => "identity",
         };
         name.into()
     }
@@ -76,6 +80,7 @@ impl Subject {
             "per_request" => Some(Subject::PerRequest),
             "summed" => Some(Subject::Summed),
             "tolerance_us" => Some(Subject::Tolerance),
+            "identity" => Some(Subject::Identity),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -215,6 +220,7 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
                 matches!(op, Op::Eq | Op::Is).then_some(true)
             }
+            Subject::Identity => (op == Op::Match).then_some(true),
             Subject::Amount(_) => {
                 matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(false)
             }

@@ -41,10 +41,23 @@ pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Cou
     }))
 }
 
-/// The same for a pass, and by how many microseconds events may be ahead of the clock.
-pub(super) fn passed(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<(Filter, i64)>> {
+/// The same for a pass.
+pub(super) struct Passing {
+    pub(super) filter: Filter,
+    /// Words that the user must match, or in whose name they acted.
+    pub(super) identity: Option<String>,
+    /// By how many microseconds events may be ahead of the clock.
+    pub(super) tolerance: i64,
+}
+
+/// What a pass looks at.
+pub(super) fn passed(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Passing>> {
     let building = building(plan, arguments, false)?;
-    Ok(building.map(|building| (building.filter, building.tolerance.unwrap_or(0))))
+    Ok(building.map(|building| Passing {
+        filter: building.filter,
+        identity: building.identity,
+        tolerance: building.tolerance.unwrap_or(0),
+    }))
 }
 
 fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Option<Building>> {
@@ -69,6 +82,7 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
                 building.summed |= building.truth("summed", value)? == Some(true);
             }
             Subject::Tolerance => building.tolerance(value)?,
+            Subject::Identity => building.identity(value)?,
             Subject::Hour if op == Op::In => building.hour_in(arguments, at)?,
             Subject::Hour => building.hour(op, value)?,
         }
@@ -85,6 +99,7 @@ struct Building {
     per_request: bool,
     summed: bool,
     tolerance: Option<i64>,
+    identity: Option<String>,
     having: Vec<(Amount, (i64, i64))>,
 }
 
@@ -314,21 +329,25 @@ impl Building {
     }
 
     fn words(&mut self, column: Column, value: ValueRef<'_>) -> Result<()> {
-        let number;
-        let words = match value {
-            ValueRef::Null => return Ok(()),
-            ValueRef::Integer(value) => {
-                number = value.to_string();
-                &number
-            }
-            value => utf8(value).ok_or_else(|| {
-                let name = column.name();
-                StoreError::BadRequest(format!("{name} match: the words are no text"))
-            })?,
+        let name = column.name();
+        let Some(words) = words(name, value)? else {
+            return Ok(());
         };
-        self.filter.push_words(column, words).map_err(|error| {
-            StoreError::BadRequest(format!("{} match {words:?}: {error}", column.name()))
-        })
+        self.filter
+            .push_words(column, &words)
+            .map_err(|error| StoreError::BadRequest(format!("{name} match {words:?}: {error}")))
+    }
+
+    fn identity(&mut self, value: ValueRef<'_>) -> Result<()> {
+        let Some(words) = words("identity", value)? else {
+            return Ok(());
+        };
+        match self.identity.replace(words) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::BadRequest(
+                "identity is matched twice; write one list".into(),
+            )),
+        }
     }
 
     /// `<>` excludes NULL as well, `is not` does not.
@@ -385,6 +404,16 @@ impl Building {
         }
         Ok(())
     }
+}
+
+/// What stands to the right of `match`; NULL is no condition.
+fn words(name: &str, value: ValueRef<'_>) -> Result<Option<String>> {
+    let no_text = || StoreError::BadRequest(format!("{name} match: the words are no text"));
+    Ok(match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(value) => Some(value.to_string()),
+        value => Some(utf8(value).ok_or_else(no_text)?.to_owned()),
+    })
 }
 
 fn utf8(value: ValueRef<'_>) -> Option<&str> {

@@ -38,7 +38,7 @@ pub(super) trait Backing: Send + Sync {
         memory: &Arc<CountMemory>,
     ) -> Result<Counted>;
     /// See [`passes::rows`].
-    fn pass(&self, _: Pass, _: &Filter, _skip_damaged: bool, _: &Budget) -> Result<Passed> {
+    fn pass(&self, _: Pass, _: &[Filter], _skip_damaged: bool, _: &Budget) -> Result<Passed> {
         Ok(Passed::default())
     }
     /// See [`Snapshot::seen`].
@@ -101,11 +101,11 @@ impl Backing for Snapshot {
     fn pass(
         &self,
         pass: Pass,
-        filter: &Filter,
+        filters: &[Filter],
         skip_damaged: bool,
         budget: &Budget,
     ) -> Result<Passed> {
-        passes::rows(self, pass, filter, skip_damaged, budget)
+        passes::rows(self, pass, filters, skip_damaged, budget)
     }
 
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {
@@ -272,10 +272,10 @@ impl Session {
     }
 
     /// Goes over events; see [`passes`].
-    pub(super) fn pass(&self, pass: Pass, filter: &Filter) -> Result<Vec<Vec<Value>>> {
-        let passed = (self.backing).pass(pass, filter, self.skip_damaged, &self.budget)?;
+    pub(super) fn pass(&self, pass: Pass, filters: &[Filter]) -> Result<Vec<Vec<Value>>> {
+        let passed = (self.backing).pass(pass, filters, self.skip_damaged, &self.budget)?;
         let mut scanned = self.scanned();
-        scanned.saw(filter);
+        filters.iter().for_each(|filter| scanned.saw(filter));
         scanned.work.add(passed.work);
         scanned.left_out(&passed.damaged);
         Ok(passed.rows)

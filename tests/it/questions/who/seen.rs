@@ -60,7 +60,13 @@ fn first_last_seen() {
 fn touched_by() {
     let mut panicked = 0;
     // Who did something is left out by name, in whose name it was done is not.
-    for user in ["mallory", "carol", "system:anonymous", "monitoring", "!system:*"] {
+    for user in [
+        "mallory",
+        "carol",
+        "system:anonymous",
+        "monitoring",
+        "!system:*",
+    ] {
         let own = |event: &serde_json::Value| {
             let name = text(event, "/user/username");
             if user == "!system:*" {
