@@ -17,8 +17,8 @@ use crate::store::sqlite::rowreader::RowReader;
 /// Audit ids that are held at once. So few in tests that more are found.
 const HELD_MAX: usize = if cfg!(test) { 20 } else { REUSED_IDS_HELD_MAX };
 
-/// Bits by which audit ids are told apart at first, per event and at most: 16 MiB. So few in tests that
-/// some fall together.
+/// Bits of the filter by which audit ids are told apart at first, per event and at most: 16 MiB. So few in
+/// tests that some fall together.
 const BITS_PER_EVENT: u64 = if cfg!(test) { 1 } else { 16 };
 const BITS_MAX: u64 = 1 << 27;
 
@@ -55,13 +55,17 @@ fn seen_again(passing: &mut Passing<'_>, seed: u64) -> Result<Vec<u64>> {
     let bits = bits.next_power_of_two().clamp(64, BITS_MAX);
     let mut seen = vec![0_u64; (bits / 64) as usize];
     let mut again: FxHashSet<u64> = FxHashSet::default();
-    each_hash(passing, seed, &mut |_, _, [half, _]| {
-        let bit = half & (bits - 1);
-        let word = &mut seen[(bit / 64) as usize];
-        if *word >> (bit % 64) & 1 == 1 {
-            again.insert(half);
+    each_hash(passing, seed, &mut |_, _, [low, high]| {
+        let mut known = true;
+        for hash in [low, low >> 32, high, high >> 32] {
+            let bit = hash & (bits - 1);
+            let word = &mut seen[(bit / 64) as usize];
+            known &= *word >> (bit % 64) & 1 == 1;
+            *word |= 1 << (bit % 64);
         }
-        *word |= 1 << (bit % 64);
+        if known {
+            again.insert(low);
+        }
     })?;
     let mut again: Vec<u64> = again.into_iter().collect();
     again.sort_unstable();
