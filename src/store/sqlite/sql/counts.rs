@@ -12,7 +12,8 @@ mod order;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::vtab::{Filters, IndexInfo};
+use rusqlite::types::ValueRef;
+use rusqlite::vtab::{Filters, IndexConstraintOp, IndexInfo};
 
 use super::events::{declaration, read_plan};
 use super::plan::{self, Planned, Subject};
@@ -57,6 +58,9 @@ impl Table for EventCounts {
 
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
         let serial = self.session.watch_reads();
+        if !is_summed(info) {
+            self.session.watch_written();
+        }
         let events = self.session.backing.event_count();
         let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
             Shown::Hour => Some(Subject::Hour),
@@ -99,6 +103,17 @@ impl Table for EventCounts {
             groups: None,
         })
     }
+}
+
+/// Whether conditions say `summed = 1`, so that it does not matter which columns a statement names.
+fn is_summed(info: &IndexInfo) -> bool {
+    let place = place_of(Shown::Summed) as i32;
+    info.constraints().enumerate().any(|(at, constraint)| {
+        constraint.column() == place
+            && constraint.is_usable()
+            && constraint.operator() == IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
+            && matches!(info.rhs_value(at), Ok(Some(ValueRef::Integer(1))))
+    })
 }
 
 /// The columns that a statement names anywhere but in conditions that the table decides alone.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use super::session::{Backing, Rows};
+use super::backing::{Backing, Rows};
 use super::{Limits, run_on};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;

@@ -5,6 +5,7 @@
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
 mod asis;
+mod backing;
 mod check;
 mod counts;
 mod errors;
@@ -48,9 +49,10 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, ffi};
 
+use self::backing::Backing;
 use self::length::Watched;
 use self::sandbox::Denied;
-use self::session::{Backing, Session};
+use self::session::Session;
 use super::scan::Snapshot;
 use crate::limits;
 use crate::model::time;
@@ -184,7 +186,8 @@ fn execute(
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
     if session.wants_reads() {
-        session.set_reads(reads::of(&connection, &mut statement, &query.sql)?);
+        let written = session.wants_written().then_some(&*query.sql);
+        session.set_reads(reads::of(&connection, &mut statement, written)?);
     }
 
     let mut row = Vec::with_capacity(statement.column_count());

@@ -1,5 +1,7 @@
 //! From a plan and its values to a filter.
 
+mod times;
+
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::Filters;
 
@@ -10,8 +12,6 @@ use super::plan::{Plan, Subject};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::measures::Amount;
-use crate::store::sqlite::rollup::HOUR;
-use crate::store::sqlite::tally::begin;
 use crate::store::{Result, StoreError};
 
 /// The filter that a plan and its values make; `None` when no row can match.
@@ -122,40 +122,6 @@ impl Building {
         Ok(())
     }
 
-    fn time(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
-        let Some(at) = instant::from_value(value)? else {
-            self.empty = true;
-            return Ok(());
-        };
-        let range = match op {
-            Op::Eq | Op::Is => (at, at),
-            Op::Lt => (i64::MIN, at.saturating_sub(1)),
-            Op::Le => (i64::MIN, at),
-            Op::Gt => (at.saturating_add(1), i64::MAX),
-            Op::Ge => (at, i64::MAX),
-            _ => {
-                self.exclude(
-                    Test::Number {
-                        column,
-                        any: vec![(at, at)],
-                    },
-                    column,
-                    op,
-                );
-                return Ok(());
-            }
-        };
-        if column == Column::Time {
-            self.time_range(range);
-        } else {
-            self.filter.push(Test::Number {
-                column,
-                any: vec![range],
-            });
-        }
-        Ok(())
-    }
-
     /// What a column that is there for conditions only is compared with; NULL matches nothing.
     fn truth(&mut self, name: &str, value: ValueRef<'_>) -> Result<Option<bool>> {
         match value {
@@ -189,78 +155,6 @@ impl Building {
             }
         }
         Ok(())
-    }
-
-    /// A condition on the begin of the hour, as one on the time.
-    fn hour(&mut self, op: Op, value: ValueRef<'_>) -> Result<()> {
-        let null = matches!(value, ValueRef::Null);
-        match op {
-            // Every event has a time.
-            Op::NotNull => return Ok(()),
-            Op::IsNot if null => return Ok(()),
-            Op::IsNull => self.empty = true,
-            _ if null => self.empty = true,
-            _ => {}
-        }
-        let Some(at) = instant::from_value(value)? else {
-            self.empty = true;
-            return Ok(());
-        };
-        let this = begin(at, HOUR);
-        let next = this.saturating_add(HOUR);
-        let from = if this == at { this } else { next };
-        match op {
-            Op::Lt => self.time_range((i64::MIN, from.saturating_sub(1))),
-            Op::Le => self.time_range((i64::MIN, next.saturating_sub(1))),
-            Op::Gt => self.time_range((next, i64::MAX)),
-            Op::Ge => self.time_range((from, i64::MAX)),
-            Op::Eq | Op::Is if this == at => self.time_range((this, next.saturating_sub(1))),
-            Op::Eq | Op::Is => self.empty = true,
-            _ if this == at => self.filter.push_not(Test::Number {
-                column: Column::Time,
-                any: vec![(this, next.saturating_sub(1))],
-            }),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn hour_in(&mut self, arguments: &Filters<'_>, at: usize) -> Result<()> {
-        use rusqlite::fallible_iterator::FallibleIterator as _;
-        let failed = |error: rusqlite::Error| StoreError::Io(error.to_string());
-        let mut values = arguments.in_values(at).map_err(failed)?;
-        let mut any = Vec::new();
-        while let Some(value) = values.next().map_err(failed)? {
-            let at = instant::from_value(value)?;
-            let whole = at.filter(|&at| begin(at, HOUR) == at);
-            any.extend(whole.map(|at| (at, at.saturating_add(HOUR - 1))));
-        }
-        match any.iter().map(|range| range.0).min() {
-            None => self.empty = true,
-            Some(first) => {
-                let last = any.iter().map(|range| range.1).max();
-                self.time_range((first, last.unwrap_or(i64::MAX)));
-                self.filter.push(Test::Number {
-                    column: Column::Time,
-                    any,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Narrows the filter's own time range, which prunes whole segments.
-    fn time_range(&mut self, (first, last): (i64, i64)) {
-        let filter = &mut self.filter;
-        if first > i64::MIN {
-            filter.since = Some(filter.since.map_or(first, |since| since.max(first)));
-        }
-        if let (true, Some(until)) = (last < i64::MAX, last.checked_add(1)) {
-            filter.until = Some(filter.until.map_or(until, |known| known.min(until)));
-        }
-        if let (Some(since), Some(until)) = (filter.since, filter.until) {
-            self.empty |= since >= until;
-        }
     }
 
     /// Numbers are tested again by SQLite unless they cannot be read; then another type than a number,
