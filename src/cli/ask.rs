@@ -15,7 +15,7 @@ use super::print::{self, Output};
 use super::{Exit, early, empty, explain, shell};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
-use crate::query::library::{self, GROUPS, Kind, Library, Param, Question};
+use crate::query::library::{self, GROUPS, Kind, Library, Param, Question, Reader};
 use crate::query::params::FilterParams;
 use crate::query::{clock, equivalent};
 use crate::store::{SqlColumn, SqlSink, StoreError};
@@ -303,9 +303,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut printer = asked.output.printer();
     let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
     let answer = source.sql(&query, timeout, &mut question.typed(&mut printer));
-    let answer = answer.map_err(|error| match shell::pointed(error, &query.sql) {
+    let answer = answer.map_err(|error| match error {
         StoreError::BadRequest(message) => {
-            StoreError::BadRequest(format!("in the question {}: {message}", question.name))
+            let about = format!("in the question {}", question.name);
+            let told = question.tell(&message, &about, Reader::Owner);
+            let told = told.unwrap_or_else(|| format!("{about}: {message}"));
+            StoreError::BadRequest(told + &shell::help(&message, &query.sql))
         }
         other => other,
     });

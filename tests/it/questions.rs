@@ -8,6 +8,7 @@ mod compliance;
 mod incident;
 mod made;
 mod operations;
+mod own;
 mod person;
 pub(crate) mod plain;
 mod policy;
@@ -227,7 +228,7 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
     let misspelt = "select count(*) as n\nfrom events where vrb = 'get'";
     std::fs::write(&file, format!("/*\n{header}*/\n{misspelt}")).unwrap();
     let refused = cli(&["ask", "--queries", path, "mine", "--data", data]).expect(2);
-    let told = "in the question mine: no such column: vrb (line 2, column 19); did you mean verb?\n  \
+    let told = "mine.sql:11: in the question mine: no such column: vrb (column 19); did you mean verb?\n  \
                 from events where vrb = 'get'\n                    ^";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
 

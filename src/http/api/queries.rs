@@ -10,6 +10,8 @@ use crate::http::problem::Problem;
 use crate::http::stream::stream_as;
 use crate::limits::ROWS_DEFAULT;
 use crate::query::clock;
+use crate::query::library::Reader;
+use crate::store::StoreError;
 
 /// `GET /api/v1/queries`: every question with its parameters and columns.
 pub(in crate::http) async fn list(
@@ -50,6 +52,14 @@ pub(in crate::http) async fn ask(
     stream_as(&app, budget, shape, move |budget, pipe| {
         let mut writer = Writer::new(format, pipe);
         let outcome = store.sql(&query, budget, &mut asked.typed(&mut writer));
+        let outcome = outcome.map_err(|error| match error {
+            StoreError::BadRequest(message) => {
+                let about = format!("in the question {}", asked.name);
+                let told = asked.tell(&message, &about, Reader::Client);
+                StoreError::BadRequest(told.unwrap_or(message))
+            }
+            other => other,
+        });
         writer.finish_with(outcome, |answer| Extra {
             explain: explain.then(|| explanation(answer, Some(&query.sql))),
             ..Extra::default()

@@ -101,7 +101,7 @@ fn a_bad_file_is_named_with_its_line() {
     );
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, [0xff, 0xfe]).unwrap();
-    assert!(cli(&flags).expect(2).stderr.contains("mine.toml: "));
+    assert!(cli(&flags).expect(2).stderr.contains("mine.toml:1: "));
     std::fs::remove_file(&file).unwrap();
     std::fs::write(dir.path().join("Bad name.toml"), "").unwrap();
     assert!(
