@@ -79,6 +79,12 @@ fn loaded() -> &'static Loaded {
     })
 }
 
+/// The names of the reports.
+pub(super) fn names() -> Vec<&'static str> {
+    let reports = loaded().0.reports().iter();
+    reports.map(|report| report.name.as_str()).collect()
+}
+
 impl clap::Args for Args {
     fn augment_args(command: Command) -> Command {
         // Only when this command was chosen: no other needs the reports.

@@ -1,6 +1,7 @@
 //! A report's definition: one TOML file with controls, the questions that give their evidence, and
 //! verdict rules. Everything in it is checked when it is read, with the line where it stands.
 
+mod evidence;
 mod read;
 
 use serde::Serialize;

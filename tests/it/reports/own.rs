@@ -145,7 +145,14 @@ fn a_verdict_that_is_none_is_an_error_that_names_its_control() {
 #[test]
 fn a_question_and_a_command_line_that_make_no_sense_are_told_so() {
     for (args, said) in [
-        (&["pci-ds"][..], "pci-ds"),
+        (
+            &["pci-ds"][..],
+            "there is no report \"pci-ds\"; did you mean pci-dss? auditql report lists them",
+        ),
+        (
+            &["nope"],
+            "there is no report \"nope\"; use one of access-review, ",
+        ),
         (
             &["pci-dss", "--since", "2026-02-02", "--until", "2026-01-01"],
             "swap them",
