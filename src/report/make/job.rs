@@ -10,6 +10,7 @@ use super::evidence::{self, Gathered};
 use super::texts::Texts;
 use crate::model::value::Value;
 use crate::query::library::{Library, Question, Reader};
+use crate::query::output;
 use crate::report::definition::{Control, Definition};
 use crate::report::made::Verdict;
 use crate::report::manners::{give_back, give_way};
@@ -219,20 +220,30 @@ fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
             if rows.0.is_empty() { "no" } else { "several" }
         ));
     };
-    let text = |at: usize| match row.get(at) {
-        Some(Value::Text(text)) => text.to_string(),
-        _ => String::new(),
+    let [said, why] = &row[..] else {
+        return bad("the statement does not give verdict and why".to_owned());
     };
-    let verdict = match text(0).as_str() {
-        "met" => Verdict::Met,
-        "not met" => Verdict::NotMet,
-        "not enough data" => Verdict::NotEnoughData,
-        "finding" => Verdict::Finding,
+    let verdict = match said {
+        Value::Text(text) if &**text == "met" => Verdict::Met,
+        Value::Text(text) if &**text == "not met" => Verdict::NotMet,
+        Value::Text(text) if &**text == "not enough data" => Verdict::NotEnoughData,
+        Value::Text(text) if &**text == "finding" => Verdict::Finding,
         other => {
             return bad(format!(
-                "the statement says {other:?}; give 'met', 'not met', 'not enough data' or 'finding'"
+                "the statement says {}; give 'met', 'not met', 'not enough data' or 'finding'",
+                quoted(other)
             ));
         }
     };
-    Ok((verdict, evidence::cut(&text(1)).0))
+    let why = output::plain(why).unwrap_or_default();
+    Ok((verdict, evidence::cut(&why).0))
+}
+
+/// A value as it came: NULL and numbers are no texts.
+fn quoted(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Bytes(bytes) => format!("a blob of {} bytes", bytes.len()),
+        other => output::plain(other).unwrap_or_else(|| "NULL".to_owned()),
+    }
 }

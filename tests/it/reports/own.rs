@@ -125,6 +125,26 @@ fn a_verdict_that_is_none_is_an_error_that_names_its_control() {
             "select 'maybe' as verdict, 1 as why",
             "the statement says \"maybe\"",
         ),
+        (
+            "select null as verdict, 1 as why",
+            "the statement says NULL; give 'met', ",
+        ),
+        (
+            "select 1 as verdict, 1 as why",
+            "the statement says 1; give ",
+        ),
+        (
+            "select 0.5 as verdict, 1 as why",
+            "the statement says 0.5; give ",
+        ),
+        (
+            "select '' as verdict, 1 as why",
+            "the statement says \"\"; ",
+        ),
+        (
+            "select x'00ff' as verdict, 1 as why",
+            "the statement says a blob of 2 bytes; ",
+        ),
         ("select 'met' as verdict, 1 as why where 0", "gives no rows"),
         (
             "select 'met' as verdict, 1 as why union all select 'met', 2",
