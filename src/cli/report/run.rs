@@ -8,9 +8,10 @@ use anyhow::{Context as _, bail};
 use super::{Asked, THREADS, loaded};
 use crate::cli::connection::Connection;
 use crate::cli::print::{Output, stdout};
-use crate::cli::{Exit, ask, print};
+use crate::cli::{Exit, ask, print, terminal};
 use crate::model::value::Value;
 use crate::query::clock;
+use crate::query::output::visible_lines;
 use crate::report::made::Made;
 use crate::report::make::{Request, make};
 use crate::report::publish::publish;
@@ -43,7 +44,10 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
                 bail!("several forms do not go to one output; write them with --out DIR");
             };
             let made = make(report, library, &*source, &request)?;
-            let (text, _) = form.document(&made).map_err(anyhow::Error::msg)?;
+            let (mut text, _) = form.document(&made).map_err(anyhow::Error::msg)?;
+            if terminal::is_stdout() {
+                text = visible_lines(&text);
+            }
             let mut out = stdout();
             out.write_all(text.as_bytes())
                 .and_then(|()| out.flush())
