@@ -4,6 +4,7 @@
 //! question's parameters are flags of `auditql ask` and query parameters of
 //! `/api/v1/queries/{name}`.
 
+mod chosen;
 mod declared;
 pub(crate) mod header;
 mod learned;
@@ -16,6 +17,7 @@ pub(crate) mod tables;
 mod tests;
 mod token;
 
+pub use chosen::Chosen;
 pub use params::{Kind, Param, flag, lacking};
 pub use place::{Reader, pointed_at};
 pub use question::Question;

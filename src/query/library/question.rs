@@ -18,7 +18,8 @@ use crate::store::{SqlQuery, SqlSink};
 pub(super) const HEADER_BEGIN: usize = 2;
 
 /// Names of flags and of query parameters that every question has.
-pub(super) const RESERVED: [&str; 18] = [
+pub(super) const RESERVED: [&str; 19] = [
+    "columns",
     "cursor",
     "data",
     "explain",
@@ -215,7 +216,10 @@ impl Question {
                     ));
                 }
                 let known = self.params.iter().map(|param| param.name.as_str());
-                let hint = suggest(name, known.chain(["limit", "format", "timeout_ms"]));
+                let hint = suggest(
+                    name,
+                    known.chain(["columns", "limit", "format", "timeout_ms"]),
+                );
                 return Err(format!("{} has no parameter {name:?}; {hint}", self.name));
             }
         }

@@ -308,3 +308,23 @@ fn bytes_that_are_no_text_are_told_with_their_line() {
     let path = format!("schedule {}:{told}", text(&file));
     assert!(refused.stderr.contains(&path), "{path}\n{}", refused.stderr);
 }
+
+/// The header says what columns mean; which there are the statement says.
+#[test]
+fn a_column_that_only_the_header_knows_cannot_be_chosen() {
+    let text_of = question("", "select 1 as m from events");
+    let text_of = text_of.replace("n = \"N\"", "m = \"M\"\nn = \"N\"");
+    let dir = directory(&[("q.sql", text_of)]);
+    let args = ["q", "--queries", text(dir.path()), "--columns", "m,n"];
+    let run = local(STORE.get().data(), "ask", &args).expect(2);
+    let told =
+        "q.sql:12: in the question q: the statement gives no column n, which the header names";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert!(run.stdout.is_empty());
+    let run = local(
+        STORE.get().data(),
+        "ask",
+        &[&args[..4], &["m", "-o", "csv"]].concat(),
+    );
+    assert!(run.expect(0).text().starts_with("m\r\n1\r\n"));
+}
