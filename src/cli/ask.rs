@@ -1,7 +1,7 @@
 //! `auditql ask`: the library of questions. Every question is a subcommand made from its header,
 //! so that its parameters are flags with help.
 
-mod learn;
+pub(super) mod learn;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::definition::Definition;
+use super::learned::Told;
 use crate::limits::REPORT_FILE_BYTES_MAX;
 use crate::model::suggest::suggest;
 use crate::query::library::Library;
@@ -73,6 +74,15 @@ impl Catalogue {
         }
         catalogue.reports.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(catalogue)
+    }
+
+    /// Adds what a server can make, over the questions of `library`, and this program does not know.
+    pub fn learn(&mut self, told: &[Told], library: &Library) {
+        let new = told.iter().filter(|told| self.get(told.name()).is_err());
+        let learned: Vec<_> = new.filter_map(|told| told.learned(library)).collect();
+        self.reports.extend(learned);
+        self.reports.sort_by(|a, b| a.name.cmp(&b.name));
+        self.reports.dedup_by(|a, b| a.name == b.name);
     }
 
     /// All of them, by name.
