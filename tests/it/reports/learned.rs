@@ -41,13 +41,7 @@ fn a_report_that_only_the_server_knows_is_learned_from_it() {
     assert_eq!(far["controls"][0]["evidence"][0]["rows"][0][0], 1);
     // As who has the files makes it.
     let url = server.url();
-    let near = [
-        &["report"],
-        &args[..],
-        &[verb, "--server", &url],
-        &flags,
-    ]
-    .concat();
+    let near = [&["report"], &args[..], &[verb, "--server", &url], &flags].concat();
     let near = json(&cli(&near).expect(0).stdout);
     let without_period = |mut made: serde_json::Value| {
         made["until"] = serde_json::Value::Null;
