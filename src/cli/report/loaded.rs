@@ -1,6 +1,7 @@
 //! The reports that the command line can make. Like the questions they must be known before there are
 //! flags to read.
 
+use std::borrow::Cow;
 use std::env::args_os;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -17,7 +18,7 @@ const DIRECTORY_ENV: &str = "AUDITQL_REPORTS";
 /// The reports, and what is missing from them.
 pub(super) struct Loaded {
     /// The questions that they ask.
-    pub(super) library: Library,
+    pub(super) library: Cow<'static, Library>,
     pub(super) catalogue: Catalogue,
     /// Why a user's own files, or a server's reports, could not be added to them.
     pub(super) error: Option<String>,
@@ -39,7 +40,7 @@ pub(super) fn loaded() -> &'static Loaded {
             Err(error) => (Catalogue::shipped().clone(), Some(error)),
         };
         let mut loaded = Loaded {
-            library: library.clone(),
+            library: Cow::Borrowed(library),
             catalogue,
             error,
             note: None,
@@ -80,7 +81,7 @@ fn from_server(loaded: &mut Loaded) {
     });
     match (told, name) {
         (Ok((questions, reports)), _) => {
-            loaded.library.learn(questions);
+            loaded.library.to_mut().learn(questions);
             loaded.catalogue.learn(&reports, &loaded.library);
         }
         (Err(_), _) if complete::is_wanted() => {}
