@@ -60,7 +60,8 @@ fn text_of_events_does_not_reach_a_terminal() {
         data,
     ];
     let hidden = |text: &str| text.contains(['\u{1b}', '\u{9b}', '\u{202e}']);
-    for args in [listing.as_slice(), &statement] {
+    let tail = ["tail", "--columns", "user,verb", "--data", data];
+    for args in [listing.as_slice(), &statement, &tail] {
         let form = |form: &'static str| [args, &["-o", form]].concat();
         let run = |form_of: &'static str| crate::support::cli(&form(form_of)).expect(0);
         assert_eq!(
@@ -72,7 +73,13 @@ fn text_of_events_does_not_reach_a_terminal() {
 
         let csv = on_terminal(80, &form("csv"), &[]).replace('\r', "");
         assert_eq!(csv, format!("user,verb\n\"{shown}\",create\n"));
-        for json in ["jsonl", "json"] {
+        // What goes on has no end that an array needs.
+        let forms = if args[0] == "tail" {
+            &["jsonl"][..]
+        } else {
+            &["jsonl", "json"]
+        };
+        for &json in forms {
             let json = on_terminal(80, &form(json), &[]);
             assert!(!hidden(&json), "{json:?}");
             let value: serde_json::Value = serde_json::from_str(&json).unwrap();
