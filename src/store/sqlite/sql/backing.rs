@@ -1,4 +1,4 @@
-//! Where tables read from.
+//! Where the tables of a statement read from.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::store::sqlite::countmemory::CountMemory;
 use crate::store::sqlite::measures::Measures;
 use crate::store::sqlite::passes::{self, Pass, Passed};
 use crate::store::sqlite::scan::{Cell, Cursor, ScanOrder, Seen, Snapshot};
+use crate::store::sqlite::summaryplan;
 use crate::store::sqlite::systemtables::SystemTable;
 use crate::store::{Budget, CountQuery, Coverage, Place, Result, Work};
 
@@ -31,6 +32,10 @@ pub(super) trait Backing: Send + Sync {
         budget: &Budget,
         memory: &Arc<CountMemory>,
     ) -> Result<Counted>;
+    /// See [`summaryplan::answer_most`].
+    fn is_summed(&self, _: &CountQuery) -> bool {
+        false
+    }
     /// See [`passes::rows`].
     fn pass(&self, _: Pass, _: &[Filter], _skip_damaged: bool, _: &Budget) -> Result<Passed> {
         Ok(Passed::default())
@@ -90,6 +95,10 @@ impl Backing for Snapshot {
         memory: &Arc<CountMemory>,
     ) -> Result<Counted> {
         count::groups(&self, query, measures, budget, Some(memory))
+    }
+
+    fn is_summed(&self, query: &CountQuery) -> bool {
+        summaryplan::answer_most(self, query)
     }
 
     fn pass(

@@ -132,7 +132,12 @@ impl Session {
         Ok(counted)
     }
 
-    /// Goes over events; see [`passes`].
+    /// Whether counting goes through few events.
+    pub(super) fn is_summed(&self, query: &CountQuery) -> bool {
+        self.backing.is_summed(query)
+    }
+
+    /// Goes over events; see [`Backing::pass`].
     pub(super) fn pass(&self, pass: Pass, filters: &[Filter]) -> Result<Vec<Vec<Value>>> {
         let passed = (self.backing).pass(pass, filters, self.skip_damaged, &self.budget)?;
         let mut scanned = self.scanned();
