@@ -209,6 +209,8 @@ macro_rules! conformance {
             grouping: identities_in_sql_like_events,
             amounts: counts_are_left_out_by_amounts,
             amounts: counts_name_the_users_with_most_events,
+            amounts: counts_tell_short_watches,
+            amounts: counts_refuse_what_is_not_short,
             counted: counts_in_sql_come_in_order,
             counted: requests_are_counted_once,
             counted: requests_are_counted_once_across_segments,

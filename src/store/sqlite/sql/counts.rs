@@ -26,8 +26,9 @@ use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
 use crate::store::sqlite::measures::{Amount, Measures};
 use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
+use crate::store::sqlite::shares::Share;
 use crate::store::{CountQuery, Result, StoreError};
-use columns::{COLUMNS, Shown, hidden};
+use columns::{COLUMNS, SHORT_US, Shown, hidden};
 
 pub(super) const NAME: &str = "event_counts";
 
@@ -48,6 +49,7 @@ impl Table for EventCounts {
             Shown::Amount(_) => declaration(shown.name(), Kind::Int),
             Shown::TopUsers => declaration(shown.name(), Kind::Json),
             Shown::Ended | Shown::PerRequest | Shown::Summed => hidden(shown.name(), Kind::Bool),
+            Shown::ShortUs => hidden(shown.name(), Kind::Int),
             Shown::Group(column) => declaration(column.name(), column.kind()),
             Shown::Condition(column) => hidden(column.name(), column.kind()),
         });
@@ -64,6 +66,7 @@ impl Table for EventCounts {
             Shown::Ended => Some(Subject::Ended),
             Shown::PerRequest => Some(Subject::PerRequest),
             Shown::Summed => Some(Subject::Summed),
+            Shown::ShortUs => Some(Subject::ShortUs),
             _ => None,
         };
         let order = order::of(info);
@@ -143,12 +146,16 @@ impl EventCountsCursor {
     fn count(
         &self,
         mut query: CountQuery,
+        short_us: i64,
         reads: &BTreeSet<usize>,
         having: &[(Amount, (i64, i64))],
         order: &[(usize, bool)],
     ) -> Result<Groups> {
         let mut tops = false;
-        let mut measures = Measures::default();
+        let mut measures = Measures {
+            short_us,
+            ..Measures::default()
+        };
         let mut places = vec![None; COLUMNS.len()];
         for &at in reads {
             match COLUMNS.get(at) {
@@ -157,11 +164,17 @@ impl EventCountsCursor {
                     places[at] = Some(query.by.len());
                     query.by.push(column);
                 }
-                Some(&shown) if shown.is_hidden() => return Err(no_value(shown)),
+                Some(&shown) if shown.is_hidden() => return Err(shown.no_value()),
                 Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
                 Some(Shown::Amount(Amount::RawBytes)) => measures.raw_bytes = true,
                 Some(Shown::Amount(Amount::MeanLatency)) => measures.latency = true,
                 Some(Shown::Amount(Amount::Users) | Shown::TopUsers) => tops = true,
+                Some(Shown::Amount(Amount::MeanWatch)) => {
+                    measures.latency = true;
+                    places[at] = Some(measures.shares.len());
+                    let mean = [Share::TimedWatches, Share::WatchMicros];
+                    measures.shares.extend(mean);
+                }
                 Some(&Shown::Amount(Amount::Share(share))) => {
                     places[at] = Some(measures.shares.len());
                     measures.shares.push(share);
@@ -187,6 +200,7 @@ impl EventCountsCursor {
                 Shown::Amount(Amount::MeanLatency) => SortedBy::MeanLatency,
                 Shown::Amount(Amount::Users) => SortedBy::Different,
                 Shown::Amount(Amount::Share(_)) => SortedBy::Share(place()),
+                Shown::Amount(Amount::MeanWatch) => SortedBy::MeanOf(place(), place() + 1),
                 _ => SortedBy::Column(place()),
             }
         };
@@ -220,19 +234,6 @@ impl EventCountsCursor {
             json: String::new(),
         })
     }
-}
-
-fn no_value(shown: Shown) -> StoreError {
-    let name = shown.name();
-    let instead = match shown {
-        Shown::Condition(Column::Time) => "select hour".to_owned(),
-        Shown::Ended | Shown::PerRequest | Shown::Summed => format!("write {name} = 1"),
-        _ => format!("compare it with `{name} match :words`, or select from events"),
-    };
-    StoreError::BadRequest(format!(
-        "event_counts has no value of {name}, which is there for conditions that are joined with \
-         `and`; {instead}"
-    ))
 }
 
 impl Groups {
@@ -286,6 +287,7 @@ impl TableCursor for EventCountsCursor {
         reads.extend(read.fetched);
         reads.extend(order.iter().map(|&(at, _)| at));
         let having = counting.having;
+        let short_us = counting.short_us.unwrap_or(SHORT_US);
         reads.extend((having.iter()).map(|&(amount, _)| place_of(Shown::Amount(amount))));
         let query = CountQuery {
             filter: counting.filter,
@@ -293,7 +295,7 @@ impl TableCursor for EventCountsCursor {
             skip_damaged: self.session.skip_damaged,
             ..CountQuery::default()
         };
-        let groups = quota::exempt(|| self.count(query, &reads, &having, &order))?;
+        let groups = quota::exempt(|| self.count(query, short_us, &reads, &having, &order))?;
         let groups = self.groups.insert(groups);
         Ok(quota::exempt(|| groups.enter()))
     }
@@ -323,6 +325,11 @@ impl TableCursor for EventCountsCursor {
             Shown::Amount(Amount::Share(_)) => {
                 int(totals.share(groups.place(column)?, groups.number))
             }
+            Shown::Amount(Amount::MeanWatch) => {
+                let of = groups.place(column)?;
+                let mean = totals.mean_share(of, of + 1, groups.number);
+                mean.map_or(Cell::Null, Cell::Int)
+            }
             Shown::Amount(Amount::Users) => int(totals.different(groups.number)),
             Shown::TopUsers => {
                 let users = totals.top(groups.number);
@@ -332,9 +339,11 @@ impl TableCursor for EventCountsCursor {
             Shown::LastError => totals
                 .last_error(groups.number)
                 .map_or(Cell::Null, Cell::Time),
-            Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::Condition(_) => {
-                return Err(no_value(shown));
-            }
+            Shown::Ended
+            | Shown::PerRequest
+            | Shown::Summed
+            | Shown::ShortUs
+            | Shown::Condition(_) => return Err(shown.no_value()),
             Shown::FirstTime
             | Shown::LastTime
             | Shown::Amount(Amount::RawBytes | Amount::MeanLatency) => {

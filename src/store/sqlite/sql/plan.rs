@@ -37,6 +37,8 @@ pub(super) enum Subject {
     Summed,
     /// By how many microseconds events may be ahead of the clock.
     Tolerance,
+    /// Of how many microseconds watches are no longer short.
+    ShortUs,
 }
 
 impl Subject {
@@ -45,9 +47,11 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
-            Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
-                Column::Stage
-            }
+            Subject::Ended
+            | Subject::PerRequest
+            | Subject::Summed
+            | Subject::Tolerance
+            | Subject::ShortUs => Column::Stage,
             Subject::Amount(_) => Column::RawBytes,
         }
     }
@@ -61,6 +65,7 @@ impl Subject {
             Subject::PerRequest => "per_request",
             Subject::Summed => "summed",
             Subject::Tolerance => "tolerance_us",
+            Subject::ShortUs => "short_us",
         };
         name.into()
     }
@@ -76,6 +81,7 @@ impl Subject {
             "per_request" => Some(Subject::PerRequest),
             "summed" => Some(Subject::Summed),
             "tolerance_us" => Some(Subject::Tolerance),
+            "short_us" => Some(Subject::ShortUs),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -212,9 +218,11 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             continue;
         }
         let exact = match subject {
-            Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
-                matches!(op, Op::Eq | Op::Is).then_some(true)
-            }
+            Subject::Ended
+            | Subject::PerRequest
+            | Subject::Summed
+            | Subject::Tolerance
+            | Subject::ShortUs => matches!(op, Op::Eq | Op::Is).then_some(true),
             Subject::Amount(_) => {
                 matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(false)
             }

@@ -1,5 +1,7 @@
 //! From a plan and its values to a filter.
 
+mod hours;
+
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::Filters;
 
@@ -10,8 +12,6 @@ use super::plan::{Plan, Subject};
 use crate::model::column::{Column, Kind};
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::measures::Amount;
-use crate::store::sqlite::rollup::HOUR;
-use crate::store::sqlite::tally::begin;
 use crate::store::{Result, StoreError};
 
 /// The filter that a plan and its values make; `None` when no row can match.
@@ -26,6 +26,8 @@ pub(super) struct Counting {
     pub(super) per_request: bool,
     /// Groups are told apart by columns only whose values are read in the end.
     pub(super) summed: bool,
+    /// Of how many microseconds watches are no longer short, where that is said.
+    pub(super) short_us: Option<i64>,
     /// Between which numbers amounts of a group must be; others may be left out.
     pub(super) having: Vec<(Amount, (i64, i64))>,
 }
@@ -37,6 +39,7 @@ pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Cou
         filter: building.filter,
         per_request: building.per_request,
         summed: building.summed,
+        short_us: building.short_us,
         having: building.having,
     }))
 }
@@ -68,7 +71,14 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
             Subject::Summed => {
                 building.summed |= building.truth("summed", value)? == Some(true);
             }
-            Subject::Tolerance => building.tolerance(value)?,
+            Subject::Tolerance => {
+                let micros = building.micros("tolerance_us", value)?;
+                building.only(micros, |building| &mut building.tolerance);
+            }
+            Subject::ShortUs => {
+                let micros = building.micros("short_us", value)?;
+                building.only(micros, |building| &mut building.short_us);
+            }
             Subject::Hour if op == Op::In => building.hour_in(arguments, at)?,
             Subject::Hour => building.hour(op, value)?,
         }
@@ -85,6 +95,7 @@ struct Building {
     per_request: bool,
     summed: bool,
     tolerance: Option<i64>,
+    short_us: Option<i64>,
     having: Vec<(Amount, (i64, i64))>,
 }
 
@@ -155,83 +166,27 @@ impl Building {
         }
     }
 
-    /// As with [`Building::truth`]; nothing is two numbers at once.
-    fn tolerance(&mut self, value: ValueRef<'_>) -> Result<()> {
+    /// As with [`Building::truth`].
+    fn micros(&mut self, name: &str, value: ValueRef<'_>) -> Result<Option<i64>> {
         match value {
-            ValueRef::Integer(micros) => {
-                self.empty |= self
-                    .tolerance
-                    .replace(micros)
-                    .is_some_and(|known| known != micros);
+            ValueRef::Integer(micros) => Ok(Some(micros)),
+            ValueRef::Null => {
+                self.empty = true;
+                Ok(None)
             }
-            ValueRef::Null => self.empty = true,
-            _ => {
-                return Err(StoreError::BadRequest(
-                    "tolerance_us is compared with something else than whole microseconds; write \
-                     tolerance_us = 1000000"
-                        .into(),
-                ));
-            }
+            _ => Err(StoreError::BadRequest(format!(
+                "{name} is compared with something else than whole microseconds; write \
+                 {name} = 1000000"
+            ))),
         }
-        Ok(())
     }
 
-    /// A condition on the begin of the hour, as one on the time.
-    fn hour(&mut self, op: Op, value: ValueRef<'_>) -> Result<()> {
-        let null = matches!(value, ValueRef::Null);
-        match op {
-            // Every event has a time.
-            Op::NotNull => return Ok(()),
-            Op::IsNot if null => return Ok(()),
-            Op::IsNull => self.empty = true,
-            _ if null => self.empty = true,
-            _ => {}
+    /// Nothing is two numbers at once.
+    fn only(&mut self, number: Option<i64>, known: impl FnOnce(&mut Building) -> &mut Option<i64>) {
+        if let Some(number) = number {
+            let known = known(self).replace(number);
+            self.empty |= known.is_some_and(|known| known != number);
         }
-        let Some(at) = instant::from_value(value)? else {
-            self.empty = true;
-            return Ok(());
-        };
-        let this = begin(at, HOUR);
-        let next = this.saturating_add(HOUR);
-        let from = if this == at { this } else { next };
-        match op {
-            Op::Lt => self.time_range((i64::MIN, from.saturating_sub(1))),
-            Op::Le => self.time_range((i64::MIN, next.saturating_sub(1))),
-            Op::Gt => self.time_range((next, i64::MAX)),
-            Op::Ge => self.time_range((from, i64::MAX)),
-            Op::Eq | Op::Is if this == at => self.time_range((this, next.saturating_sub(1))),
-            Op::Eq | Op::Is => self.empty = true,
-            _ if this == at => self.filter.push_not(Test::Number {
-                column: Column::Time,
-                any: vec![(this, next.saturating_sub(1))],
-            }),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn hour_in(&mut self, arguments: &Filters<'_>, at: usize) -> Result<()> {
-        use rusqlite::fallible_iterator::FallibleIterator as _;
-        let failed = |error: rusqlite::Error| StoreError::Io(error.to_string());
-        let mut values = arguments.in_values(at).map_err(failed)?;
-        let mut any = Vec::new();
-        while let Some(value) = values.next().map_err(failed)? {
-            let at = instant::from_value(value)?;
-            let whole = at.filter(|&at| begin(at, HOUR) == at);
-            any.extend(whole.map(|at| (at, at.saturating_add(HOUR - 1))));
-        }
-        match any.iter().map(|range| range.0).min() {
-            None => self.empty = true,
-            Some(first) => {
-                let last = any.iter().map(|range| range.1).max();
-                self.time_range((first, last.unwrap_or(i64::MAX)));
-                self.filter.push(Test::Number {
-                    column: Column::Time,
-                    any,
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Narrows the filter's own time range, which prunes whole segments.
