@@ -211,6 +211,7 @@ macro_rules! conformance {
             amounts: counts_name_the_users_with_most_events,
             amounts: counts_tell_short_watches,
             amounts: counts_refuse_what_is_not_short,
+            amounts: counts_look_for_rare_events_first,
             counted: counts_in_sql_come_in_order,
             counted: requests_are_counted_once,
             counted: requests_are_counted_once_across_segments,

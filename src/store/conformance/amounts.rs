@@ -237,3 +237,114 @@ pub(super) fn counts_name_the_users_with_most_events(open: Open) {
         assert!(more > 3, "{age}: {more} rows have more than five users");
     });
 }
+
+/// Groups with rare events are looked for first, wherever these and the groups' other events lie.
+pub(super) fn counts_look_for_rare_events_first(open: Open) {
+    let mut rng = fastrand::Rng::with_seed(42);
+    let line_of = |number: u64, user: u64, verb: &str, (code, right): (u16, &str)| {
+        let time = crate::model::time::to_text(1_795_132_800_000_000 + number as i64 * 20_000_001);
+        let (resource, name) = (["pods", "jobs"][number as usize % 2], number * 7 % 200);
+        format!(
+            r#"{{"level":"Metadata","auditID":"{number:08x}-1111-4222-8333-444455556666","stage":"ResponseComplete","requestURI":"/api/v1/{resource}","verb":"{verb}","user":{{"username":"u{user}"}},"objectRef":{{"resource":"{resource}","name":"n{name}","apiVersion":"v1"}},"responseStatus":{{"code":{code}}},"annotations":{{"authorization.k8s.io/decision":"{right}"}},"stageTimestamp":"{time}"}}"#
+        )
+    };
+    let line = |number: u64| {
+        let ended = match rng.u8(..60) {
+            0 => (500, "allow"),
+            1 => (403, "forbid"),
+            2 => (404, "allow"),
+            _ => (200, "allow"),
+        };
+        let verb = rng.choice(["watch", "list", "get"]).unwrap();
+        // Some come late, so that dictionaries differ.
+        let user = rng.u64(..20 + number / 200);
+        line_of(number, user, verb, ended)
+    };
+    let lines: Vec<String> = (0..3600).map(line).collect();
+    let bench = Bench::new(open);
+    for part in lines[..2400].chunks(1200) {
+        bench.append("c", part);
+        bench.store.seal(false).unwrap();
+    }
+    bench.append("c", &lines[2400..]);
+    let shares = [
+        ("errors", "code between 400 and 599"),
+        ("client_errors", "code between 400 and 499"),
+        ("server_errors", "code between 500 and 599"),
+        ("refused", "outcome glob 'denied_*'"),
+    ];
+    let bench = at_every_age(bench, &|bench, age| {
+        let (mut first, mut left_out) = (0, 0);
+        for (share, said) in shares {
+            for by in [
+                "user, verb",
+                "verb, resource, cluster",
+                "name",
+                "user, code",
+                "hour, user",
+            ] {
+                for condition in [
+                    "time >= '2026-11-20T00:20:30Z'",
+                    "time >= '2026-11-20T02:20:30Z' and time < '2026-11-20T17:00:00.5Z'",
+                    "time < '2026-11-20T13:00:00.5Z' and verb match '!get'",
+                    "time >= '2026-11-20T16:20:30Z' and user match 'u1*'",
+                ] {
+                    let terms = by.replace("hour", "strftime('%Y-%m-%dT%H:00:00.000000Z', time)");
+                    let events = condition
+                        .replace("verb match '!get'", "verb <> 'get'")
+                        .replace("user match 'u1*'", "user glob 'u1*'");
+                    let wanted = format!(
+                        "select {terms}, count(*), cast(total({said}) as integer), count(code), max(time),
+                           max(iif(code between 400 and 599, time, null))
+                         from events where {events} group by {terms}
+                         having total({said}) >= 1 order by {terms}"
+                    );
+                    let counted = format!(
+                        "select {by}, events, {share}, answered, last_time, last_error
+                         from event_counts where {condition} and {share} >= 1 order by {by}"
+                    );
+                    let all = format!("select {by}, events from event_counts where {condition}");
+                    let among = format!("select count(*) from events where {events}");
+                    let (found, answer) = ask(bench, &counted, &[]).unwrap();
+                    assert_eq!(
+                        found,
+                        ask(bench, &wanted, &[]).unwrap().0,
+                        "{age}: {counted}"
+                    );
+                    assert_eq!(
+                        found,
+                        ask(bench, &counted, &[]).unwrap().0,
+                        "again: {counted}"
+                    );
+                    let [among, all] = [among, all].map(|sql| ask(bench, &sql, &[]).unwrap().0);
+                    left_out += usize::from(found.len() < all.len());
+                    let Value::Int(among) = among[0][0] else {
+                        panic!("{among:?}");
+                    };
+                    first += usize::from(answer.stats.rows_visited > among as u64);
+                }
+            }
+        }
+        assert!(
+            left_out > 40,
+            "{age}: {left_out} counts leave something out"
+        );
+        // Small segments mostly lie in the range as a whole, and have summaries.
+        assert!(
+            age != "merged" || first > 20,
+            "{age}: {first} counts look for what is rare first"
+        );
+    });
+    // What was counted of a segment before is not what counts when errors come of other groups of it.
+    let counted = "select name, verb, events, errors from event_counts
+                   where time >= '2026-11-20T00:20:30Z' and errors > 0 order by name, verb";
+    let before = ask(&bench, counted, &[]).unwrap().0;
+    let error = |user: u64| line_of(3600 + user, user, "get", (500, "allow"));
+    bench.append("c", &(0..9).map(error).collect::<Vec<_>>());
+    let wanted = "select name, verb, count(*), cast(total(code between 400 and 599) as integer)
+                  from events where time >= '2026-11-20T00:20:30Z' group by name, verb
+                  having total(code between 400 and 599) > 0 order by name, verb";
+    let found = ask(&bench, counted, &[]).unwrap().0;
+    assert_eq!(found, ask(&bench, wanted, &[]).unwrap().0);
+    assert!(found.len() > before.len());
+}

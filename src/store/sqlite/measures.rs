@@ -44,6 +44,8 @@ pub(crate) struct Measures {
     pub(crate) shares: Vec<Share>,
     /// Which watches are short: those of fewer microseconds.
     pub(crate) short_us: i64,
+    /// Groups without events of this share may be left out.
+    pub(crate) needed: Option<Share>,
     /// Needs times where each request counts once.
     pub(crate) last_error: bool,
 }

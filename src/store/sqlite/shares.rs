@@ -6,7 +6,9 @@ use super::layout::TextColumn;
 use super::measures::Measured;
 use super::part::Part;
 use super::tally::Groups;
+use crate::model::column::Column;
 use crate::store::Result;
+use crate::store::filter::{Pattern, Test};
 
 /// Events of a group that have something in common beside what makes the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,25 @@ impl Share {
             Share::FailedWatches => &[FAILED],
             Share::BrokenWatches => &[SHORT, FAILED],
             Share::Lists => &[&[Said::List]],
+        }
+    }
+
+    /// What events of the share say, and no others, if they are rare as a rule.
+    pub(crate) fn rare(self) -> Option<(Said, Test)> {
+        let code = |from, to| Test::Number {
+            column: Column::Code,
+            any: vec![(from, to)],
+        };
+        let refused = Test::Text {
+            column: Column::Outcome,
+            any: vec![Pattern::Prefix("denied_".to_owned())],
+        };
+        match self {
+            Share::Refused => Some((Said::Refused, refused)),
+            Share::Errors => Some((Said::Error, code(400, 599))),
+            Share::ClientErrors => Some((Said::ClientError, code(400, 499))),
+            Share::ServerErrors => Some((Said::ServerError, code(500, 599))),
+            _ => None,
         }
     }
 
@@ -223,7 +244,7 @@ impl Shared {
 }
 
 /// Per string of a column whether it says something.
-fn held(said: Said, part: &Part, key: Key) -> Result<Vec<bool>> {
+pub(crate) fn held(said: Said, part: &Part, key: Key) -> Result<Vec<bool>> {
     let strings = 1..=key.strings(part);
     let said = strings.map(|id| Ok(said.holds(key.string(part, id)?)));
     std::iter::once(Ok(false)).chain(said).collect()

@@ -187,6 +187,13 @@ impl EventCountsCursor {
             }
         }
         query.by.extend(tops.then_some(Column::User));
+        if !tops {
+            let rare = |&(amount, (least, _)): &(Amount, (i64, i64))| match amount {
+                Amount::Share(share) if least > 0 => share.rare().map(|_| share),
+                _ => None,
+            };
+            measures.needed = having.iter().find_map(rare);
+        }
         let mut counted = self.session.count(&query, &measures)?;
         let sorted_by = |at: usize| {
             let place = || places[at].unwrap_or_default();
