@@ -121,6 +121,7 @@ class Statements:
         rng = self.rng
         conditions = [self.condition() for _ in range(rng.randrange(3))]
         by = set(rng.sample(GROUPS, rng.randrange(5)))
+        by |= {"user"} if rng.randrange(2) else set()
         # A column that SQLite tests makes groups; which it does is not known here, so all do.
         by |= {column for column in GROUPS if any(column in text for text in conditions)}
         keys = sorted(by) + ["hour"] * (rng.randrange(4) == 0)
@@ -153,7 +154,11 @@ class Statements:
             return both, False
         if kind == 1:
             order = rng.sample(keys + measures, len(keys + measures))
-            order = ", ".join(column + rng.choice(["", " desc"]) for column in order)
+            order = [column + rng.choice(["", " desc"]) for column in order]
+            if rng.randrange(2):
+                # Those with the most of something first, as most questions want them.
+                order = [f"{rng.choice([name for name in measures if name in AMOUNTS])} desc"] + order
+            order = ", ".join(order)
             limit = rng.choice(["", " limit 7", " limit 50 offset 3"])
             return [f"{groups} order by {order}{limit}" for groups in both], True
         if kind == 2:

@@ -35,6 +35,9 @@ pub enum Test {
     /// The column's text matches any of the patterns. Of a list ([`Column::is_list`]) any element
     /// does.
     Text { column: Column, any: Vec<Pattern> },
+    /// The user is one of these, which ascend, or not known if they begin with `None`. For many users:
+    /// none is compared with all of them.
+    Users { any: Arc<[Option<Arc<str>>]> },
     /// Resource and, where given, API group match any of the pairs.
     Resource {
         any: Vec<(Pattern, Option<Pattern>)>,

@@ -1,5 +1,7 @@
 //! `count`, `histogram`, `facets`: numbers, counted here from the raw lines by themselves.
 
+mod foremost;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

@@ -1,5 +1,8 @@
 //! Filters at random, made from values that some event has.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use fastrand::Rng;
 
 use super::naive::Row;
@@ -106,6 +109,12 @@ fn term(rng: &mut Rng, rows: &[Row]) -> Term {
             let low = rng.choice(rows).unwrap().number(column).unwrap_or(0);
             let any = vec![(low, low.saturating_add(rng.i64(..3_000_000)))];
             Test::Number { column, any }
+        }
+        8 if rng.bool() => {
+            let mut user = || Some(rng.choice(rows).unwrap().text(Column::User)?.into());
+            let any: BTreeSet<Option<Arc<str>>> = (0..5).map(|_| user()).collect();
+            let any = any.into_iter().collect();
+            Test::Users { any }
         }
         8 => {
             let columns = if rng.bool() { TEXTS } else { NUMBERS };

@@ -156,6 +156,9 @@ fn holds(term: &Term, row: &Row) -> bool {
             .iter()
             .any(|element| any_matches(any, element)),
         Test::Text { column, any } => row.text(*column).is_some_and(|text| any_matches(any, text)),
+        Test::Users { any } => any
+            .iter()
+            .any(|user| user.as_deref() == row.text(Column::User)),
         Test::Resource { any } => any.iter().any(|(resource, group)| {
             row.text(Column::Resource)
                 .is_some_and(|text| resource.matches(text))

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::facts;
 use super::layout::{Origin, origin};
 use super::predicate;
+use super::stringsets;
 use crate::model::column::{Column, Kind};
 use crate::model::json::body_problem;
 use crate::model::normalise::{self, normalise};
@@ -126,7 +127,7 @@ pub(crate) fn matches(term: &Term, raw: &[u8]) -> bool {
             .iter()
             .any(|needle| memchr::memmem::find(raw, needle).is_some()),
         Test::Text { column, any } => match self::column(*column, raw) {
-            Value::Text(text) | Value::Json(text) => predicate::text_matches(*column, &text, any),
+            Value::Text(text) | Value::Json(text) => stringsets::text_matches(*column, &text, any),
             _ => false,
         },
         Test::Number { column, any } => match self::column(*column, raw) {
@@ -134,6 +135,6 @@ pub(crate) fn matches(term: &Term, raw: &[u8]) -> bool {
             _ => false,
         },
         Test::Absent { column } => matches!(self::column(*column, raw), Value::Null),
-        Test::Resource { .. } | Test::Ended => false,
+        Test::Users { .. } | Test::Resource { .. } | Test::Ended => false,
     }
 }

@@ -238,7 +238,7 @@ impl Totals {
 
     /// What a measure says of a group.
     #[inline]
-    fn amount(&self, measure: SortedBy, number: u32) -> Option<i64> {
+    pub(crate) fn amount(&self, measure: SortedBy, number: u32) -> Option<i64> {
         let number = number as usize;
         let measured = || self.measured(number);
         match measure {

@@ -81,6 +81,7 @@ mod shares;
 pub mod sql;
 mod stages;
 mod state;
+mod stringsets;
 mod summary;
 mod summaryplan;
 mod summarywriter;

@@ -85,7 +85,7 @@ impl Share {
         }
     }
 
-    /// Alternatives, of which no event is more than one: all that columns must say of it.
+    /// Alternatives: all that columns must say of an event.
     fn alternatives(self) -> &'static [&'static [Said]] {
         const SHORT: &[Said] = &[Said::Watch, Said::Soon, Said::Well];
         const FAILED: &[Said] = &[Said::Watch, Said::Error];
@@ -123,13 +123,18 @@ impl Share {
         }
     }
 
-    /// The same with the place of what says it, which `place` gives.
+    /// Whether only the events themselves say which belong to it.
+    pub(crate) fn is_of_events(self) -> bool {
+        let mut said = self.alternatives().iter().copied().flatten();
+        said.any(|&said| said == Said::Soon)
+    }
+
+    /// What says which events belong to it, and where, which `place` gives.
     pub(crate) fn told(self, mut place: impl FnMut(Said) -> usize) -> Told {
-        let mut all = |all: &&[Said]| all.iter().map(|&said| (said, place(said))).collect();
-        let alternatives = self.alternatives().iter().map(&mut all).collect();
+        let said = self.alternatives().iter().copied().flatten();
         Told {
             share: self,
-            alternatives,
+            places: said.map(|&said| (said, place(said))).collect(),
         }
     }
 
@@ -145,6 +150,10 @@ impl Share {
 }
 
 impl Said {
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
     /// Where it is stored; soon is what takes less than so many microseconds.
     pub(crate) fn key(self, short_us: i64) -> Key {
         Key::Text(match self {
@@ -173,29 +182,26 @@ impl Said {
     }
 }
 
-/// A share, and which of a count's columns must say what of its events.
+/// A share, and which of a count's columns say something of its events.
 pub(crate) struct Told {
     share: Share,
-    alternatives: Vec<Vec<(Said, usize)>>,
+    places: Vec<(Said, usize)>,
 }
 
 impl Told {
-    /// How much of each group belongs to the share.
-    fn amounts(&self, part: &Part, keys: &[Key], groups: &Groups) -> Result<Vec<u64>> {
-        let mut amounts = vec![0; groups.len()];
-        for all in &self.alternatives {
-            let held = |&(said, place): &(Said, usize)| {
-                Ok((&groups.columns[place][..], held(said, part, keys[place])?))
-            };
-            let tests = all.iter().map(held).collect::<Result<Vec<_>>>()?;
-            for (row, amount) in amounts.iter_mut().enumerate() {
-                let belongs = (tests.iter()).all(|(ids, held)| held[ids[row] as usize]);
-                if belongs {
-                    *amount = self.share.amount(groups, row);
-                }
+    /// How much of each group belongs to the share, by what is said of its events, a bit each.
+    fn amounts(&self, said: &[u16], groups: &Groups) -> Vec<u64> {
+        let all = |all: &&[Said]| all.iter().fold(0, |bits, said| bits | said.bit());
+        let alternatives: Vec<u16> = self.share.alternatives().iter().map(all).collect();
+        let amount = |(row, &said): (usize, &u16)| {
+            let belongs = alternatives.iter().any(|all| all & !said == 0);
+            if belongs {
+                self.share.amount(groups, row)
+            } else {
+                0
             }
-        }
-        Ok(amounts)
+        };
+        said.iter().enumerate().map(amount).collect()
     }
 }
 
@@ -219,8 +225,18 @@ pub(crate) struct Shared {
 impl Shared {
     /// Fills in what a part's groups, which its strings' ids tell apart, say of shares.
     pub(crate) fn fill(&self, part: &Part, keys: &[Key], groups: &mut Groups) -> Result<()> {
+        let (mut said, mut known) = (vec![0; groups.len()], 0);
+        for &(says, place) in self.shares.iter().flat_map(|told| &told.places) {
+            if known & says.bit() == 0 {
+                known |= says.bit();
+                let held = held(says, part, keys[place])?;
+                for (said, &id) in said.iter_mut().zip(&groups.columns[place]) {
+                    *said |= if held[id as usize] { says.bit() } else { 0 };
+                }
+            }
+        }
         for told in &self.shares {
-            let amounts = told.amounts(part, keys, groups)?;
+            let amounts = told.amounts(&said, groups);
             groups.shares.push(amounts);
         }
         // Where each event was measured for itself; otherwise counting has seen to it.

@@ -8,15 +8,59 @@ use super::measures::Measures;
 use super::part::Part;
 use super::partscan::keep;
 use super::predicate::{self, Predicate};
+use super::scan::{PartSource, Snapshot};
 use super::sealed::Sealed;
 use super::shares::Errors;
+use super::stringsets;
 use super::summary::{
     self, EVENT_FLAGS, EVENTS, FIRST, FLAG_NAMED, FLAG_URI, FLAGS, LASTED, PLACES, URIS,
 };
 use super::tally::{Amounts, Buckets};
 use super::uricolumns::{UriColumns, of_uri};
 use crate::model::column::Column;
-use crate::store::{Budget, Result, Work};
+use crate::store::filter::Test;
+use crate::store::{Budget, CountQuery, Result, Work};
+
+/// Whether summaries answer a query for most of its events.
+pub(crate) fn answer_most(snapshot: &Snapshot, query: &CountQuery) -> bool {
+    let CountQuery {
+        filter, by, step, ..
+    } = query;
+    let told = filter.terms.iter().all(|term| match &term.test {
+        Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
+            tells(*column)
+        }
+        Test::Users { .. } | Test::Resource { .. } | Test::Ended => true,
+        Test::Contains { .. } => false,
+    });
+    if !told || step.is_some() || !by.iter().all(|&column| tells(column)) {
+        return false;
+    }
+    let (mut whole, mut all) = (0, 0);
+    for part in snapshot.parts(filter).0 {
+        let within = filter.since.is_none_or(|since| since <= part.oldest)
+            && filter.until.is_none_or(|until| until > part.newest);
+        let (events, summed) = match &part.source {
+            PartSource::Open(part) => (part.rows() as u64, false),
+            PartSource::Sealed(meta) => (meta.events, within),
+        };
+        all += events;
+        whole += if summed { events } else { 0 };
+    }
+    whole >= all - all / 8
+}
+
+/// Whether a summary tells apart what a column says.
+fn tells(column: Column) -> bool {
+    match origin(column) {
+        Origin::Text(text) | Origin::Number(text) | Origin::Derived(text, _) => {
+            text != TextColumn::RequestUri && summary::place(text).is_some()
+        }
+        Origin::EffectiveUser => true,
+        Origin::Flag(flag) => flag & EVENT_FLAGS != 0,
+        _ => false,
+    }
+}
 
 /// How a summary answers a query.
 pub(crate) struct SummaryPlan {
@@ -338,8 +382,9 @@ impl Columns {
                         let mut uri = String::new();
                         UriColumns::restore_from(part, stored, [0; 6], &mut uri)?;
                         let text = of_uri(*column, &uri, None);
-                        Ok(text
-                            .map_or(*absent, |text| predicate::text_matches(*column, &text, any)))
+                        Ok(text.map_or(*absent, |text| {
+                            stringsets::text_matches(*column, &text, any)
+                        }))
                     }),
                 };
                 holds.unwrap_or_else(|error| {

@@ -96,7 +96,7 @@ pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str], later: bool) -> boo
         Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
             common(column)
         }
-        Test::Resource { .. } => true,
+        Test::Users { .. } | Test::Resource { .. } => true,
         Test::Ended | Test::Contains { .. } => false,
     })
 }

@@ -19,7 +19,6 @@ const LONGER: &[(&str, usize)] = &[
     ("src/model/normalise/tests.rs", 600),
     ("src/model/outcome/tests.rs", 460),
     ("src/store/sqlite/cursor.rs", 460),
-    ("src/store/sqlite/predicate.rs", 460),
     ("src/store/sqlite/sealed.rs", 600),
     ("src/store/sqlite/sql/escape_tests.rs", 560),
     ("src/store/sqlite/sql/requests.rs", 480),

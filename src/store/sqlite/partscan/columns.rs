@@ -5,6 +5,7 @@ use crate::store::Result;
 use crate::store::sqlite::layout::{Origin, TextColumn, origin, uuid_text};
 use crate::store::sqlite::part::{Lookup, Part};
 use crate::store::sqlite::predicate::{self, Predicate};
+use crate::store::sqlite::stringsets;
 use crate::store::sqlite::uricolumns::{UriColumns, of_uri};
 
 /// Rows of a chunk below which single values are looked up instead of decoding the whole chunk.
@@ -136,7 +137,7 @@ pub(super) fn apply(
                             there.then(|| of_uri(*column, &uri, subresource)).flatten()
                         });
                         match text {
-                            Ok(Some(text)) => predicate::text_matches(*column, &text, any),
+                            Ok(Some(text)) => stringsets::text_matches(*column, &text, any),
                             Ok(None) => *absent,
                             Err(error) => {
                                 failure = Some(error);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::backing::{Backing, Rows};
 use super::sandbox::{self, Denied};
-use super::session::{Backing, Rows, Session};
+use super::session::Session;
 use super::{Limits, errors, install};
 use crate::model::column::Column;
 use crate::model::value::Value;

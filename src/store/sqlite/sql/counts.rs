@@ -7,6 +7,8 @@
 //! (`asis`), so that a column is read though nothing comes of it.
 
 mod columns;
+mod foremost;
+mod groups;
 mod order;
 
 use std::collections::BTreeSet;
@@ -20,15 +22,12 @@ use super::pushdown;
 use super::quota;
 use super::session::Session;
 use super::vtab::{Table, TableCursor};
-use crate::model::column::{Column, Kind};
-use crate::store::sqlite::count::Counted;
-use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
+use crate::model::column::Kind;
 use crate::store::sqlite::measures::{Amount, Measures};
-use crate::store::sqlite::rollup::HOUR;
 use crate::store::sqlite::scan::{Cell, ScanOrder};
-use crate::store::sqlite::shares::Share;
 use crate::store::{CountQuery, Result, StoreError};
-use columns::{COLUMNS, SHORT_US, Shown, hidden};
+use columns::{COLUMNS, SHORT_US, Shown, hidden, place_of};
+use groups::{Asked, Groups};
 
 pub(super) const NAME: &str = "event_counts";
 
@@ -99,6 +98,7 @@ impl Table for EventCounts {
         Box::new(EventCountsCursor {
             session: Arc::clone(&self.session),
             groups: None,
+            json: String::new(),
         })
     }
 }
@@ -115,158 +115,8 @@ fn named(info: &IndexInfo, decided: &[i32]) -> Vec<usize> {
 struct EventCountsCursor {
     session: Arc<Session>,
     groups: Option<Groups>,
-}
-
-/// Groups, and the one that the cursor stands at.
-struct Groups {
-    counted: Counted,
-    /// Where each of the table's columns is among those that were counted by, or the shares.
-    places: Vec<Option<usize>>,
-    /// The numbers of groups, if some are left out and no order is asked for.
-    left: Option<Vec<u32>>,
-    /// The order asked for, if one is.
-    order: Option<GroupOrder>,
-    at: usize,
-    /// The group's number.
-    number: usize,
-    ids: Vec<u32>,
-    hour: i64,
-    events: u64,
     /// JSON that the cursor stands at.
     json: String,
-}
-
-/// A place among the table's columns.
-fn place_of(shown: Shown) -> usize {
-    let at = COLUMNS.iter().position(|&known| known == shown);
-    at.unwrap_or_default()
-}
-
-impl EventCountsCursor {
-    fn count(
-        &self,
-        mut query: CountQuery,
-        short_us: i64,
-        reads: &BTreeSet<usize>,
-        having: &[(Amount, (i64, i64))],
-        order: &[(usize, bool)],
-    ) -> Result<Groups> {
-        let mut tops = false;
-        let mut measures = Measures {
-            short_us,
-            ..Measures::default()
-        };
-        let mut places = vec![None; COLUMNS.len()];
-        for &at in reads {
-            match COLUMNS.get(at) {
-                Some(Shown::Hour) => query.step = Some(HOUR),
-                Some(&Shown::Group(column)) => {
-                    places[at] = Some(query.by.len());
-                    query.by.push(column);
-                }
-                Some(&shown) if shown.is_hidden() => return Err(shown.no_value()),
-                Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
-                Some(Shown::Amount(Amount::RawBytes)) => measures.raw_bytes = true,
-                Some(Shown::Amount(Amount::MeanLatency)) => measures.latency = true,
-                Some(Shown::Amount(Amount::Users) | Shown::TopUsers) => tops = true,
-                Some(Shown::Amount(Amount::MeanWatch)) => {
-                    measures.latency = true;
-                    places[at] = Some(measures.shares.len());
-                    let mean = [Share::TimedWatches, Share::WatchMicros];
-                    measures.shares.extend(mean);
-                }
-                Some(&Shown::Amount(Amount::Share(share))) => {
-                    places[at] = Some(measures.shares.len());
-                    measures.shares.push(share);
-                }
-                Some(Shown::LastError) => {
-                    measures.last_error = true;
-                    measures.times |= query.per_request;
-                }
-                Some(_) | None => {}
-            }
-        }
-        query.by.extend(tops.then_some(Column::User));
-        if !tops {
-            let rare = |&(amount, (least, _)): &(Amount, (i64, i64))| match amount {
-                Amount::Share(share) if least > 0 => share.rare().map(|_| share),
-                _ => None,
-            };
-            measures.needed = having.iter().find_map(rare);
-        }
-        let mut counted = self.session.count(&query, &measures)?;
-        let sorted_by = |at: usize| {
-            let place = || places[at].unwrap_or_default();
-            match COLUMNS[at] {
-                Shown::Hour => SortedBy::Bucket,
-                Shown::FirstTime => SortedBy::First,
-                Shown::LastTime => SortedBy::Last,
-                Shown::LastError => SortedBy::LastError,
-                Shown::Amount(Amount::Events) => SortedBy::Events,
-                Shown::Amount(Amount::RawBytes) => SortedBy::RawBytes,
-                Shown::Amount(Amount::MeanLatency) => SortedBy::MeanLatency,
-                Shown::Amount(Amount::Users) => SortedBy::Different,
-                Shown::Amount(Amount::Share(_)) => SortedBy::Share(place()),
-                Shown::Amount(Amount::MeanWatch) => SortedBy::MeanOf(place(), place() + 1),
-                _ => SortedBy::Column(place()),
-            }
-        };
-        if tops {
-            query.by.pop();
-            counted.totals = counted.totals.with_tops()?;
-        }
-        if !order.is_empty() || !having.is_empty() {
-            counted.totals.charge_order()?;
-        }
-        let order = order.iter().map(|&(at, down)| (sorted_by(at), down));
-        let order: Vec<_> = order.collect();
-        let totals = &counted.totals;
-        let amount = |&(amount, range)| (sorted_by(place_of(Shown::Amount(amount))), range);
-        let having: Vec<_> = having.iter().map(amount).collect();
-        let mut left = (!having.is_empty()).then(|| totals.having(&having));
-        let order = (!order.is_empty()).then(|| {
-            let all = || (0..totals.len() as u32).collect();
-            totals.in_order(left.take().unwrap_or_else(all), &query.by, &order)
-        });
-        Ok(Groups {
-            counted,
-            places,
-            left,
-            order,
-            at: 0,
-            number: 0,
-            ids: Vec::new(),
-            hour: 0,
-            events: 0,
-            json: String::new(),
-        })
-    }
-}
-
-impl Groups {
-    /// Where one of the table's columns is among those that were counted by, or the shares.
-    fn place(&self, column: usize) -> Result<usize> {
-        self.places[column].ok_or_else(|| {
-            let name = COLUMNS[column].name();
-            StoreError::Io(format!("event_counts was not counted by {name}"))
-        })
-    }
-
-    /// Goes to the group at `at`; false at the end.
-    fn enter(&mut self) -> bool {
-        let totals = &self.counted.totals;
-        let number = match (&mut self.order, &self.left) {
-            (Some(order), _) => order.at(totals, self.at),
-            (None, Some(left)) => left.get(self.at).map(|&number| number as usize),
-            (None, None) => (self.at < totals.len()).then_some(self.at),
-        };
-        let Some(number) = number else {
-            return false;
-        };
-        self.number = number;
-        (self.hour, self.events) = totals.group(self.number, &mut self.ids);
-        true
-    }
 }
 
 impl TableCursor for EventCountsCursor {
@@ -294,7 +144,6 @@ impl TableCursor for EventCountsCursor {
         reads.extend(read.fetched);
         reads.extend(order.iter().map(|&(at, _)| at));
         let having = counting.having;
-        let short_us = counting.short_us.unwrap_or(SHORT_US);
         reads.extend((having.iter()).map(|&(amount, _)| place_of(Shown::Amount(amount))));
         let query = CountQuery {
             filter: counting.filter,
@@ -302,17 +151,21 @@ impl TableCursor for EventCountsCursor {
             skip_damaged: self.session.skip_damaged,
             ..CountQuery::default()
         };
-        let groups = quota::exempt(|| self.count(query, short_us, &reads, &having, &order))?;
+        let measures = Measures {
+            short_us: counting.short_us.unwrap_or(SHORT_US),
+            ..Measures::default()
+        };
+        let asked = Asked::new(&self.session, query, measures, &reads, &having, &order)?;
+        let groups = quota::exempt(|| Groups::new(asked))?;
         let groups = self.groups.insert(groups);
-        Ok(quota::exempt(|| groups.enter()))
+        quota::exempt(|| groups.enter())
     }
 
     fn advance(&mut self) -> Result<bool> {
         let Some(groups) = &mut self.groups else {
             return Ok(false);
         };
-        groups.at += 1;
-        let more = quota::exempt(|| groups.enter());
+        let more = quota::exempt(|| groups.advance())?;
         if !more {
             // The cursor stays open until the statement ends.
             self.groups = None;
@@ -321,27 +174,23 @@ impl TableCursor for EventCountsCursor {
     }
 
     fn cell(&mut self, column: usize) -> Result<Cell<'_>> {
-        let (Some(groups), Some(&shown)) = (&mut self.groups, COLUMNS.get(column)) else {
+        let (Some(groups), Some(&shown)) = (&self.groups, COLUMNS.get(column)) else {
             return Ok(Cell::Null);
         };
         let int = |number: u64| Cell::Int(i64::try_from(number).unwrap_or(i64::MAX));
-        let totals = &groups.counted.totals;
+        let totals = groups.totals();
         Ok(match shown {
             Shown::Hour => Cell::Time(groups.hour),
             Shown::Amount(Amount::Events) => int(groups.events),
-            Shown::Amount(Amount::Share(_)) => {
-                int(totals.share(groups.place(column)?, groups.number))
-            }
+            Shown::Amount(Amount::Share(_)) => int(groups.share(column)?),
             Shown::Amount(Amount::MeanWatch) => {
-                let of = groups.place(column)?;
-                let mean = totals.mean_share(of, of + 1, groups.number);
-                mean.map_or(Cell::Null, Cell::Int)
+                groups.mean_share(column)?.map_or(Cell::Null, Cell::Int)
             }
             Shown::Amount(Amount::Users) => int(totals.different(groups.number)),
             Shown::TopUsers => {
                 let users = totals.top(groups.number);
-                groups.json = serde_json::to_string(&users).expect("texts are always JSON");
-                Cell::Text(&groups.json)
+                self.json = serde_json::to_string(&users).expect("texts are always JSON");
+                Cell::Text(&self.json)
             }
             Shown::LastError => totals
                 .last_error(groups.number)
@@ -364,17 +213,11 @@ impl TableCursor for EventCountsCursor {
                     (Some(measured), _) => int(measured.raw_bytes),
                 }
             }
-            Shown::Group(event_column) => {
-                let place = groups.place(column)?;
-                let text = totals.text(place, groups.ids[place]);
-                match (text, event_column.kind()) {
-                    (None, _) => Cell::Null,
-                    (Some(text), Kind::Int | Kind::Bool) => {
-                        text.parse().map_or(Cell::Null, Cell::Int)
-                    }
-                    (Some(text), _) => Cell::Text(text),
-                }
-            }
+            Shown::Group(event_column) => match (groups.text(column)?, event_column.kind()) {
+                (None, _) => Cell::Null,
+                (Some(text), Kind::Int | Kind::Bool) => text.parse().map_or(Cell::Null, Cell::Int),
+                (Some(text), _) => Cell::Text(text),
+            },
         })
     }
 

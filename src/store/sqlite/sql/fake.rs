@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use super::session::{Backing, Rows};
+use super::backing::{Backing, Rows};
 use super::{Limits, run_on};
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
@@ -57,6 +57,10 @@ fn holds(test: &Test, row: &Row) -> bool {
                 .any(|&(low, high)| low <= number && number <= high)
         }),
         Test::Absent { column } => !row.contains_key(column),
+        Test::Users { any } => {
+            let user = text(row.get(&Column::User));
+            any.iter().any(|wanted| wanted.as_deref() == user)
+        }
         Test::Resource { .. } | Test::Ended | Test::Contains { .. } => {
             panic!("SQL never asks for {test:?}")
         }
@@ -147,6 +151,10 @@ impl Backing for Fake {
             work: Work::default(),
             damaged: Vec::new(),
         })
+    }
+
+    fn is_summed(&self, _: &CountQuery) -> bool {
+        true
     }
 
     fn seen(&self, column: Column, _budget: &Budget) -> Result<Vec<Seen>> {

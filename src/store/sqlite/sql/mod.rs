@@ -5,6 +5,7 @@
 //! `pushdown`), the scan gives rows, SQLite computes the rest.
 
 mod asis;
+mod backing;
 mod check;
 mod counts;
 mod errors;
@@ -48,9 +49,10 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, ffi};
 
+use self::backing::Backing;
 use self::length::Watched;
 use self::sandbox::Denied;
-use self::session::{Backing, Session};
+use self::session::Session;
 use super::scan::Snapshot;
 use crate::limits;
 use crate::model::time;

@@ -7,8 +7,9 @@ use super::fake::{Fake, Row, event, query, run_query};
 use super::tests::{last_scan, rows, store};
 use crate::model::column::Column;
 use crate::model::value::Value;
+use crate::store::filter::Test;
 use crate::store::sqlite::scan::ScanOrder;
-use crate::store::{Budget, StoreError};
+use crate::store::{Budget, CountQuery, StoreError};
 
 #[test]
 fn requests_put_stages_together() {
@@ -256,5 +257,74 @@ fn counting_by_a_column_of_event_counts_reads_columns_only() {
                 | Origin::Flag(_)
         );
         assert!(stored, "{column:?}");
+    }
+}
+
+#[test]
+fn groups_of_those_with_the_most_come_first_without_everybodys() {
+    let mut events = Vec::new();
+    // User n has n lists, but at most five, and as many gets, the last two thrice as many as their
+    // number says.
+    for n in 1..=9 {
+        let name = format!("u{n}");
+        let gets = if n > 7 { n * 3 } else { n };
+        for (verb, calls) in [("get", gets), ("list", n.min(5))] {
+            let cells = [("verb", verb), ("user", &*name)];
+            let calls = (0..calls).map(|_| event(1, "2026-11-20T14:00:00Z", &cells));
+            events.extend(calls);
+        }
+    }
+    for verb in ["get", "list"] {
+        let of_nobody = (0..3).map(|_| event(1, "2026-11-20T14:00:00Z", &[("verb", verb)]));
+        events.extend(of_nobody);
+    }
+    let fake = Fake {
+        events: Arc::new(events),
+        ..Fake::default()
+    };
+    let fake = Arc::new(fake);
+    let asked = |sql: &str| {
+        fake.counts.lock().unwrap().clear();
+        let found = rows(&fake, sql);
+        let counts = std::mem::take(&mut *fake.counts.lock().unwrap());
+        let users = |query: &CountQuery| {
+            query.filter.terms.iter().find_map(|term| match &term.test {
+                Test::Users { any } => Some(any.len()),
+                _ => None,
+            })
+        };
+        (found, counts.iter().map(users).collect::<Vec<_>>())
+    };
+    let all = "select user, verb, events from event_counts order by events desc, user, verb";
+    // No group of another user has more than the twelve of u7.
+    let (found, counts) = asked(&format!("{all} limit 1"));
+    assert_eq!(found, ["u9|get|27"]);
+    assert_eq!(counts, [None, Some(2)]);
+    let (found, counts) = asked(all);
+    assert_eq!(found.len(), 20);
+    assert_eq!(
+        found[..4],
+        ["u9|get|27", "u8|get|24", "u7|get|7", "u6|get|6"]
+    );
+    assert_eq!(found[4..6], ["u5|get|5", "u5|list|5"]);
+    assert_eq!(
+        found[12..16],
+        ["NULL|get|3", "NULL|list|3", "u3|get|3", "u3|list|3"]
+    );
+    assert_eq!(counts, [None, Some(2), None]);
+    // One user's groups are not worth it, and an order by names has no foremost.
+    for (sql, expected) in [
+        (
+            "select user, verb, events from event_counts where user = 'u9' order by events desc",
+            2,
+        ),
+        (
+            "select user, verb, events from event_counts order by user, events desc limit 1",
+            1,
+        ),
+    ] {
+        let (found, counts) = asked(sql);
+        assert_eq!(counts, [None], "{found:?}");
+        assert_eq!(found.len(), expected);
     }
 }

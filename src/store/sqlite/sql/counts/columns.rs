@@ -56,6 +56,12 @@ pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
         .collect()
 });
 
+/// A place among the table's columns.
+pub(super) fn place_of(shown: Shown) -> usize {
+    let at = COLUMNS.iter().position(|&known| known == shown);
+    at.unwrap_or_default()
+}
+
 impl Shown {
     /// Whether it is there for conditions only, and left out of `select *`.
     pub(super) fn is_hidden(self) -> bool {
