@@ -23,11 +23,13 @@ cluster = "where"
 */
 with masters as (
   select
-    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster, time, verb,
-    outcome, coalesce(audit_id, id) || ' ' || coalesce(received_time, id) as call
-  from events
-  where user_groups match 'system:masters'
-    and stage <> 'RequestReceived'
+    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
+    events as calls,
+    iif(verb in ('create', 'update', 'patch', 'delete', 'deletecollection'), events, 0) as changes,
+    refused, null as first_time, null as last_time
+  from event_counts
+  where per_request = 1 and stage <> 'RequestReceived'
+    and user_groups match 'system:masters'
     and cluster match :cluster
     and user match :user
     and verb match :verb
@@ -38,13 +40,47 @@ with masters as (
     and time >= :since and time < :until
   union all
   select
-    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster, time, verb,
-    outcome, coalesce(audit_id, id) || ' ' || coalesce(received_time, id) as call
-  from events
-  where impersonated_user is not null
+    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
+    events,
+    iif(verb in ('create', 'update', 'patch', 'delete', 'deletecollection'), events, 0),
+    refused, null, null
+  from event_counts
+  where per_request = 1 and stage <> 'RequestReceived'
+    and impersonated_user is not null
     and impersonated_groups match 'system:masters'
     and user_groups match '!system:masters'
-    and stage <> 'RequestReceived'
+    and cluster match :cluster
+    and user match :user
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and source_ips match :source_ip
+    and user_agent match :user_agent
+    and time >= :since and time < :until
+  union all
+  select
+    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
+    0, 0, 0, first_time, last_time
+  from event_counts
+  where stage <> 'RequestReceived'
+    and user_groups match 'system:masters'
+    and cluster match :cluster
+    and user match :user
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and source_ips match :source_ip
+    and user_agent match :user_agent
+    and time >= :since and time < :until
+  union all
+  select
+    user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
+    0, 0, 0, first_time, last_time
+  from event_counts
+  where stage <> 'RequestReceived'
+    and impersonated_user is not null
+    and impersonated_groups match 'system:masters'
+    and user_groups match '!system:masters'
     and cluster match :cluster
     and user match :user
     and verb match :verb
@@ -55,13 +91,9 @@ with masters as (
     and time >= :since and time < :until
 )
 select
-  user, impersonated_user as as_user, count(distinct call) as calls,
-  count(distinct case
-    when verb in ('create', 'update', 'patch', 'delete', 'deletecollection') then call
-  end) as changes,
-  count(distinct case when outcome glob 'denied*' then call end) as refused,
-  source_ip, client_ip, user_agent, credential_id,
-  min(time) as first_time, max(time) as last_time, cluster
+  user, impersonated_user as as_user, sum(calls) as calls, sum(changes) as changes,
+  sum(refused) as refused, source_ip, client_ip, user_agent, credential_id,
+  min(first_time) as first_time, max(last_time) as last_time, cluster
 from masters
 group by cluster, user, impersonated_user, source_ip, client_ip, user_agent, credential_id
 order by user is 'system:apiserver', changes desc, calls desc, last_time desc

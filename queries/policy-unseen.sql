@@ -9,7 +9,7 @@ tags = ["nist-800-53:AU-2", "nist-800-53:AU-12", "cis-kubernetes:3.2.2"]
 [columns]
 seen = "seen, or never seen"
 what = "what is looked for"
-events = "how often it was recorded, all stages"
+events = "how often it was recorded, all stages; requests with 401 or 403 once, where their ends are recorded"
 matters = "what is missed without it"
 sign = "what speaks for it that the policy drops it; NULL when nothing does, or it was seen"
 cluster = "where"
@@ -75,7 +75,10 @@ seen (cluster, key, events) as materialized (
   where cluster match :cluster and time >= :since and time < :until
   group by cluster, stage
   union all
-  select cluster, outcome, sum(events)
+  -- A refused watch or session has two events. A policy may drop the one that ends it.
+  select cluster, outcome, coalesce(
+      nullif(sum(iif(outcome = 'denied_authn' or stage in ('ResponseComplete', 'Panic'), events, 0)), 0),
+      sum(events))
   from event_counts
   where outcome in ('denied_authn', 'denied_authz')
     and cluster match :cluster and time >= :since and time < :until
@@ -164,7 +167,7 @@ select
     )
     when key = 'path openapi' then (
       select 'clients explore the API: ' || format('%,d', seen.events)
-        || ' requests of /api, /apis and /version'
+        || ' events about /api, /apis and /version'
       from seen where seen.cluster = found.cluster and seen.key = 'path discovery'
     )
     when key = 'node lease' then (

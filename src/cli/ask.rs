@@ -1,7 +1,7 @@
 //! `auditql ask`: the library of questions. Every question is a subcommand made from its header,
 //! so that its parameters are flags with help.
 
-mod learn;
+pub(super) mod learn;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,10 +12,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::connection::Connection;
 use super::print::{self, Output};
-use super::{Exit, early, empty, explain, shell};
+use super::{Exit, complete, early, empty, explain, shell};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
-use crate::query::library::{self, GROUPS, Kind, Library, Param, Question};
+use crate::query::library::{self, Chosen, GROUPS, Kind, Library, Param, Question, Reader};
+use crate::query::output::Columns;
 use crate::query::params::FilterParams;
 use crate::query::{clock, equivalent};
 use crate::store::{SqlColumn, SqlSink, StoreError};
@@ -34,6 +35,7 @@ struct Asked {
     name: String,
     given: Vec<(String, String)>,
     limit: u64,
+    columns: Option<String>,
     skip_damaged: bool,
     explain: bool,
     timeout: std::time::Duration,
@@ -171,6 +173,15 @@ fn subcommand(question: &Question) -> Command {
                 .help("Most rows; 0 is all"),
         )
         .arg(
+            // Not the columns of events, which complete others of this name.
+            Arg::new("chosen-columns")
+                .long("columns")
+                .value_name("LIST")
+                .add(complete::columns_of(question))
+                .help_heading("Answer")
+                .help("Columns of the answer, in this order; all is every column"),
+        )
+        .arg(
             Arg::new("skip_damaged")
                 .long("skip-damaged")
                 .action(ArgAction::SetTrue)
@@ -267,6 +278,7 @@ fn asked(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
         name: name.to_owned(),
         given,
         limit: matches.get_one("limit").copied().unwrap_or(ROWS_DEFAULT),
+        columns: matches.get_one("chosen-columns").cloned(),
         skip_damaged: matches.get_flag("skip_damaged"),
         explain: matches.get_flag("explain"),
         timeout: matches.get_one("timeout").copied().unwrap_or(QUERY_TIME),
@@ -294,18 +306,28 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let query = question
         .query(&asked.given, asked.limit, asked.skip_damaged, clock::now())
         .map_err(anyhow::Error::msg)?;
+    let columns = question.columns_of(asked.columns.as_deref());
+    let columns = columns.map_err(anyhow::Error::msg)?;
     let source = asked.connection.open_read()?;
     if asked.explain {
-        let call = equivalent::question_api(&asked.name, &asked.given, asked.limit);
+        let (given, columns) = (&asked.given, asked.columns.as_deref());
+        let call = equivalent::question_api(&asked.name, given, asked.limit, columns);
         explain::say_otherwise(Ok(&query.sql), &call, &asked.connection)?;
         explain::say_params(&query);
     }
-    let mut printer = asked.output.printer();
+    let mut printer = asked.output.printer_of(match columns {
+        None => Columns::Offered,
+        Some(_) => Columns::Asked,
+    });
     let timeout = (!asked.timeout.is_zero()).then_some(asked.timeout);
-    let answer = source.sql(&query, timeout, &mut question.typed(&mut printer));
-    let answer = answer.map_err(|error| match shell::pointed(error, &query.sql) {
+    let mut chosen = Chosen::new(columns, &mut printer);
+    let answer = source.sql(&query, timeout, &mut question.typed(&mut chosen));
+    let answer = chosen.finish(answer).map_err(|error| match error {
         StoreError::BadRequest(message) => {
-            StoreError::BadRequest(format!("in the question {}: {message}", question.name))
+            let about = format!("in the question {}", question.name);
+            let told = question.tell(&message, &about, Reader::Owner);
+            let told = told.unwrap_or_else(|| format!("{about}: {message}"));
+            StoreError::BadRequest(told + &shell::help(&message, &query.sql))
         }
         other => other,
     });

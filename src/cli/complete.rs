@@ -15,6 +15,7 @@ use super::config::Config;
 use super::connection::{self, Connection};
 use super::{Cli, completions, early, values};
 use crate::model::column::Column;
+use crate::query::library::Question;
 
 /// Set to the name of a shell that wants proposals.
 pub(super) const VARIABLE: &str = "AUDITQL_COMPLETE";
@@ -118,6 +119,18 @@ fn completer(arg: &Arg) -> Option<ArgValueCompleter> {
         })),
         _ => None,
     }
+}
+
+/// Proposes columns of a question's answer.
+pub(super) fn columns_of(question: &Question) -> ArgValueCompleter {
+    let names = question.columns.iter().map(|column| column.name.clone());
+    let names: Vec<String> = names.collect();
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        listed(typed, |item| {
+            let fit = names.iter().filter(|name| name.starts_with(item));
+            fit.cloned().collect()
+        })
+    })
 }
 
 fn starting<'a>(typed: &OsStr, names: impl Iterator<Item = &'a str>) -> Vec<CompletionCandidate> {

@@ -147,14 +147,37 @@ fn program() -> clap::Command {
 const SUGGESTIONS_MAX: usize = 3;
 
 /// Names few questions, reports or commands beside a mistyped one. clap names whatever is alike,
-/// the nearest last.
+/// the nearest last. Where nothing is alike, there is a command that lists them.
 fn nearest_first(mut error: clap::Error) -> clap::Error {
     let kind = ContextKind::SuggestedSubcommand;
-    if let Some(ContextValue::Strings(names)) = error.get(kind) {
-        let nearest = names.iter().rev().take(SUGGESTIONS_MAX).cloned().collect();
-        error.insert(kind, ContextValue::Strings(nearest));
-    }
-    error
+    let alike: Vec<String> = match error.get(kind) {
+        Some(ContextValue::Strings(names)) => names.iter().rev().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let alike = &alike[..alike.len().min(SUGGESTIONS_MAX)];
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
+    let of = |word: &str| usage.as_ref().is_some_and(|usage| usage.contains(word));
+    let name = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => name.clone(),
+        _ => return error,
+    };
+    let (what, names, list) = if of("[QUESTION]") {
+        ("question", Vec::new(), "auditql ask")
+    } else if of("[REPORT]") {
+        ("report", report::names(), "auditql report")
+    } else {
+        if !alike.is_empty() {
+            error.insert(kind, ContextValue::Strings(alike.to_vec()));
+        }
+        return error;
+    };
+    let hint = match (alike, &names[..]) {
+        ([], []) => String::new(),
+        ([], names) => format!("use one of {}; ", names.join(", ")),
+        (alike, _) => format!("did you mean {}? ", alike.join(", ")),
+    };
+    let told = format!("there is no {what} {name:?}; {hint}{list} lists them\n");
+    clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, told)
 }
 
 /// Runs the program with the process's arguments.

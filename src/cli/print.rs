@@ -72,6 +72,7 @@ impl Output {
     /// A printer to stdout, by who chose the columns.
     pub(super) fn printer_of(self, columns: Columns) -> Printer<'static> {
         let look = Look {
+            terminal: terminal::is_stdout(),
             width: terminal::width(),
             colour: terminal::colour(),
             zone: self.clock.zone(),

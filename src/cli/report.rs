@@ -1,10 +1,10 @@
 //! `auditql report`: compliance reports. Every report is a subcommand made from its definition, so
 //! that its parameters are flags with help.
 
+mod loaded;
 mod run;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -12,15 +12,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::connection::Connection;
 use super::print::Output;
-use super::{Exit, ask, early};
+use super::{Exit, ask};
 use crate::limits::{REPORT_ROWS_MAX, REPORT_ROWS_SHOWN_MAX, REPORT_TIME};
 use crate::query::library::Kind;
+use crate::report::Definition;
 use crate::report::render::Form;
-use crate::report::{Catalogue, Definition};
+use loaded::loaded;
 use run::{check, check_schedule, list, make_one};
-
-/// What names a directory of one's own reports.
-const DIRECTORY_ENV: &str = "AUDITQL_REPORTS";
 
 /// Questions that are asked at once.
 const THREADS: usize = 2;
@@ -55,28 +53,10 @@ struct Asked {
     connection: Connection,
 }
 
-/// The reports, and why a user's own directory could not be added to them.
-type Loaded = (Catalogue, Option<String>);
-
-/// The reports. Like the questions they must be known before there are flags to read.
-fn loaded() -> &'static Loaded {
-    static LOADED: OnceLock<Loaded> = OnceLock::new();
-    LOADED.get_or_init(|| {
-        let ask::Loaded { library, error, .. } = ask::loaded();
-        if let Some(error) = error {
-            return (Catalogue::shipped().clone(), Some(error.clone()));
-        }
-        let from_environment = || std::env::var_os(DIRECTORY_ENV).filter(|value| !value.is_empty());
-        let named = early::flag(std::env::args_os().skip(1), "--reports");
-        let read = match named.or_else(from_environment).map(PathBuf::from) {
-            None => Catalogue::over(library),
-            Some(directory) => Catalogue::with_directory(&directory, library),
-        };
-        match read {
-            Ok(catalogue) => (catalogue, None),
-            Err(error) => (Catalogue::shipped().clone(), Some(error)),
-        }
-    })
+/// The names of the reports.
+pub(super) fn names() -> Vec<&'static str> {
+    let reports = loaded().catalogue.reports().iter();
+    reports.map(|report| report.name.as_str()).collect()
 }
 
 impl clap::Args for Args {
@@ -88,7 +68,8 @@ impl clap::Args for Args {
                 "Make a compliance report; without a name, list them\n\nEvery report is a command \
                  with flags of its own: auditql report pci-dss --help. A report maps controls to \
                  evidence, says what the data cannot prove, and holds a SHA-256 by which anybody \
-                 can check it.",
+                 can check it. A server's own reports are learned from it when one is named that \
+                 is not known here, and for the list.",
             )
             .after_help(
                 "Exit codes: 0 done, 1 nothing matches the parameters or what --verify checks differs, 2 error.\n\n\
@@ -144,10 +125,10 @@ impl clap::Args for Args {
                             .action(ArgAction::SetTrue)
                             .help("Only check the schedule; the server keeps it"),
                     );
-                let (catalogue, error) = loaded();
+                let loaded = loaded();
                 command
-                    .allow_external_subcommands(error.is_some())
-                    .subcommands(catalogue.reports().iter().map(subcommand))
+                    .allow_external_subcommands(loaded.error.is_some())
+                    .subcommands(loaded.catalogue.reports().iter().map(subcommand))
             })
     }
 
@@ -247,7 +228,7 @@ impl FromArgMatches for Args {
                 Some(files) => {
                     // The flag takes all that follows it.
                     let mut names = files.clone().filter_map(|file| file.to_str());
-                    let report = |name: &&str| loaded().0.get(name).is_ok();
+                    let report = |name: &&str| loaded().catalogue.get(name).is_ok();
                     if let Some(name) = names.find(|name| report(name) && !Path::new(name).exists())
                     {
                         return Err(no_report(name));
@@ -264,7 +245,7 @@ impl FromArgMatches for Args {
             },
             Some((name, _)) if matches.contains_id("verify") => return Err(no_report(name)),
             Some((name, asked)) => {
-                if let Some(error) = &loaded().1 {
+                if let Some(error) = &loaded().error {
                     return Ok(Args {
                         what: What::Unreadable(error),
                     });
@@ -298,7 +279,7 @@ fn no_report(name: &str) -> clap::Error {
 
 fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
     let unknown = |error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error);
-    let report = loaded().0.get(name).map_err(unknown)?;
+    let report = loaded().catalogue.get(name).map_err(unknown)?;
     let mut given = Vec::new();
     for param in &report.params {
         let value = match param.kind {
@@ -335,7 +316,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     if let What::Verify(files) = &args.what {
         return check(files);
     }
-    if let Some(error) = &loaded().1 {
+    if let Some(error) = &loaded().error {
         bail!("{error}");
     }
     match args.what {

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::connection::{Connection, Place};
 use super::print::{self, Clock};
-use super::{Exit, events_table};
+use super::{Exit, events_table, terminal};
 use crate::model::value::Value;
 use crate::query::listing::Collected;
 use crate::query::live::Follower;
@@ -156,7 +156,11 @@ impl Args {
             Format::Csv => output::Format::Csv,
             Format::Raw => output::Format::Raw,
         };
-        format.renderer(io::stdout(), Look::default())
+        let look = Look {
+            terminal: terminal::is_stdout(),
+            ..Look::default()
+        };
+        format.renderer(io::stdout(), look)
     }
 }
 

@@ -5,6 +5,11 @@ use std::os::fd::AsRawFd;
 
 use chrono::{Offset, TimeZone};
 
+/// Whether stdout is a terminal.
+pub(super) fn is_stdout() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Cells of a line when stdout is a terminal: COLUMNS if set, else what the terminal says.
 pub(super) fn width() -> Option<usize> {
     let stdout = std::io::stdout();

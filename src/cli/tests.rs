@@ -64,11 +64,38 @@ fn usage_errors() {
 }
 
 #[test]
-fn a_mistyped_question_gets_few_names_and_the_nearest_first() {
-    let error = super::program().try_get_matches_from(["auditql", "ask", "wo-deleted"]);
-    let told = super::nearest_first(error.unwrap_err()).to_string();
-    assert!(told.contains("exist: 'who-deleted', "), "{told}");
-    assert_eq!(told.matches(", 'wh").count(), 2, "{told}");
+fn what_is_no_question_or_report_gets_few_names_and_where_to_find_the_others() {
+    for (line, expected) in [
+        (
+            "ask wo-deleted",
+            "there is no question \"wo-deleted\"; did you mean who-deleted, ",
+        ),
+        (
+            "ask --data x nope",
+            "there is no question \"nope\"; auditql ask lists them\n",
+        ),
+        (
+            "report pci-ds",
+            "there is no report \"pci-ds\"; did you mean pci-dss? auditql report lists them\n",
+        ),
+        (
+            "report nope --since 1d",
+            "there is no report \"nope\"; use one of access-review, cis-kubernetes, ",
+        ),
+        (
+            "report nope",
+            ", subject-access; auditql report lists them\n",
+        ),
+        ("repotr", "a similar subcommand exists: 'report'"),
+    ] {
+        let words = std::iter::once("auditql").chain(line.split_whitespace());
+        let error = super::program().try_get_matches_from(words);
+        let error = super::nearest_first(error.unwrap_err());
+        assert_eq!(error.exit_code(), 2, "{line}");
+        let told = error.to_string();
+        assert!(told.contains(expected), "{line}: {told}");
+        assert!(told.matches(", wh").count() <= 2, "{told}");
+    }
 }
 
 fn list(format: Format, pairs: &[(&str, &str)]) -> (anyhow::Result<Exit>, String) {

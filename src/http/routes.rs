@@ -11,7 +11,7 @@ use super::api::{
 };
 use super::problem::Problem;
 use super::{App, health, webhook};
-use params::{BY, EXPLAIN, FACETS, FINAL, FORMAT, LISTING, REPORT, ROWS, STEP, STREAM};
+use params::{BY, COLUMNS, EXPLAIN, FACETS, FINAL, FORMAT, LISTING, REPORT, ROWS, STEP, STREAM};
 
 /// A route.
 pub(super) struct Route {
@@ -212,7 +212,7 @@ pub(super) const ROUTES: &[Route] = &[
         Answer::Json("Questions"),
     ),
     Route {
-        params: &[ROWS, EXPLAIN, FORMAT],
+        params: &[ROWS, COLUMNS, EXPLAIN, FORMAT],
         ..plain(
             Method::Get,
             "/api/v1/queries/{name}",

@@ -115,12 +115,18 @@ pub fn count_api(params: &CountParams) -> String {
 }
 
 /// The path and query of the call that asks a question of the library.
-pub fn question_api(name: &str, given: &[(String, String)], limit: u64) -> String {
+pub fn question_api(
+    name: &str,
+    given: &[(String, String)],
+    limit: u64,
+    columns: Option<&str>,
+) -> String {
     let given = given.iter();
     let mut pairs: Vec<_> = given.map(|(k, v)| (k.as_str(), v.clone())).collect();
     if limit != ROWS_DEFAULT {
         pairs.push(("limit", limit.to_string()));
     }
+    pairs.extend(columns.map(|columns| ("columns", columns.to_owned())));
     call(&format!("/api/v1/queries/{name}"), pairs)
 }
 

@@ -14,6 +14,7 @@ pub mod params;
 pub mod quote;
 pub mod schema;
 pub mod source;
+pub mod textfile;
 pub mod wire;
 
 pub use crate::model::time as clock;

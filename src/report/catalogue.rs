@@ -1,13 +1,15 @@
 //! The reports that there are: those that are shipped and those of a user's own directory.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use super::definition::Definition;
+use super::learned::Told;
 use crate::limits::REPORT_FILE_BYTES_MAX;
 use crate::model::suggest::suggest;
 use crate::query::library::Library;
+use crate::query::library::place::Origin;
+use crate::query::textfile;
 
 /// Name and text of every shipped report, as the build script lists them.
 pub(super) const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/reports.rs"));
@@ -31,7 +33,7 @@ impl Catalogue {
     /// place of shipped ones.
     pub fn over(library: &Library) -> Result<Catalogue, String> {
         let reports = FILES.iter().map(|(name, text)| {
-            let origin = format!("queries/report/{name}.toml");
+            let origin = Origin::shipped(&format!("queries/report/{name}.toml"));
             Definition::parse(name, &origin, text, library)
         });
         Ok(Catalogue {
@@ -61,8 +63,9 @@ impl Catalogue {
             let shown = path.display().to_string();
             let name = path.file_stem().and_then(|stem| stem.to_str());
             let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
-            let text = read(&path).map_err(|error| format!("{shown}: {error}"))?;
-            let definition = Definition::parse(name, &shown, &text, library)?;
+            let text = textfile::read(&path, REPORT_FILE_BYTES_MAX)?;
+            let origin = Origin::own(&shown, &format!("{name}.toml"));
+            let definition = Definition::parse(name, &origin, &text, library)?;
             definition.check()?;
             catalogue
                 .reports
@@ -71,6 +74,15 @@ impl Catalogue {
         }
         catalogue.reports.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(catalogue)
+    }
+
+    /// Adds what a server can make, over the questions of `library`, and this program does not know.
+    pub fn learn(&mut self, told: &[Told], library: &Library) {
+        let new = told.iter().filter(|told| self.get(told.name()).is_err());
+        let learned: Vec<_> = new.filter_map(|told| told.learned(library)).collect();
+        self.reports.extend(learned);
+        self.reports.sort_by(|a, b| a.name.cmp(&b.name));
+        self.reports.dedup_by(|a, b| a.name == b.name);
     }
 
     /// All of them, by name.
@@ -86,20 +98,4 @@ impl Catalogue {
             format!("there is no report {name:?}; {}", suggest(name, names))
         })
     }
-}
-
-/// The text of a file, unless it is none: reading a pipe would wait for its writer.
-fn read(path: &Path) -> Result<String, String> {
-    let told = |error: std::io::Error| error.to_string();
-    if !std::fs::metadata(path).map_err(told)?.is_file() {
-        return Err("is no plain file; remove it or put a file there".to_owned());
-    }
-    let file = std::fs::File::open(path).map_err(told)?;
-    let mut text = String::new();
-    // One byte more, so that the reader of the text sees that there is too much.
-    let read = file
-        .take(REPORT_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text);
-    read.map_err(told)?;
-    Ok(text)
 }

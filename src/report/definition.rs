@@ -1,6 +1,7 @@
 //! A report's definition: one TOML file with controls, the questions that give their evidence, and
 //! verdict rules. Everything in it is checked when it is read, with the line where it stands.
 
+mod evidence;
 mod read;
 
 use serde::Serialize;
@@ -9,7 +10,8 @@ use toml::Spanned;
 
 use super::digest;
 use crate::limits::REPORT_FILE_BYTES_MAX;
-use crate::query::library::{Library, Param, lacking};
+use crate::query::library::place::{Origin, Places};
+use crate::query::library::{Library, Param, Reader, lacking};
 
 /// The longest name of a report and the longest id of a control, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -39,9 +41,6 @@ pub struct Definition {
     pub controls: Vec<Control>,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Where it stands, for messages.
-    #[serde(skip)]
-    pub origin: String,
 }
 
 /// A control: what is demanded, and what tells about it.
@@ -55,8 +54,9 @@ pub struct Control {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
     pub evidence: Vec<Evidence>,
+    /// Where that statement stands in files.
     #[serde(skip)]
-    pub(super) verdict_line: usize,
+    pub(super) places: Places,
 }
 
 /// A question that gives evidence.
@@ -76,15 +76,18 @@ pub struct Evidence {
 impl Definition {
     /// Reads a file; its questions must be in `library`. An error names the file (`origin`) and the
     /// line. Statements of verdicts are not prepared here: see [`Definition::check`].
-    pub fn parse(
+    pub(crate) fn parse(
         name: &str,
-        origin: &str,
+        origin: &Origin,
         text: &str,
         library: &Library,
     ) -> Result<Definition, String> {
-        let place = |Wrong(at, what): Wrong| format!("{origin}:{}: {what}", line_of(text, at));
+        let place = |wrong: Wrong| match wrong {
+            Wrong::Here(at, what) => format!("{}: {what}", origin.line(text, at)),
+            Wrong::There(place, what) => format!("{place}: {what}"),
+        };
         if !is_name(name) {
-            return Err(place(Wrong(
+            return Err(place(Wrong::Here(
                 0,
                 format!(
                     "the file's name is the report's: use lower-case letters, digits and -, at most {NAME_BYTES_MAX}"
@@ -92,20 +95,19 @@ impl Definition {
             )));
         }
         if text.len() as u64 > REPORT_FILE_BYTES_MAX {
-            return Err(place(Wrong(
+            return Err(place(Wrong::Here(
                 0,
                 format!("the file is larger than the limit of {REPORT_FILE_BYTES_MAX} bytes"),
             )));
         }
         let file: read::File = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            place(Wrong(at, error.message().to_owned()))
+            place(Wrong::Here(at, error.message().to_owned()))
         })?;
         let sha256 = digest::hex(&Sha256::digest(text.as_bytes()));
         let mut definition =
-            read::define(name, file, library, |at| line_of(text, at)).map_err(place)?;
+            read::define(name, file, library, read::Source { origin, text }).map_err(place)?;
         definition.sha256 = sha256;
-        origin.clone_into(&mut definition.origin);
         Ok(definition)
     }
 
@@ -115,13 +117,13 @@ impl Definition {
             let Some(sql) = &control.verdict else {
                 continue;
             };
-            let fail = |what: String| {
-                let (origin, line) = (&self.origin, control.verdict_line);
-                format!("{origin}:{line}: verdict of {}: {what}", control.id)
+            let fail = |what: &str| {
+                let about = format!("verdict of {}", control.id);
+                control.places.tell(sql, what, &about, Reader::Owner)
             };
-            let columns = crate::store::check_sql(sql).map_err(|error| fail(error.to_string()))?;
+            let columns = crate::store::check_sql(sql).map_err(|error| fail(&error.to_string()))?;
             if columns != ["verdict", "why"] {
-                return Err(fail(format!(
+                return Err(fail(&format!(
                     "the statement gives the columns {}; give verdict and why",
                     columns.join(", ")
                 )));
@@ -163,12 +165,6 @@ impl Evidence {
     }
 }
 
-/// The line of a byte, from 1.
-fn line_of(text: &str, at: usize) -> usize {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    1 + before.iter().filter(|&&byte| byte == b'\n').count()
-}
-
 /// Whether this can be the name of a report.
 pub fn is_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX && is_stem(name)
@@ -192,11 +188,16 @@ fn plain_id(id: &str) -> String {
     letters.collect::<String>().trim_matches('-').to_owned()
 }
 
-/// What is wrong, and the byte at which it stands.
-struct Wrong(usize, String);
+/// What is wrong, and where.
+enum Wrong {
+    /// At a byte of the file.
+    Here(usize, String),
+    /// At a file and line.
+    There(String, String),
+}
 
 fn wrong<T>(at: usize, what: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong(at, what.into()))
+    Err(Wrong::Here(at, what.into()))
 }
 
 /// Text that people read: not empty, and nothing in it that hides or reorders what is shown.

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod definition;
 pub mod digest;
 mod figures;
+mod learned;
 pub mod made;
 pub mod make;
 mod manners;
@@ -21,3 +22,4 @@ pub mod verify;
 
 pub use catalogue::Catalogue;
 pub use definition::Definition;
+pub use learned::Told;

@@ -1,10 +1,11 @@
 use super::*;
 use crate::query::library::Library;
+use crate::query::library::place::Origin;
 
 #[test]
 fn every_shipped_report_reads_and_its_verdicts_compile() {
     for (name, text) in catalogue::FILES {
-        let origin = format!("queries/report/{name}.toml");
+        let origin = Origin::shipped(&format!("queries/report/{name}.toml"));
         let read = Definition::parse(name, &origin, text, Library::shipped());
         if let Err(error) = read.and_then(|report| report.check()) {
             panic!("{error}");
@@ -40,7 +41,7 @@ const CONTROL: &str =
     "[[controls]]\nid = \"1\"\ntitle = \"T\"\ndemands = \"D\"\ncannot_prove = \"C\"\n";
 
 fn read(text: &str) -> Result<Definition, String> {
-    let report = Definition::parse("r", "r.toml", text, Library::shipped())?;
+    let report = Definition::parse("r", &Origin::shipped("r.toml"), text, Library::shipped())?;
     report.check()?;
     Ok(report)
 }
@@ -189,7 +190,8 @@ fn what_is_wrong_is_named_with_its_line() {
         assert!(error.contains(said), "{said}\n{error}");
     }
     for name in ["", "R", "a b", "../x", "-a", &"x".repeat(65)] {
-        let error = Definition::parse(name, "r.toml", HEAD, Library::shipped()).unwrap_err();
+        let error = Definition::parse(name, &Origin::shipped("r.toml"), HEAD, Library::shipped())
+            .unwrap_err();
         assert!(error.contains("the file's name is the report's"), "{error}");
     }
 }
@@ -228,11 +230,11 @@ proptest::proptest! {
              verdict = \"select 1 as verdict, 2 as why where 1 = :person\"\n\
              [[controls.evidence]]\nquery = \"all-by-user\"\nwith = {{ user = \"$person\" }}\nrows = 5\n"
         );
-        proptest::prop_assert!(Definition::parse("r", "r.toml", &good, Library::shipped()).is_ok());
+        proptest::prop_assert!(Definition::parse("r", &Origin::shipped("r.toml"), &good, Library::shipped()).is_ok());
         let at = good.floor_char_boundary(at.min(good.len()));
         let from = good.floor_char_boundary((at + cut % 7).min(good.len()));
         let text = format!("{}{noise}{}", &good[..at], &good[from..]);
-        if let Err(error) = Definition::parse("r", "r.toml", &text, Library::shipped()) {
+        if let Err(error) = Definition::parse("r", &Origin::shipped("r.toml"), &text, Library::shipped()) {
             proptest::prop_assert!(error.starts_with("r.toml:"), "{}", error);
         }
         let _ = schedule::Schedule::parse(&text, "s.toml", Catalogue::shipped());

@@ -123,6 +123,10 @@ fn bash_completes_commands_flags_and_values() {
         ("auditql ask who-del", &["who-deleted"]),
         ("auditql ask who-deleted --nam", &["--name", "--namespace"]),
         ("auditql ask who-deleted -n ns1", &["ns1"]),
+        (
+            "auditql ask all-by-user --columns time,user_a",
+            &["time,user_agent"],
+        ),
         ("auditql query --data /nonexistent --user u", &[]),
         ("auditql query --profile nothing --user u", &[]),
         (&by_server, &[]),

@@ -8,6 +8,7 @@ mod compliance;
 mod incident;
 mod made;
 mod operations;
+mod own;
 mod person;
 pub(crate) mod plain;
 mod policy;
@@ -227,7 +228,7 @@ fn the_library_is_listed_and_a_directory_adds_to_it() {
     let misspelt = "select count(*) as n\nfrom events where vrb = 'get'";
     std::fs::write(&file, format!("/*\n{header}*/\n{misspelt}")).unwrap();
     let refused = cli(&["ask", "--queries", path, "mine", "--data", data]).expect(2);
-    let told = "in the question mine: no such column: vrb (line 2, column 19); did you mean verb?\n  \
+    let told = "mine.sql:11: in the question mine: no such column: vrb (column 19); did you mean verb?\n  \
                 from events where vrb = 'get'\n                    ^";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
 
@@ -342,6 +343,84 @@ fn an_empty_answer_says_what_there_is_and_how_far_it_looked() {
     assert!(run.stderr.contains("did you mean prod?"), "{}", run.stderr);
     let run = both.ask("ask", &["forbidden-bursts"]).expect(1);
     assert!(run.stderr.contains("the last 1d only"), "{}", run.stderr);
+}
+
+#[test]
+fn columns_of_an_answer_can_be_chosen() {
+    let whole = ask(
+        "all-by-user",
+        &["--user", "kubernetes-admin", "--since", "all"],
+    );
+    let pick = ["request_uri", "time", "code"];
+    let flags = [
+        "--user",
+        "kubernetes-admin",
+        "--since",
+        "all",
+        "--columns",
+        "request_uri, time,code",
+    ];
+    let chosen = ask("all-by-user", &flags);
+    assert!(!chosen.is_empty() && chosen.len() == whole.len());
+    for (row, whole) in chosen.iter().zip(&whole) {
+        assert_eq!(row.len(), pick.len());
+        assert!(pick.iter().all(|name| row[*name] == whole[*name]));
+    }
+    let store = STORE.get();
+    let header = |flags: &[&str]| {
+        let args = [
+            &[
+                "all-by-user",
+                "-o",
+                "csv",
+                "--user",
+                "kubernetes-admin",
+                "--since",
+                "all",
+            ],
+            flags,
+        ];
+        let run = store.ask("ask", &args.concat()).expect(0);
+        run.text().lines().next().unwrap().to_owned()
+    };
+    assert_eq!(
+        header(&["--columns", "request_uri,time"]),
+        "request_uri,time"
+    );
+    assert_eq!(header(&["--columns", "all"]), header(&[]));
+    for (columns, said) in [
+        (
+            "tiem",
+            "columns: unknown column \"tiem\"; did you mean time?",
+        ),
+        ("", "columns: unknown column \"\"; use one of time, user, "),
+        ("time,time", "columns: time is given twice; remove one"),
+        // One of events, but not of this answer.
+        ("stage", "columns: unknown column \"stage\""),
+    ] {
+        let run = store
+            .ask("ask", &["all-by-user", "--user", "x", "--columns", columns])
+            .expect(2);
+        assert!(run.stderr.contains(&format!("--{said}")), "{}", run.stderr);
+        let path = format!("/api/v1/queries/all-by-user?user=x&columns={columns}");
+        let problem = store.server.get(&path).expect(400).json();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(said), "{detail}");
+    }
+    let args = [
+        "all-by-user",
+        "--user",
+        "x",
+        "--columns",
+        "time,user",
+        "--explain",
+    ];
+    let run = store.ask("ask", &args);
+    assert!(
+        run.stderr.contains("user=x&columns=time,user"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

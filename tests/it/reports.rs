@@ -4,6 +4,7 @@ mod asked;
 mod coverage;
 mod doubt;
 mod forms;
+mod learned;
 mod own;
 mod scheduled;
 mod sets;

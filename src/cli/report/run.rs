@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::{Asked, THREADS, loaded};
+use super::loaded::{Loaded, loaded};
+use super::{Asked, THREADS};
 use crate::cli::connection::Connection;
 use crate::cli::print::{Output, stdout};
-use crate::cli::{Exit, ask, print};
+use crate::cli::{Exit, print, terminal};
 use crate::model::value::Value;
 use crate::query::clock;
+use crate::query::output::visible_lines;
 use crate::report::made::Made;
 use crate::report::make::{Request, make};
 use crate::report::publish::publish;
@@ -19,8 +21,10 @@ use crate::report::verify::verify;
 use crate::store::{SqlColumn, SqlSink};
 
 pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
-    let report = loaded().0.get(&asked.name).map_err(anyhow::Error::msg)?;
-    let library = &ask::loaded().library;
+    let Loaded {
+        library, catalogue, ..
+    } = loaded();
+    let report = catalogue.get(&asked.name).map_err(anyhow::Error::msg)?;
     let place = asked.connection.place()?.to_string();
     let source = asked.connection.open_read()?;
     let made_for = asked.made_for.unwrap_or_else(user_name);
@@ -43,7 +47,10 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
                 bail!("several forms do not go to one output; write them with --out DIR");
             };
             let made = make(report, library, &*source, &request)?;
-            let (text, _) = form.document(&made).map_err(anyhow::Error::msg)?;
+            let (mut text, _) = form.document(&made).map_err(anyhow::Error::msg)?;
+            if terminal::is_stdout() {
+                text = visible_lines(&text);
+            }
             let mut out = stdout();
             out.write_all(text.as_bytes())
                 .and_then(|()| out.flush())
@@ -120,7 +127,7 @@ fn check_one(file: &Path, alone: bool) -> anyhow::Result<Exit> {
 
 /// Reads a schedule and says what the server would write first.
 pub(super) fn check_schedule(file: &Path, connection: Connection) -> anyhow::Result<Exit> {
-    let schedule = Schedule::read(file, &loaded().0).map_err(anyhow::Error::msg)?;
+    let schedule = Schedule::read(file, &loaded().catalogue).map_err(anyhow::Error::msg)?;
     // A schedule can be checked where the store is not.
     if let Ok(stats) = connection
         .open_read()
@@ -183,7 +190,12 @@ fn user_of(uid: u32) -> Option<String> {
 
 /// The reports, a row each.
 pub(super) fn list(output: Output) -> anyhow::Result<Exit> {
-    let catalogue = &loaded().0;
+    let Loaded {
+        catalogue, note, ..
+    } = loaded();
+    if let Some(note) = note {
+        print::say(&format!("note: {note}"));
+    }
     let mut printer = output.printer();
     let column = |name: &str| SqlColumn {
         name: name.to_owned(),

@@ -7,7 +7,7 @@ mod place;
 mod split;
 mod statement;
 
-pub(super) use place::pointed;
+pub(super) use place::{help, pointed};
 
 use std::io::{self, BufRead, IsTerminal};
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::complete;
 use crate::model::suggest::nearest;
+use crate::query::library::pointed_at;
 use crate::query::output::visible;
 use crate::query::schema::TABLES;
 use crate::store::StoreError;
@@ -15,13 +16,18 @@ const AROUND: usize = 60;
 pub(in crate::cli) fn pointed(error: StoreError, sql: &str) -> StoreError {
     match error {
         StoreError::BadRequest(message) => {
-            let hint = meant(&message, sql).map(|name| format!("; did you mean {name}?"));
-            let shown = caret(&message, sql).map(|shown| format!("\n{shown}"));
-            let (hint, shown) = (hint.unwrap_or_default(), shown.unwrap_or_default());
-            StoreError::BadRequest(format!("{message}{hint}{shown}"))
+            let help = help(&message, sql);
+            StoreError::BadRequest(message + &help)
         }
         other => other,
     }
+}
+
+/// What stands behind a message: the name that may be meant, and the place.
+pub(in crate::cli) fn help(message: &str, sql: &str) -> String {
+    let hint = meant(message, sql).map(|name| format!("; did you mean {name}?"));
+    let shown = caret(message, sql).map(|shown| format!("\n{shown}"));
+    hint.unwrap_or_default() + &shown.unwrap_or_default()
 }
 
 /// The table or column that a statement's unknown one is near to.
@@ -40,13 +46,8 @@ fn meant(message: &str, sql: &str) -> Option<&'static str> {
 
 /// The two lines that point at the place which the message ends with, if it does.
 fn caret(message: &str, sql: &str) -> Option<String> {
-    let place = message.strip_suffix(')')?.rsplit_once('(')?.1;
-    let number = |name: &str| {
-        let part = place.split(", ").find_map(|part| part.strip_prefix(name))?;
-        part.trim().parse::<usize>().ok()?.checked_sub(1)
-    };
-    let column = number("column")?;
-    let line = sql.split('\n').nth(number("line").unwrap_or(0))?;
+    let (_, line, column) = pointed_at(message)?;
+    let (line, column) = (sql.split('\n').nth(line - 1)?, column - 1);
     let letters: Vec<char> = line.chars().collect();
     if column > letters.len() {
         return None;

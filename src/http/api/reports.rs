@@ -13,6 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::stream::{Hold, Shape, stream_as};
 use crate::limits::{REPORT_ROWS_MAX, REPORT_ROWS_SHOWN_MAX};
 use crate::query::clock;
+use crate::query::library::Reader;
 use crate::query::source::Local;
 use crate::report::make;
 use crate::report::render::Form;
@@ -97,6 +98,7 @@ pub(in crate::http) async fn make_one(
         let request = make::Request {
             given: &given,
             made_for: &made_for,
+            reader: Reader::Client,
             rows,
             rows_max,
             skip_damaged,

@@ -37,6 +37,12 @@ pub(super) const EXPLAIN: &[Param] = &[param(
     "say what the answer took, and the SQL that asks the same",
 )];
 
+pub(super) const COLUMNS: &[Param] = &[param(
+    "columns",
+    Kind::Text,
+    "columns of the answer in this order, such as user,requests; all is every one",
+)];
+
 pub(super) const LISTING: &[Param] = &[
     param("reverse", Kind::Switch, "oldest first"),
     param(

@@ -64,33 +64,47 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
     }
 }
 
+/// The parameters that a statement names, and the byte of the `:` before each.
+pub(crate) fn uses(sql: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = sql;
+    std::iter::from_fn(move || {
+        while let Some(at) = rest.find([':', '\'', '"', '-', '/']) {
+            let (sign, after) = (rest.as_bytes()[at], &rest[at + 1..]);
+            let past = |end: &str| {
+                after
+                    .find(end)
+                    .map_or("", |found| &after[found + end.len()..])
+            };
+            rest = match sign {
+                b'\'' => past("'"),
+                b'"' => past("\""),
+                b'-' if after.starts_with('-') => past("\n"),
+                b'/' if after.starts_with('*') => past("*/"),
+                b':' => {
+                    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+                    let length = after.bytes().take_while(letters).count();
+                    let (name, after) = after.split_at(length);
+                    rest = after;
+                    if name.is_empty() {
+                        continue;
+                    }
+                    return Some((sql.len() - after.len() - length - 1, name));
+                }
+                _ => after,
+            };
+        }
+        rest = "";
+        None
+    })
+}
+
 /// The names of a statement's parameters, in order, each once.
 pub(crate) fn names(sql: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let mut rest = sql;
-    while let Some(at) = rest.find([':', '\'', '"', '-', '/']) {
-        let (sign, after) = (rest.as_bytes()[at], &rest[at + 1..]);
-        let past = |end: &str| {
-            after
-                .find(end)
-                .map_or("", |found| &after[found + end.len()..])
-        };
-        rest = match sign {
-            b'\'' => past("'"),
-            b'"' => past("\""),
-            b'-' if after.starts_with('-') => past("\n"),
-            b'/' if after.starts_with('*') => past("*/"),
-            b':' => {
-                let letters = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                let length = after.bytes().take_while(letters).count();
-                let name = &after[..length];
-                if length > 0 && !names.iter().any(|known| known == name) {
-                    names.push(name.to_owned());
-                }
-                &after[length..]
-            }
-            _ => after,
-        };
+    for (_, name) in uses(sql) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
     }
     names
 }

@@ -4,23 +4,31 @@
 //! question's parameters are flags of `auditql ask` and query parameters of
 //! `/api/v1/queries/{name}`.
 
+mod chosen;
+mod declared;
 pub(crate) mod header;
 mod learned;
 mod params;
+pub(crate) mod place;
 mod question;
 mod shipped;
-mod tables;
+pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
+mod token;
 
+pub use chosen::Chosen;
 pub use params::{Kind, Param, flag, lacking};
+pub use place::{Reader, pointed_at};
 pub use question::Question;
 
 use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::model::suggest::suggest;
-use tables::Tables;
+use crate::query::textfile;
+use place::{Begin, Origin, Places};
+use tables::{Fault, Tables};
 
 /// Groups of questions, in the order of listings. A user's own may have others.
 pub const GROUPS: [(&str, &str); 8] = [
@@ -51,7 +59,7 @@ impl Library {
                 ..Library::default()
             };
             for (name, text) in shipped::FILES {
-                let origin = format!("queries/{name}.sql");
+                let origin = Origin::shipped(&format!("queries/{name}.sql"));
                 let question = Question::parse(name, &origin, text, &library.tables);
                 library.add(question.expect("a test reads every shipped question"));
             }
@@ -66,19 +74,26 @@ impl Library {
         let mut library = Library::shipped().clone();
         let tables = directory.join("tables");
         if tables.is_dir() {
-            for (name, shown, text) in files(&tables)? {
-                library.tables.add(&name, &shown, &text)?;
+            for (name, origin, text) in files(&tables, "tables/")? {
+                library.tables.add(&name, &origin, &text)?;
             }
+            library.tables.check()?;
         }
-        for (name, shown, text) in files(directory)? {
-            library.add(Question::parse(&name, &shown, &text, &library.tables)?);
+        for (name, origin, text) in files(directory, "")? {
+            library.add(Question::parse(&name, &origin, &text, &library.tables)?);
         }
         Ok(library)
     }
 
-    /// A statement behind the shared tables that it names.
-    pub(crate) fn with_tables(&self, names: &[String], sql: &str) -> Result<String, String> {
-        self.tables.before(names, sql)
+    /// A statement that begins at `begin` behind the shared tables that it names, and where its parts
+    /// stand.
+    pub(crate) fn with_tables(
+        &self,
+        names: &[&str],
+        sql: &str,
+        begin: &Begin,
+    ) -> Result<(String, Places), Fault> {
+        self.tables.before(names, sql, begin)
     }
 
     /// Adds what a server can be asked and this program does not know.
@@ -118,8 +133,9 @@ impl Library {
     }
 }
 
-/// Name, path and text of the files `*.sql` in a directory.
-fn files(directory: &Path) -> Result<Vec<(String, String, String)>, String> {
+/// Name, place and text of the files `*.sql` in a directory, which is called `below` in the one that
+/// was given.
+fn files(directory: &Path, below: &str) -> Result<Vec<(String, Origin, String)>, String> {
     let unreadable =
         |error: std::io::Error| format!("directory of queries {}: {error}", directory.display());
     let mut files = std::fs::read_dir(directory)
@@ -135,8 +151,9 @@ fn files(directory: &Path) -> Result<Vec<(String, String, String)>, String> {
         let shown = path.display().to_string();
         let name = path.file_stem().and_then(|stem| stem.to_str());
         let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{shown}: {error}"))?;
-        Ok((name.to_owned(), shown, text))
+        let text = textfile::read(&path, u64::MAX)?;
+        let origin = Origin::own(&shown, &format!("{below}{name}.sql"));
+        Ok((name.to_owned(), origin, text))
     };
     files.into_iter().map(read).collect()
 }

@@ -2,18 +2,24 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
-use super::header::{InOrder, OwnParam, Scalar, names};
+use super::declared::{Declared, Place};
+use super::header::{InOrder, OwnParam};
 use super::params::{Param, SINCE, UNTIL, flag, lacking};
+use super::place::{Begin, Origin, Places, Reader};
 use super::tables::Tables;
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
-use crate::query::params::FilterParams;
 use crate::query::wire::Conforming;
 use crate::store::{SqlQuery, SqlSink};
 
+/// The byte of a file at which its header's text begins, behind the `/*`.
+pub(super) const HEADER_BEGIN: usize = 2;
+
 /// Names of flags and of query parameters that every question has.
-pub(super) const RESERVED: [&str; 18] = [
+pub(super) const RESERVED: [&str; 19] = [
+    "columns",
     "cursor",
     "data",
     "explain",
@@ -58,6 +64,9 @@ pub struct Question {
     /// The columns of the answer with what they mean.
     pub columns: Vec<ResultColumn>,
     pub sql: String,
+    /// Where the statement stands in files.
+    #[serde(skip)]
+    pub(super) places: Places,
 }
 
 /// A column of an answer.
@@ -79,19 +88,19 @@ struct Header {
     level: String,
     #[serde(default)]
     tags: Vec<String>,
-    /// Default of `--since`; absent is all.
-    since: Option<String>,
     /// Shared tables that the statement names.
     #[serde(default)]
-    tables: Vec<String>,
+    tables: Vec<Spanned<String>>,
+    /// Default of `--since`; absent is all.
+    since: Option<Spanned<String>>,
     /// Filters that the question makes no sense without.
     #[serde(default)]
-    required: Vec<String>,
+    required: Vec<Spanned<String>>,
     /// Filters of which the question makes no sense without at least one.
     #[serde(default)]
-    one_of: Vec<String>,
+    one_of: Vec<Spanned<String>>,
     #[serde(default)]
-    params: InOrder<OwnParam>,
+    params: InOrder<Spanned<OwnParam>>,
     columns: InOrder<OwnColumn>,
 }
 
@@ -104,30 +113,46 @@ enum OwnColumn {
 }
 
 impl Question {
-    /// Reads a file. An error names it (`origin`) and the line.
+    /// Reads a file. An error names it (`origin`) or that of a table, and the line.
     pub(super) fn parse(
         name: &str,
-        origin: &str,
+        origin: &Origin,
         text: &str,
         tables: &Tables,
     ) -> Result<Question, String> {
-        let fail = |at: usize, what: &str| {
-            let line = 1 + text[..at.min(text.len())].matches('\n').count();
-            format!("{origin}:{line}: {what}")
-        };
+        let fail = |at: usize, what: &str| format!("{}: {what}", origin.line(text, at));
         if !is_name(name) {
             return Err(fail(
                 0,
                 "the file's name is the question's: use lower-case letters, digits and -",
             ));
         }
-        let (header, sql) = split::<Header>(origin, text)?;
-        let own = sql;
-        let sql = tables
-            .before(&header.tables, own)
-            .map_err(|error| fail(0, &error))?;
+        let (header, own) = split::<Header>(origin, text)?;
+        let begin = Begin::verbatim(origin, text, text.len() - own.len());
+        let named: Vec<&str> = header.tables.iter().map(|name| &**name.as_ref()).collect();
+        let (sql, places) = tables.before(&named, own, &begin).map_err(|fault| {
+            let at = HEADER_BEGIN + header.tables[fault.at].span().start;
+            fail(at, &fault.what)
+        })?;
+        let declared = Declared {
+            params: &header.params,
+            since: header.since.as_ref(),
+            required: &header.required,
+            one_of: &header.one_of,
+        };
         // What the question itself names goes before what its shared tables do.
-        let params = params(&header, &format!("{own}\n{sql}")).map_err(|error| fail(0, &error))?;
+        let params = declared
+            .params(own, &sql)
+            .map_err(|wrong| match wrong.place {
+                Place::Header(at) => fail(HEADER_BEGIN + at, &wrong.what),
+                Place::Statement(uses) => match places.first(&sql, &uses) {
+                    Some((place, true)) => {
+                        format!("{place}: in the question {name}: {}", wrong.what)
+                    }
+                    Some((place, false)) => format!("{place}: {}", wrong.what),
+                    None => fail(0, &wrong.what),
+                },
+            })?;
         if header.columns.0.is_empty() {
             return Err(fail(
                 0,
@@ -149,11 +174,19 @@ impl Question {
             cannot_see: header.cannot_see,
             level: header.level,
             tags: header.tags,
-            one_of: header.one_of,
+            one_of: header.one_of.into_iter().map(Spanned::into_inner).collect(),
             params,
             columns: header.columns.0.into_iter().map(column).collect(),
             sql,
+            places,
         })
+    }
+
+    /// What to say of an error that the statement met, if it stands in a file of one's own: which file,
+    /// the line, and what it is `about`.
+    pub fn tell(&self, message: &str, about: &str, reader: Reader) -> Option<String> {
+        let own = !self.places.are_shipped();
+        own.then(|| self.places.tell(&self.sql, message, about, reader))
     }
 
     /// `sink` with the answer's columns as the header declares them.
@@ -183,7 +216,10 @@ impl Question {
                     ));
                 }
                 let known = self.params.iter().map(|param| param.name.as_str());
-                let hint = suggest(name, known.chain(["limit", "format", "timeout_ms"]));
+                let hint = suggest(
+                    name,
+                    known.chain(["columns", "limit", "format", "timeout_ms"]),
+                );
                 return Err(format!("{} has no parameter {name:?}; {hint}", self.name));
             }
         }
@@ -231,13 +267,10 @@ impl Question {
 
 /// The header of a file and the statement below it. An error names the file (`origin`) and the line.
 pub(super) fn split<'a, Header: DeserializeOwned>(
-    origin: &str,
+    origin: &Origin,
     text: &'a str,
 ) -> Result<(Header, &'a str), String> {
-    let fail = |at: usize, what: &str| {
-        let line = 1 + text[..at.min(text.len())].matches('\n').count();
-        format!("{origin}:{line}: {what}")
-    };
+    let fail = |at: usize, what: &str| format!("{}: {what}", origin.line(text, at));
     let rest = text.strip_prefix("/*").ok_or_else(|| {
         fail(
             0,
@@ -248,7 +281,7 @@ pub(super) fn split<'a, Header: DeserializeOwned>(
         .split_once("*/")
         .ok_or_else(|| fail(0, "the header's comment has no end; add */"))?;
     let header = toml::from_str(toml).map_err(|error| {
-        let at = 2 + error.span().map_or(0, |span| span.start);
+        let at = HEADER_BEGIN + error.span().map_or(0, |span| span.start);
         fail(at, &format!("bad header: {}", error.message()))
     })?;
     Ok((header, sql))
@@ -258,76 +291,4 @@ pub(super) fn split<'a, Header: DeserializeOwned>(
 pub(super) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
-}
-
-/// The parameters that the statement names.
-fn params(header: &Header, sql: &str) -> Result<Vec<Param>, String> {
-    let named = names(sql);
-    for (name, _) in &header.params.0 {
-        if !named.contains(name) {
-            return Err(format!("the statement does not use the parameter :{name}"));
-        }
-    }
-    let mut needed = header.required.iter().chain(&header.one_of);
-    if let Some(name) = needed.find(|name| !named.contains(name)) {
-        return Err(format!("the statement does not use the parameter :{name}"));
-    }
-    if header.since.is_some() && !named.iter().any(|name| name == SINCE) {
-        return Err("the statement does not use :since".to_owned());
-    }
-    let mut params = Vec::new();
-    for name in named {
-        if RESERVED.contains(&name.as_str()) {
-            return Err(format!(
-                "the name of the parameter {name} is taken by `auditql ask` or the API; choose another"
-            ));
-        }
-        let own = header.params.0.iter().find(|(known, _)| *known == name);
-        let mut param = match (Param::of_filter(&name), own) {
-            (Some(param), _) => param,
-            (None, Some((_, own))) => Param {
-                name: name.clone(),
-                kind: own
-                    .kind
-                    .ok_or_else(|| format!("the parameter {name} has no type"))?,
-                help: String::new(),
-                default: None,
-                required: false,
-            },
-            (None, None) => {
-                let known = FilterParams::NAMES.iter().copied();
-                return Err(format!(
-                    "the header does not describe :{name}, and it is no filter; {}",
-                    suggest(&name, known)
-                ));
-            }
-        };
-        if let Some((_, own)) = own {
-            param.kind = own.kind.unwrap_or(param.kind);
-            if let Some(help) = &own.help {
-                param.help.clone_from(help);
-            }
-            param.default = own.default.as_ref().map(Scalar::text);
-        }
-        if param.name == SINCE {
-            param.default.clone_from(&header.since);
-        }
-        param.required = header.required.contains(&name);
-        if param.help.is_empty() {
-            return Err(format!("the parameter {name} has no help"));
-        }
-        // A default that cannot be read would fail every question.
-        if param.default.is_some() {
-            param
-                .value(None, 0)
-                .map_err(|error| format!("default of {name}: {error}"))?;
-        }
-        params.push(param);
-    }
-    params.sort_by_key(|param| match param.name.as_str() {
-        SINCE => 1,
-        UNTIL => 2,
-        _ => 0,
-    });
-    Ok(params)
 }

@@ -5,12 +5,17 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use toml::Spanned;
 
-use super::question::{is_name, split};
+use super::place::{Begin, Origin, Places};
+use super::question::{HEADER_BEGIN, is_name, split};
 use crate::model::suggest::suggest;
 
 /// Name and text of every shipped table, as the build script lists them.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/tables.rs"));
+
+/// What stands before each line of a table in a statement.
+const INDENT: &str = "  ";
 
 /// Shared tables by name, which in statements has `_` for `-`.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +23,19 @@ pub(crate) struct Tables(BTreeMap<String, Table>);
 
 #[derive(Debug, Clone)]
 struct Table {
-    tables: Vec<String>,
+    origin: Origin,
+    /// Those that it names in its header, with file and line.
+    tables: Vec<(String, String)>,
     materialized: Option<bool>,
     sql: String,
+    begin: Begin,
+}
+
+/// What is wrong with the list of tables of a statement, and with which of them.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) at: usize,
+    pub(crate) what: String,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +46,7 @@ struct Header {
     _rows: String,
     /// Tables that it selects from.
     #[serde(default)]
-    tables: Vec<String>,
+    tables: Vec<Spanned<String>>,
     /// Whether its rows are computed once, or it is part of what selects from it; absent leaves
     /// that to the engine.
     materialized: Option<bool>,
@@ -41,43 +56,121 @@ impl Tables {
     pub(super) fn shipped() -> Result<Tables, String> {
         let mut tables = Tables::default();
         for (name, text) in FILES {
-            tables.add(name, &format!("queries/tables/{name}.sql"), text)?;
+            let origin = Origin::shipped(&format!("queries/tables/{name}.sql"));
+            tables.add(name, &origin, text)?;
         }
+        tables.check()?;
         Ok(tables)
     }
 
     /// Adds a table, in the place of one of the same name. An error names the file and the line.
-    pub(super) fn add(&mut self, name: &str, origin: &str, text: &str) -> Result<(), String> {
+    pub(super) fn add(&mut self, name: &str, origin: &Origin, text: &str) -> Result<(), String> {
         if !is_name(name) {
             return Err(format!(
-                "{origin}:1: the file's name is the table's: use lower-case letters, digits and -"
+                "{}: the file's name is the table's: use lower-case letters, digits and -",
+                origin.line(text, 0)
             ));
         }
         let (header, sql) = split::<Header>(origin, text)?;
+        let needed = header.tables.into_iter().map(|needed| {
+            let place = origin.line(text, HEADER_BEGIN + needed.span().start);
+            (needed.into_inner(), place)
+        });
         let table = Table {
-            tables: header.tables,
+            origin: origin.clone(),
+            tables: needed.collect(),
             materialized: header.materialized,
             sql: sql.trim().to_owned(),
+            begin: Begin::verbatim(origin, text, text.len() - sql.trim_start().len()),
         };
         self.0.insert(name.to_owned(), table);
         Ok(())
     }
 
-    /// The statement `sql` behind the tables that it names and those that these need.
-    pub(crate) fn before(&self, names: &[String], sql: &str) -> Result<String, String> {
-        let sql = sql.trim();
-        let mut order = Vec::new();
-        for name in names {
-            if !says(sql, &name.replace('-', "_")) {
-                return Err(format!("the statement does not use the table {name}"));
+    /// Whether the tables that tables need are there, and none needs itself. An error names the file
+    /// and the line.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut checked = Vec::new();
+        let mut names = self.0.keys();
+        names.try_for_each(|name| self.check_below(name, &mut Vec::new(), &mut checked))
+    }
+
+    /// Checks what a table needs; `path` leads to it.
+    fn check_below<'a>(
+        &'a self,
+        name: &'a str,
+        path: &mut Vec<&'a str>,
+        checked: &mut Vec<&'a str>,
+    ) -> Result<(), String> {
+        if checked.contains(&name) {
+            return Ok(());
+        }
+        path.push(name);
+        for (needed, place) in &self.0[name].tables {
+            if !self.0.contains_key(needed) {
+                return Err(format!("{place}: {}", self.unknown(needed)));
             }
-            self.visit(name, &mut Vec::new(), &mut order)?;
+            match path.iter().position(|above| above == needed) {
+                Some(first) => return Err(self.circle(&path[first..])),
+                None => self.check_below(needed, path, checked)?,
+            }
+        }
+        path.pop();
+        checked.push(name);
+        Ok(())
+    }
+
+    /// What to say of tables each of which needs the next and the last the first, in a file of one's
+    /// own.
+    fn circle(&self, names: &[&str]) -> String {
+        let own = |name: &&str| !self.0[*name].origin.is_shipped();
+        let at = names.iter().position(own).unwrap_or(0);
+        let needed = names[(at + 1) % names.len()];
+        let mut places = self.0[names[at]].tables.iter();
+        let place = places.find(|(name, _)| name == needed);
+        let around = [&names[at..], &names[..=at]].concat().join(" needs ");
+        format!(
+            "{}: the table {} needs itself: {around}",
+            place.map_or("", |(_, place)| place),
+            names[at]
+        )
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let names = self.0.keys().map(String::as_str);
+        format!("there is no table {name:?}; {}", suggest(name, names))
+    }
+
+    /// The statement `sql`, which begins at `begin`, behind the tables that it names and those that
+    /// these need, and where its parts stand.
+    pub(crate) fn before(
+        &self,
+        names: &[&str],
+        sql: &str,
+        begin: &Begin,
+    ) -> Result<(String, Places), Fault> {
+        let begin = begin.behind(&sql[..sql.len() - sql.trim_start().len()]);
+        let sql = sql.trim();
+        let mut places = Places::default();
+        let mut order = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let fault = |what: String| Fault { at, what };
+            if !self.0.contains_key(*name) {
+                return Err(fault(self.unknown(name)));
+            }
+            if !says(sql, &name.replace('-', "_")) {
+                return Err(fault(format!(
+                    "the statement does not use the table {name}"
+                )));
+            }
+            self.visit(name, &mut order);
         }
         if order.is_empty() {
-            return Ok(sql.to_owned());
+            places.add("", 0, sql.len(), 0, begin);
+            return Ok((sql.to_owned(), places));
         }
         let (mut recursive, mut own) = (false, None);
-        if let Some(rest) = after_word(sql, "with") {
+        if let Some(rest) = after_word(behind_comments(sql), "with") {
             recursive = after_word(rest, "recursive").is_some();
             own = Some(after_word(rest, "recursive").unwrap_or(rest));
         }
@@ -92,58 +185,68 @@ impl Tables {
                 Some(true) => "materialized ",
                 Some(false) => "not materialized ",
             };
+            let called = name.replace('-', "_");
             whole.push_str(if at == 0 { "" } else { ", " });
-            whole.push_str(&format!("{} as {hint}(\n", name.replace('-', "_")));
+            whole.push_str(&format!("{called} as {hint}(\n"));
+            let from = whole.len() + INDENT.len();
             for line in table.sql.lines() {
-                let indent = if line.is_empty() { "" } else { "  " };
+                let indent = if line.is_empty() { "" } else { INDENT };
                 whole.push_str(&format!("{indent}{line}\n"));
             }
+            let until = whole.len() - 1;
+            places.add(
+                &called,
+                from.min(until),
+                until,
+                INDENT.len(),
+                table.begin.clone(),
+            );
             whole.push(')');
         }
         whole.push_str(match own {
             Some(_) => ", ",
             None => "\n",
         });
-        whole.push_str(own.unwrap_or(sql));
-        Ok(whole)
+        let rest = own.unwrap_or(sql);
+        let begin = begin.behind(&sql[..sql.len() - rest.len()]);
+        places.add("", whole.len(), whole.len() + rest.len(), 0, begin);
+        whole.push_str(rest);
+        Ok((whole, places))
     }
 
-    /// Puts a table into the order behind those that it needs; `path` leads to it.
-    fn visit<'a>(
-        &'a self,
-        name: &str,
-        path: &mut Vec<String>,
-        order: &mut Vec<&'a str>,
-    ) -> Result<(), String> {
+    /// Puts a table into the order behind those that it needs.
+    fn visit<'a>(&'a self, name: &str, order: &mut Vec<&'a str>) {
         let Some((known, table)) = self.0.get_key_value(name) else {
-            let names = self.0.keys().map(String::as_str);
-            return Err(format!(
-                "there is no table {name:?}; {}",
-                suggest(name, names)
-            ));
+            return;
         };
-        if path.iter().any(|above| above == name) {
-            return Err(format!(
-                "the table {name} needs itself: {}",
-                path.join(", ")
-            ));
-        }
         if order.contains(&known.as_str()) {
-            return Ok(());
+            return;
         }
-        path.push(name.to_owned());
-        for needed in &table.tables {
-            self.visit(needed, path, order)?;
+        for (needed, _) in &table.tables {
+            self.visit(needed, order);
         }
-        path.pop();
         order.push(known);
-        Ok(())
+    }
+}
+
+/// A text without the comments with which it begins.
+fn behind_comments(text: &str) -> &str {
+    let behind = |begin: &str, end: &str| {
+        let comment = text.strip_prefix(begin)?;
+        Some(comment.split_once(end)?.1.trim_start())
+    };
+    match behind("--", "\n").or_else(|| behind("/*", "*/")) {
+        Some(rest) => behind_comments(rest),
+        None => text,
     }
 }
 
 /// What follows a word with which a text begins.
 fn after_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let rest = text.strip_prefix(word)?;
+    let (begin, rest) = text.split_at_checked(word.len())?;
+    if !begin.eq_ignore_ascii_case(word) {
+        return None;
+    }
     let bare = rest.trim_start();
     (bare.len() < rest.len()).then_some(bare)
 }
@@ -163,13 +266,15 @@ mod tests {
     fn tables(files: &[(&str, &str)]) -> Tables {
         let mut tables = Tables::default();
         for (name, text) in files {
-            tables.add(name, &format!("{name}.sql"), text).unwrap();
+            let origin = Origin::own(&format!("dir/{name}.sql"), name);
+            tables.add(name, &origin, text).unwrap();
         }
         tables
     }
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn before(tables: &Tables, names: &[&str], sql: &str) -> Result<String, Fault> {
+        let whole = tables.before(names, sql, &Begin::default());
+        whole.map(|(sql, _)| sql)
     }
 
     #[test]
@@ -181,55 +286,85 @@ mod tests {
                 "/*\nrows = \"R\"\ntables = [\"a-b\"]\nmaterialized = true\n*/\nselect n\nfrom a_b",
             ),
         ]);
-        let whole = |sql: &str| tables.before(&names(&["c", "a-b"]), sql).unwrap();
-        let before =
+        let whole = |sql: &str| before(&tables, &["c", "a-b"], sql).unwrap();
+        let before_it =
             "with a_b as (\n  select 1 as n\n), c as materialized (\n  select n\n  from a_b\n)";
         assert_eq!(
             whole("select n from c join a_b using (n)"),
-            format!("{before}\nselect n from c join a_b using (n)")
+            format!("{before_it}\nselect n from c join a_b using (n)")
         );
-        assert_eq!(
-            whole("with d as (select 1 from c, a_b) select 1"),
-            format!("{before}, d as (select 1 from c, a_b) select 1")
-        );
-        let recursive = whole("with recursive d as (select 1 from c, a_b) select 1");
+        for with in ["with ", "WITH\n", "-- with\n /* x */ with "] {
+            assert_eq!(
+                whole(&format!("{with}d as (select 1 from c, a_b) select 1")),
+                format!("{before_it}, d as (select 1 from c, a_b) select 1")
+            );
+        }
+        let recursive = whole("with Recursive d as (select 1 from c, a_b) select 1");
         assert!(
             recursive.starts_with("with recursive a_b as ("),
             "{recursive}"
         );
-        assert_eq!(tables.before(&[], " select 1 ").unwrap(), "select 1");
+        assert_eq!(before(&tables, &[], " select 1 ").unwrap(), "select 1");
     }
 
     #[test]
-    fn what_is_wrong_with_tables_is_told() {
-        let tables = tables(&[
+    fn what_is_wrong_with_a_list_of_tables_is_told() {
+        let tables = tables(&[("lone", "/*\nrows = \"R\"\n*/\nselect 1")]);
+        for (names, sql, at, said) in [
             (
-                "one",
-                "/*\nrows = \"R\"\ntables = [\"two\"]\n*/\nselect 1 from two",
-            ),
-            (
-                "two",
-                "/*\nrows = \"R\"\ntables = [\"one\"]\n*/\nselect 1 from one",
-            ),
-            ("lone", "/*\nrows = \"R\"\n*/\nselect 1"),
-        ]);
-        for (name, sql, said) in [
-            (
-                "one",
-                "select 1 from one",
-                "the table one needs itself: one, two",
-            ),
-            (
-                "lon",
-                "select 1 from lon",
+                &["lone", "lon"][..],
+                "select 1 from lone, lon",
+                1,
                 "there is no table \"lon\"; did you mean lone?",
             ),
-            ("lone", "select 1 from alone", "does not use the table lone"),
+            (
+                &["lone"],
+                "select 1 from alone",
+                0,
+                "the statement does not use the table lone",
+            ),
         ] {
-            let error = tables.before(&names(&[name]), sql).unwrap_err();
-            assert!(error.contains(said), "{error}");
+            let fault = before(&tables, names, sql).unwrap_err();
+            assert_eq!((fault.at, &*fault.what), (at, said));
         }
-        let bad = Tables::default().add("x", "x.sql", "/*\nrow = 1\n*/\nselect 1");
+        let origin = Origin::own("x.sql", "x.sql");
+        let bad = Tables::default().add("x", &origin, "/*\nrow = 1\n*/\nselect 1");
         assert!(bad.unwrap_err().starts_with("x.sql:2: bad header"));
+    }
+
+    #[test]
+    fn tables_that_need_themselves_and_unknown_ones_are_told_where_they_are_named() {
+        let needing = |tables: &str| format!("/*\nrows = \"R\"\ntables = [{tables}]\n*/\nselect 1");
+        for (files, said) in [
+            (
+                &[("a", "\"b\""), ("b", "\"c\""), ("c", "\n\"b\"")][..],
+                "dir/b.sql:3: the table b needs itself: b needs c needs b",
+            ),
+            (
+                &[("a", "\"a\"")],
+                "dir/a.sql:3: the table a needs itself: a needs a",
+            ),
+            (
+                &[("a", "\"b\""), ("b", "\n\n\"aa\"")],
+                "dir/b.sql:5: there is no table \"aa\"; did you mean a?",
+            ),
+            // Two ways to one table are no circle.
+            (
+                &[
+                    ("a", "\"b\", \"c\""),
+                    ("b", "\"d\""),
+                    ("c", "\"d\""),
+                    ("d", ""),
+                ],
+                "",
+            ),
+        ] {
+            let texts = files.iter().map(|(name, needed)| (*name, needing(needed)));
+            let texts: Vec<(&str, String)> = texts.collect();
+            let texts: Vec<(&str, &str)> =
+                texts.iter().map(|(name, text)| (*name, &**text)).collect();
+            let told = tables(&texts).check();
+            assert_eq!(told.err().unwrap_or_default(), said);
+        }
     }
 }

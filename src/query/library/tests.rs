@@ -12,7 +12,12 @@ const HEADER: &str =
 fn every_shipped_question_reads() {
     let tables = Tables::shipped().unwrap();
     for (name, text) in shipped::FILES {
-        if let Err(error) = Question::parse(name, &format!("queries/{name}.sql"), text, &tables) {
+        if let Err(error) = Question::parse(
+            name,
+            &Origin::shipped(&format!("queries/{name}.sql")),
+            text,
+            &tables,
+        ) {
             panic!("{error}");
         }
     }
@@ -29,7 +34,13 @@ fn parameters_come_from_the_statement_and_its_header() {
         ),
         "select 1 as n, ':no' -- :no either\n as a /* :nor */ where user match :user and n > :at_least and time >= :since",
     );
-    let question = Question::parse("q", "q.sql", &text, &Tables::default()).unwrap();
+    let question = Question::parse(
+        "q",
+        &Origin::own("q.sql", "q.sql"),
+        &text,
+        &Tables::default(),
+    )
+    .unwrap();
     let names: Vec<_> = question
         .params
         .iter()
@@ -101,7 +112,7 @@ fn a_bad_file_is_named_with_its_line() {
         (
             "q",
             file(&format!("{HEADER}{columns}"), "select :who"),
-            "q.sql:1: the header does not describe :who",
+            "q.sql:10: the header does not describe :who",
         ),
         (
             "q",
@@ -109,7 +120,7 @@ fn a_bad_file_is_named_with_its_line() {
                 &format!("{HEADER}[params]\nwho = {{ type = \"text\", help = \"H\" }}\n{columns}"),
                 "select 1",
             ),
-            "does not use the parameter :who",
+            "q.sql:8: the statement does not use the parameter :who",
         ),
         (
             "q",
@@ -119,7 +130,7 @@ fn a_bad_file_is_named_with_its_line() {
                 ),
                 "select :who",
             ),
-            "default of who: \"x\" is no whole number",
+            "q.sql:8: default of who: \"x\" is no whole number",
         ),
         (
             "q",
@@ -127,7 +138,13 @@ fn a_bad_file_is_named_with_its_line() {
             "columns are empty",
         ),
     ] {
-        let error = Question::parse(name, "q.sql", &text, &Tables::default()).unwrap_err();
+        let error = Question::parse(
+            name,
+            &Origin::own("q.sql", "q.sql"),
+            &text,
+            &Tables::default(),
+        )
+        .unwrap_err();
         assert!(error.contains(said), "{said}: {error}");
     }
 }
@@ -154,7 +171,150 @@ fn tables_of_ones_own_go_before_shipped_ones() {
     std::fs::write(&question, file(&header, "select user from events")).unwrap();
     let error = Library::with_directory(dir.path()).unwrap_err();
     assert!(
-        error.ends_with("q.sql:1: the statement does not use the table mine"),
+        error.ends_with("q.sql:7: the statement does not use the table mine"),
+        "{error}"
+    );
+}
+
+#[test]
+fn errors_of_a_statement_are_told_with_the_file_and_the_line_of_the_part_that_is_to_blame() {
+    let mut tables = Tables::default();
+    let table = |sql: &str| format!("/*\nrows = \"R\"\n*/\n\n  {sql}\n");
+    for (name, text) in [
+        ("good", table("select 1 as a,\n  2 as b")),
+        ("typo", table("select 1 as a,\n  usr from events")),
+        ("far", table("select user\nfrom evnts")),
+        ("open", table("select 1 as a from (\nselect 2")),
+        ("odd", table("select 1 as a\nunion select 1, 2")),
+        // One that a table of the statement serves.
+        ("late", table("select n as a from later")),
+    ] {
+        let origin = Origin::own(
+            &format!("/d/tables/{name}.sql"),
+            &format!("tables/{name}.sql"),
+        );
+        tables.add(name, &origin, &text).unwrap();
+    }
+    let origin = Origin::own("/d/q.sql", "q.sql");
+    // The first line of a statement is the file's tenth.
+    for (named, sql, told) in [
+        (
+            "",
+            "select\n\n usr from events",
+            "q.sql:12: Q: no such column: usr (column 2)",
+        ),
+        (
+            "",
+            "\n\n  select 'é', usr from events",
+            "q.sql:12: Q: no such column: usr (column 15)",
+        ),
+        (
+            "",
+            "select 1\nfrom evnts",
+            "q.sql:11: Q: no such table: evnts (column 6)",
+        ),
+        (
+            "",
+            "select 'evnts' -- from evnts\nfrom users, evnts",
+            "q.sql:11: Q: no such table: evnts (column 13)",
+        ),
+        (
+            "",
+            "with b as (select 1 as a),\na as (select * from c), c as (select * from a) select 1 from a",
+            "q.sql:11: Q: circular reference: a (column 1)",
+        ),
+        ("", "\nselect 1 from (", "q.sql:11: Q: incomplete input"),
+        (
+            "",
+            "select 1 union\nselect 1, 2",
+            "q.sql:10: Q: SELECTs to the left and right",
+        ),
+        (
+            "good",
+            "select a,\n nix from good",
+            "q.sql:11: Q: no such column: nix (column 2)",
+        ),
+        (
+            "good",
+            "with z as (select 1), y as (select nix from good) select 1 from y",
+            "q.sql:10: Q: no such column: nix (column 36)",
+        ),
+        (
+            "good",
+            "\n -- of z\n with z\nas (select nix) select 1 from good, z",
+            "q.sql:13: Q: no such column: nix (column 12)",
+        ),
+        (
+            "good, typo",
+            "select 1 from good, typo",
+            "tables/typo.sql:6: Q: no such column: usr (column 3)",
+        ),
+        (
+            "good, far",
+            "select 1 from far, good",
+            "tables/far.sql:6: Q: no such table: evnts (column 6)",
+        ),
+        (
+            "good, open",
+            "select 1 from good, open",
+            "tables/open.sql:5: Q: near",
+        ),
+        (
+            "odd",
+            "select a from odd",
+            "tables/odd.sql:5: Q: SELECTs to the left",
+        ),
+        (
+            "late",
+            "with later as (select 1 as n)\nselect nix from late",
+            "q.sql:11: Q: no such column: nix (column 8)",
+        ),
+    ] {
+        let named = match named {
+            "" => "tags = []".to_owned(),
+            named => format!("tables = [\"{}\"]", named.replace(", ", "\", \"")),
+        };
+        let text = format!("/*{HEADER}{named}\n[columns]\nn = \"N\"\n*/\n{sql}");
+        let question = Question::parse("q", &origin, &text, &tables).unwrap();
+        let error = crate::store::check_sql(&question.sql).unwrap_err();
+        let tell = |reader| question.tell(&error.to_string(), "Q", reader).unwrap();
+        let said = tell(Reader::Client);
+        assert!(said.starts_with(told), "{told}\n{said}");
+        assert_eq!(tell(Reader::Owner), format!("/d/{said}"));
+    }
+    let shipped = Library::shipped().get("who-deleted").unwrap();
+    assert_eq!(shipped.tell("bad", "Q", Reader::Owner), None);
+}
+
+#[test]
+fn a_parameter_that_nobody_describes_is_told_where_it_is_named() {
+    let mut tables = Tables::default();
+    let origin = Origin::own("/d/tables/t.sql", "tables/t.sql");
+    let text = "/*\nrows = \"R\"\n*/\nselect 1 as n\nwhere 1 < :who";
+    tables.add("t", &origin, text).unwrap();
+    let origin = Origin::own("/d/q.sql", "q.sql");
+    for (sql, told) in [
+        (
+            "select n from t",
+            "/d/tables/t.sql:5: in the question q: the header does not describe :who",
+        ),
+        (
+            "select n from t\nwhere :who",
+            "/d/q.sql:11: the header does not describe :who",
+        ),
+        (
+            "select n from t\nwhere :limit",
+            "/d/q.sql:11: the name of the parameter limit is taken",
+        ),
+    ] {
+        let text = format!("/*{HEADER}tables = [\"t\"]\n[columns]\nn = \"N\"\n*/\n{sql}");
+        let error = Question::parse("q", &origin, &text, &tables).unwrap_err();
+        assert!(error.starts_with(told), "{told}\n{error}");
+    }
+    let text = format!("/*{HEADER}since = \"soon\"\n[columns]\nn = \"N\"\n*/\nselect :since as n");
+    let error = Question::parse("q", &origin, &text, &tables).unwrap_err();
+    assert!(
+        error.starts_with("/d/q.sql:6: default of since: "),
         "{error}"
     );
 }

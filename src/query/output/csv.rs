@@ -1,10 +1,11 @@
-//! RFC 4180 with a header, safe to open in a spreadsheet. NULL is an empty field.
+//! RFC 4180 with a header, safe to open in a spreadsheet. NULL is an empty field. Other bytes are as
+//! they were received, but on a terminal.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::{Render, plain, unique_names};
+use super::{Look, Render, plain, unique_names, visible};
 use crate::model::time;
 use crate::model::value::{Value, ValueRef};
 use crate::query::quote;
@@ -17,10 +18,11 @@ pub(super) struct Csv<W> {
 }
 
 impl<W: Write> Csv<W> {
-    pub(super) fn new(out: W) -> Csv<W> {
+    pub(super) fn new(out: W, look: Look) -> Csv<W> {
+        let (fields, terminal) = (0, look.terminal);
         Csv {
             out,
-            records: Records { fields: 0 },
+            records: Records { fields, terminal },
             record: Vec::new(),
         }
     }
@@ -45,7 +47,10 @@ impl<W: Write> Render for Csv<W> {
 
     fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
         let fields = columns.len();
-        Some(Arc::new(Records { fields }))
+        Some(Arc::new(Records {
+            fields,
+            ..self.records
+        }))
     }
 
     fn encoded(&mut self, text: &[u8]) -> io::Result<()> {
@@ -61,6 +66,18 @@ impl<W: Write> Render for Csv<W> {
 #[derive(Debug, Clone, Copy)]
 struct Records {
     fields: usize,
+    terminal: bool,
+}
+
+impl Records {
+    /// A text as a field.
+    fn text(self, out: &mut Vec<u8>, text: &str) {
+        let text = neutral(text);
+        match self.terminal {
+            true => field(out, &visible(&text)),
+            false => field(out, &text),
+        }
+    }
 }
 
 impl RowEncoder for Records {
@@ -77,11 +94,11 @@ impl RowEncoder for Records {
                 time::write(micros, &mut text);
                 out.extend_from_slice(&text);
             }
-            ValueRef::Text(text) | ValueRef::Json(text) => field(out, &neutral(text)),
+            ValueRef::Text(text) | ValueRef::Json(text) => self.text(out, text),
             ValueRef::Real(number) => field(out, &format!("{number:?}")),
             ValueRef::Bytes(_) => {
                 let text = plain(&value.to_value()).unwrap_or_default();
-                field(out, &neutral(&text));
+                self.text(out, &text);
             }
         }
         // An empty line would be no record.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::{Render, unique_names};
+use super::visible::hidden;
+use super::{Look, Render, unique_names};
 use crate::model::value::{Value, ValueRef};
 use crate::query::{base64, quote, wire};
 use crate::store::{RowEncoder, SqlColumn};
@@ -17,11 +18,12 @@ pub struct Json<W> {
     sound: Sound,
     first: bool,
     object: Vec<u8>,
+    terminal: bool,
 }
 
 impl<W: Write> Json<W> {
     /// One array.
-    pub fn array(out: W) -> Json<W> {
+    pub fn array(out: W, look: Look) -> Json<W> {
         Json {
             out,
             array: true,
@@ -29,14 +31,15 @@ impl<W: Write> Json<W> {
             sound: Sound::default(),
             first: true,
             object: Vec::new(),
+            terminal: look.terminal,
         }
     }
 
     /// One object per line.
-    pub fn lines(out: W) -> Json<W> {
+    pub fn lines(out: W, look: Look) -> Json<W> {
         Json {
             array: false,
-            ..Json::array(out)
+            ..Json::array(out, look)
         }
     }
 }
@@ -61,11 +64,14 @@ impl<W: Write> Render for Json<W> {
             self.object.push(b'\n');
         }
         self.first = false;
-        self.out.write_all(&self.object)
+        match self.terminal {
+            true => self.out.write_all(&escaped(&self.object)),
+            false => self.out.write_all(&self.object),
+        }
     }
 
     fn encoder(&self, columns: &[SqlColumn]) -> Option<Arc<dyn RowEncoder>> {
-        if self.array {
+        if self.array || self.terminal {
             return None;
         }
         Some(Arc::new(Objects::new(&unique_names(columns))))
@@ -82,6 +88,23 @@ impl<W: Write> Render for Json<W> {
         }
         self.out.flush()
     }
+}
+
+/// The same JSON, with what a terminal would obey or hide escaped. JSON allows it in strings only,
+/// where its own control characters are escaped anyhow.
+fn escaped(json: &[u8]) -> Vec<u8> {
+    let mut shown = String::with_capacity(json.len());
+    for letter in String::from_utf8_lossy(json).chars() {
+        match letter.is_ascii_control() && letter != '\u{7f}' || !hidden(letter) {
+            true => shown.push(letter),
+            false => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    shown.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    shown.into_bytes()
 }
 
 /// Appends one row as a JSON object on one line, without a newline. Instants are ISO-8601; a JSON

@@ -4,9 +4,12 @@ use crate::model::time::{self, Zone};
 
 const SECOND: i64 = 1_000_000;
 
-/// How a table looks.
+/// How an answer looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
+    /// Whether people read it on a terminal, which text of events must not reach: CSV and JSON spell
+    /// out there what tables always do.
+    pub terminal: bool,
     /// Cells of the terminal's line; `None` leaves everything whole.
     pub width: Option<usize>,
     pub colour: bool,
@@ -29,6 +32,7 @@ pub enum Columns {
 impl Default for Look {
     fn default() -> Look {
         Look {
+            terminal: false,
             width: None,
             colour: false,
             zone: Zone::UTC,

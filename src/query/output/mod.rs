@@ -15,7 +15,7 @@ mod visible;
 
 pub use csv::neutral;
 pub use look::{Columns, Look};
-pub use visible::visible;
+pub use visible::{visible, visible_lines};
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -36,7 +36,8 @@ pub enum Format {
     Json,
     /// One JSON object per line
     Jsonl,
-    /// RFC 4180 with a header; a ' goes before text that a spreadsheet would run as a formula
+    /// RFC 4180 with a header; a ' goes before text that a spreadsheet would run as a formula, and on a
+    /// terminal control characters are spelled out
     Csv,
     /// The exact bytes of each event and a newline
     Raw,
@@ -61,14 +62,14 @@ pub trait Render {
 }
 
 impl Format {
-    /// A renderer into `out`; only tables have a look.
+    /// A renderer into `out`. Only tables have more of a look than whether it is a terminal.
     pub fn renderer<'a>(self, out: impl Write + 'a, look: Look) -> Box<dyn Render + 'a> {
         match self {
             Format::Table => Box::new(table::Table::new(out, look)),
             Format::Wide => Box::new(table::Table::wide(out, look)),
-            Format::Json => Box::new(json::Json::array(out)),
-            Format::Jsonl => Box::new(json::Json::lines(out)),
-            Format::Csv => Box::new(csv::Csv::new(out)),
+            Format::Json => Box::new(json::Json::array(out, look)),
+            Format::Jsonl => Box::new(json::Json::lines(out, look)),
+            Format::Csv => Box::new(csv::Csv::new(out, look)),
             Format::Raw => Box::new(raw::Raw::new(out)),
         }
     }

@@ -21,9 +21,18 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// [`visible`] for a text whose lines are its own.
+pub fn visible_lines(text: &str) -> String {
+    let lines = text.split('\n').map(|line| match line.strip_suffix('\r') {
+        Some(line) => visible(line) + "\r",
+        None => visible(line),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// General categories Cc, Cf (with the bidirectional controls, joiners and tags), Zl and Zp, and
 /// the fillers that look like nothing.
-fn hidden(letter: char) -> bool {
+pub(super) fn hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,
@@ -71,5 +80,9 @@ mod tests {
         ] {
             assert_eq!(visible(text), expected);
         }
+        assert_eq!(
+            visible_lines("a\u{1b}b\r\nc\rd\n\n"),
+            "a\\u{1b}b\r\nc\\rd\n\n"
+        );
     }
 }

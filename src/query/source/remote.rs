@@ -1,5 +1,6 @@
 //! A server, asked through its HTTP API ([`crate::query::wire`]).
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -118,14 +119,17 @@ impl Remote {
 
     /// The questions that the server can be asked by name.
     pub fn questions(&self, patience: Duration) -> Result<Vec<Question>> {
-        #[derive(serde::Deserialize)]
-        struct Listed {
-            queries: Vec<Question>,
-        }
-        let request = self.authorized(self.agent.get(format!("{}/api/v1/queries", self.base)));
+        self.listed("queries", patience)
+    }
+
+    /// What the server lists of a kind: `queries`, `reports`.
+    pub fn listed<T: DeserializeOwned>(&self, kind: &str, patience: Duration) -> Result<Vec<T>> {
+        let request = self.authorized(self.agent.get(format!("{}/api/v1/{kind}", self.base)));
         let request = request.config().timeout_global(Some(patience)).build();
         let response = request.call().map_err(|error| self.unreachable(&error))?;
-        Ok(self.read_json::<Listed>(response)?.queries)
+        let mut lists: HashMap<String, Vec<T>> = self.read_json(response)?;
+        let none = || self.garbled(&format!("it has no {kind}"));
+        lists.remove(kind).ok_or_else(none)
     }
 
     fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<Response<Body>> {

@@ -3,14 +3,13 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{COMMON, Control, Definition, Evidence, NAME_BYTES_MAX, Wrong, plain_id, words, wrong};
-use crate::limits::{REPORT_EVIDENCE_MAX, REPORT_ROWS_SHOWN_MAX};
+use super::evidence::{FileEvidence, one_evidence};
+use super::{COMMON, Control, Definition, NAME_BYTES_MAX, Wrong, plain_id, words, wrong};
+use crate::limits::REPORT_EVIDENCE_MAX;
 use crate::model::suggest::suggest;
-use crate::query::library::header::{InOrder, OwnParam, Scalar, names};
+use crate::query::library::header::{InOrder, OwnParam, Scalar, uses};
+use crate::query::library::place::{Begin, Origin, Places};
 use crate::query::library::{Library, Param};
-
-/// Rows of a piece of evidence that stand in the report itself, unless its definition says otherwise.
-const ROWS_SHOWN: usize = 20;
 
 /// Names of flags and of query parameters that every report has.
 const RESERVED: [&str; 25] = [
@@ -70,26 +69,34 @@ struct FileControl {
     verdict: Option<Spanned<String>>,
     /// Shared tables that it names.
     #[serde(default)]
-    tables: Vec<String>,
+    tables: Vec<Spanned<String>>,
     #[serde(default)]
     evidence: Vec<Spanned<FileEvidence>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileEvidence {
-    query: Spanned<String>,
-    title: Option<Spanned<String>>,
-    #[serde(default)]
-    with: InOrder<Spanned<Scalar>>,
-    rows: Option<Spanned<i64>>,
+/// A file's text, and where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    /// Where a statement begins. Its lines are the file's if no letter of it is escaped.
+    fn begin(&self, sql: &Spanned<String>) -> Begin {
+        let span = sql.span();
+        match self.text[span.clone()].find(sql.as_ref().trim()) {
+            Some(at) => Begin::verbatim(self.origin, self.text, span.start + at),
+            None => Begin::within(self.origin, self.text, span.start),
+        }
+    }
 }
 
 pub(super) fn define(
     name: &str,
     file: File,
     library: &Library,
-    line: impl Fn(usize) -> usize,
+    source: Source<'_>,
 ) -> Result<Definition, Wrong> {
     let optional = |text: Option<Spanned<String>>, what: &str| {
         let text = text.filter(|text| !text.as_ref().is_empty());
@@ -121,7 +128,7 @@ pub(super) fn define(
     let mut pieces = 0;
     for control in file_controls {
         let at = control.get_ref().id.span().start;
-        let control = one_control(control.into_inner(), &params, library, &line)?;
+        let control = one_control(control.into_inner(), &params, library, source)?;
         let same = |other: &&Control| {
             other
                 .verdict_anchor()
@@ -166,7 +173,6 @@ pub(super) fn define(
         params,
         controls,
         sha256: String::new(),
-        origin: String::new(),
     })
 }
 
@@ -254,7 +260,7 @@ fn one_control(
     control: FileControl,
     params: &[Param],
     library: &Library,
-    line: &impl Fn(usize) -> usize,
+    source: Source<'_>,
 ) -> Result<Control, Wrong> {
     let at = control.id.span().start;
     let id = words(control.id, "id")?;
@@ -267,26 +273,31 @@ fn one_control(
             ),
         );
     }
-    let (mut verdict, mut verdict_line) = (None, 0);
+    let (mut verdict, mut places) = (None, Places::default());
     if let Some(sql) = control.verdict {
         let at = sql.span().start;
-        let sql = library
-            .with_tables(&control.tables, &sql.into_inner())
-            .map_err(|error| Wrong(at, format!("verdict of {id}: {error}")))?;
-        for name in names(&sql) {
+        let begin = source.begin(&sql);
+        let named: Vec<&str> = control.tables.iter().map(|name| &**name.as_ref()).collect();
+        let (sql, parts) = library
+            .with_tables(&named, sql.as_ref().trim(), &begin)
+            .map_err(|fault| {
+                let at = control.tables[fault.at].span().start;
+                Wrong::Here(at, format!("verdict of {id}: {}", fault.what))
+            })?;
+        for (byte, name) in uses(&sql) {
             if !params.iter().any(|param| param.name == name) {
                 let known = params.iter().map(|param| param.name.as_str());
-                return wrong(
-                    at,
-                    format!(
-                        "verdict of {id}: the report has no parameter :{name}; {}",
-                        suggest(&name, known)
-                    ),
+                let what = format!(
+                    "verdict of {id}: the report has no parameter :{name}; {}",
+                    suggest(name, known)
                 );
+                return Err(match parts.first(&sql, &[byte]) {
+                    Some((place, _)) => Wrong::There(place, what),
+                    None => Wrong::Here(at, what),
+                });
             }
         }
-        verdict_line = line(at);
-        verdict = Some(sql);
+        (verdict, places) = (Some(sql), parts);
     }
     let mut evidence = Vec::new();
     for (number, piece) in control.evidence.into_iter().enumerate() {
@@ -300,101 +311,6 @@ fn one_control(
         cannot_prove: words(control.cannot_prove, "cannot_prove")?,
         verdict,
         evidence,
-        verdict_line,
-    })
-}
-
-fn one_evidence(
-    anchor: String,
-    piece: FileEvidence,
-    params: &[Param],
-    library: &Library,
-) -> Result<Evidence, Wrong> {
-    let at = piece.query.span().start;
-    let question = match library.get(piece.query.as_ref()) {
-        Ok(question) => question,
-        Err(error) => return wrong(at, error),
-    };
-    let mut with = Vec::new();
-    for (name, value) in piece.with.0 {
-        let value_at = value.span().start;
-        let text = value.into_inner().text();
-        let Some(param) = question.params.iter().find(|param| param.name == name) else {
-            let known = question.params.iter().map(|param| param.name.as_str());
-            return wrong(
-                value_at,
-                format!(
-                    "the question {} has no parameter {name:?}; {}",
-                    question.name,
-                    suggest(&name, known)
-                ),
-            );
-        };
-        match text.strip_prefix('$') {
-            Some(own) => {
-                let Some(own) = params.iter().find(|param| param.name == own) else {
-                    let known = params.iter().map(|param| param.name.as_str());
-                    return wrong(
-                        value_at,
-                        format!(
-                            "{text}: the report has no such parameter; {}",
-                            suggest(own, known)
-                        ),
-                    );
-                };
-                if param.required && !own.required && own.default.is_none() {
-                    return wrong(
-                        value_at,
-                        format!(
-                            "the question {} needs {name}, but {text} may not be given; add {} to required",
-                            question.name, own.name
-                        ),
-                    );
-                }
-            }
-            None => {
-                if let Err(error) = param.value(Some(&text), 0) {
-                    return wrong(value_at, format!("{name} of {}: {error}", question.name));
-                }
-            }
-        }
-        with.push((name, text));
-    }
-    let given = |name: &str| with.iter().any(|(known, _)| known == name);
-    let common = |name: &str| matches!(name, "since" | "until");
-    let mut required = question.params.iter().filter(|param| param.required);
-    if let Some(param) = required.find(|param| !given(&param.name) && !common(&param.name)) {
-        return wrong(
-            at,
-            format!(
-                "the question {} needs {}; give it in with",
-                question.name, param.name
-            ),
-        );
-    }
-    let rows = match piece.rows {
-        None => ROWS_SHOWN,
-        Some(rows) => match usize::try_from(*rows.as_ref()) {
-            Ok(number) if number <= REPORT_ROWS_SHOWN_MAX => number,
-            _ => {
-                return wrong(
-                    rows.span().start,
-                    format!(
-                        "rows is {}; use 0 to {REPORT_ROWS_SHOWN_MAX}",
-                        rows.as_ref()
-                    ),
-                );
-            }
-        },
-    };
-    Ok(Evidence {
-        anchor,
-        query: question.name.clone(),
-        title: match piece.title {
-            Some(title) => words(title, "title")?,
-            None => String::new(),
-        },
-        with,
-        rows,
+        places,
     })
 }

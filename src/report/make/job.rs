@@ -9,8 +9,9 @@ use super::coverage::{self, Overview};
 use super::evidence::{self, Gathered};
 use super::texts::Texts;
 use crate::model::value::Value;
-use crate::query::library::{Library, Question};
-use crate::report::definition::Definition;
+use crate::query::library::{Library, Question, Reader};
+use crate::query::output;
+use crate::report::definition::{Control, Definition};
 use crate::report::made::Verdict;
 use crate::report::manners::{give_back, give_way};
 use crate::store::{Result, SqlColumn, SqlQuery, SqlSink, StoreError};
@@ -25,7 +26,7 @@ pub(super) struct Job<'a> {
 
 pub(super) enum Purpose<'a> {
     /// Of the control at this place.
-    Verdict(usize),
+    Verdict(usize, &'a Control),
     Evidence {
         question: &'a Question,
         given: Vec<(String, String)>,
@@ -62,11 +63,8 @@ pub(super) fn of<'a>(
                     limit: 2,
                     skip_damaged: request.skip_damaged,
                 },
-                purpose: Purpose::Verdict(at),
-                about: format!(
-                    "{}:{}: verdict of {}",
-                    definition.origin, control.verdict_line, control.id
-                ),
+                purpose: Purpose::Verdict(at, control),
+                about: format!("verdict of {}", control.id),
             });
         }
         for (number, piece) in control.evidence.iter().enumerate() {
@@ -122,7 +120,7 @@ pub(super) fn run(
     // for long at the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&at| {
-        let verdict = matches!(jobs[at].purpose, Purpose::Verdict(_));
+        let verdict = matches!(jobs[at].purpose, Purpose::Verdict(..));
         (verdict, Reverse(jobs[at].query.sql.len()))
     });
     let next = AtomicUsize::new(0);
@@ -168,31 +166,37 @@ fn keep<T>(slot: &Mutex<Option<Result<T>>>, outcome: Result<T>) -> bool {
 
 impl Job<'_> {
     fn run(&self, making: &Making<'_>) -> Result<Done> {
-        match &self.purpose {
-            Purpose::Verdict(_) => verdict(making, &self.query)
-                .map(|(verdict, why)| Done::Verdict(verdict, why))
-                .map_err(|error| within(error, &self.about)),
+        let done = match &self.purpose {
+            Purpose::Verdict(..) => {
+                verdict(making, &self.query).map(|(verdict, why)| Done::Verdict(verdict, why))
+            }
             Purpose::Evidence {
                 question,
                 rows,
                 file,
                 ..
-            } => evidence::gather(making, question, &self.query, *rows, file)
-                .map(Done::Evidence)
-                .map_err(|error| within(error, &self.about)),
-        }
+            } => evidence::gather(making, question, &self.query, *rows, file).map(Done::Evidence),
+        };
+        done.map_err(|error| self.blamed(error, making.request.reader))
     }
-}
 
-/// The error, with what it is about before it.
-fn within(error: StoreError, what: &str) -> StoreError {
-    let told = |text: String| format!("{what}: {text}");
-    match error {
-        StoreError::BadRequest(text) => StoreError::BadRequest(told(text)),
-        StoreError::LimitReached(text) => StoreError::LimitReached(told(text)),
-        StoreError::Damaged(text) => StoreError::Damaged(told(text)),
-        StoreError::Io(text) => StoreError::Io(told(text)),
-        other => other,
+    /// The error, with what it is about before it; with file and line where a file is to blame.
+    fn blamed(&self, error: StoreError, reader: Reader) -> StoreError {
+        let (sql, about) = (&self.query.sql, &self.about);
+        let told = |text: String| format!("{about}: {text}");
+        match error {
+            StoreError::BadRequest(text) => StoreError::BadRequest(match &self.purpose {
+                Purpose::Verdict(_, control) => control.places.tell(sql, &text, about, reader),
+                Purpose::Evidence { question, .. } => {
+                    let own = question.tell(&text, about, reader);
+                    own.unwrap_or_else(|| told(text))
+                }
+            }),
+            StoreError::LimitReached(text) => StoreError::LimitReached(told(text)),
+            StoreError::Damaged(text) => StoreError::Damaged(told(text)),
+            StoreError::Io(text) => StoreError::Io(told(text)),
+            other => other,
+        }
     }
 }
 
@@ -216,20 +220,30 @@ fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
             if rows.0.is_empty() { "no" } else { "several" }
         ));
     };
-    let text = |at: usize| match row.get(at) {
-        Some(Value::Text(text)) => text.to_string(),
-        _ => String::new(),
+    let [said, why] = &row[..] else {
+        return bad("the statement does not give verdict and why".to_owned());
     };
-    let verdict = match text(0).as_str() {
-        "met" => Verdict::Met,
-        "not met" => Verdict::NotMet,
-        "not enough data" => Verdict::NotEnoughData,
-        "finding" => Verdict::Finding,
+    let verdict = match said {
+        Value::Text(text) if &**text == "met" => Verdict::Met,
+        Value::Text(text) if &**text == "not met" => Verdict::NotMet,
+        Value::Text(text) if &**text == "not enough data" => Verdict::NotEnoughData,
+        Value::Text(text) if &**text == "finding" => Verdict::Finding,
         other => {
             return bad(format!(
-                "the statement says {other:?}; give 'met', 'not met', 'not enough data' or 'finding'"
+                "the statement says {}; give 'met', 'not met', 'not enough data' or 'finding'",
+                quoted(other)
             ));
         }
     };
-    Ok((verdict, evidence::cut(&text(1)).0))
+    let why = output::plain(why).unwrap_or_default();
+    Ok((verdict, evidence::cut(&why).0))
+}
+
+/// A value as it came: NULL and numbers are no texts.
+fn quoted(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Bytes(bytes) => format!("a blob of {} bytes", bytes.len()),
+        other => output::plain(other).unwrap_or_else(|| "NULL".to_owned()),
+    }
 }

@@ -20,7 +20,7 @@ use super::digest;
 use super::made::{Made, MadeControl, MadeEvidence, MadeVerdict};
 use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
-use crate::query::library::{Library, flag};
+use crate::query::library::{Library, Reader, flag};
 use crate::query::source::Source;
 use crate::store::{Result, SqlQuery, SqlSink, StoreError};
 use coverage::{HOUR, Overview};
@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub made_for: &'a str,
     /// Where the store is, for the report's head; empty where that is nobody's business.
     pub place: &'a str,
+    /// Who is told of errors.
+    pub reader: Reader,
     /// Rows shown of each piece of evidence, instead of what the definition says.
     pub rows: Option<usize>,
     /// The most rows counted and written of each piece of evidence; 0 is all.
@@ -58,6 +60,7 @@ impl Default for Request<'_> {
             given: &[],
             made_for: "",
             place: "",
+            reader: Reader::Owner,
             rows: None,
             rows_max: REPORT_ROWS_MAX,
             skip_damaged: false,
@@ -342,7 +345,7 @@ fn settle(
     request: &Request<'_>,
 ) {
     match (job.purpose, done) {
-        (Purpose::Verdict(at), Done::Verdict(verdict, why)) => {
+        (Purpose::Verdict(at, _), Done::Verdict(verdict, why)) => {
             made.controls[at].verdict = Some(MadeVerdict {
                 anchor: definition.controls[at].verdict_anchor(),
                 verdict,

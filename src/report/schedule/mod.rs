@@ -23,6 +23,7 @@ use crate::model::cluster::cluster_name;
 use crate::model::suggest::suggest;
 use crate::model::time;
 use crate::query::library::header::{InOrder, Scalar};
+use crate::query::textfile;
 
 /// For whom a report is made when its entry does not say so.
 const MADE_FOR: &str = "schedule";
@@ -96,16 +97,9 @@ struct FileEntry {
 impl Schedule {
     /// Reads a file. An error names it and the line.
     pub fn read(path: &Path, catalogue: &Catalogue) -> Result<Schedule, String> {
-        let shown = path.display();
-        let told = |error: std::io::Error| format!("schedule {shown}: {error}");
-        let found = std::fs::metadata(path).map_err(told)?;
-        if !found.is_file() || found.len() > REPORT_FILE_BYTES_MAX {
-            return Err(format!(
-                "schedule {shown}: is no plain file of at most {REPORT_FILE_BYTES_MAX} bytes"
-            ));
-        }
-        let text = std::fs::read_to_string(path).map_err(told)?;
-        Schedule::parse(&text, &shown.to_string(), catalogue)
+        let text = textfile::read(path, REPORT_FILE_BYTES_MAX);
+        let text = text.map_err(|error| format!("schedule {error}"))?;
+        Schedule::parse(&text, &path.display().to_string(), catalogue)
     }
 
     /// Reads a schedule's text, which stands in the file `origin`.

@@ -6,6 +6,7 @@ use super::*;
 use crate::limits::{REPORT_CATCH_UP_MAX, REPORT_TRIES_MAX};
 use crate::model::normalise::normalise;
 use crate::query::library::Library;
+use crate::query::library::place::Origin;
 use crate::report::Definition;
 use crate::store::{self, OpenOptions, ReportRecord, Store};
 
@@ -391,8 +392,8 @@ fn digest_of(document: &[u8]) -> Option<String> {
 #[test]
 fn names_of_periods_fit_behind_the_longest_name_of_a_report() {
     let name = "x".repeat(64);
-    let report = Definition::parse(&name, "x.toml", REPORT, Library::shipped());
-    assert!(report.is_ok());
+    let origin = Origin::shipped("x.toml");
+    assert!(Definition::parse(&name, &origin, REPORT, Library::shipped()).is_ok());
     assert!(crate::report::definition::is_stem(&format!(
         "{name}-2026-11-20"
     )));

@@ -93,6 +93,7 @@ pub(crate) fn holds_for_ends(filter: &Filter, ends: &[&str], later: bool) -> boo
             let holds = |end: &&str| any.iter().any(|pattern| pattern.matches(end));
             ends.iter().all(|end| holds(end) != term.negate)
         }
+        Test::Absent { column: C::Stage } => term.negate,
         Test::Text { column, .. } | Test::Number { column, .. } | Test::Absent { column } => {
             common(column)
         }

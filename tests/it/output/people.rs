@@ -36,6 +36,78 @@ fn on_terminal(columns: u16, args: &[&str], env: &[(&str, &str)]) -> String {
     String::from_utf8(written).unwrap().replace("\r\n", "\n")
 }
 
+/// Names of events reach files as they were received, and terminals spelled out.
+#[test]
+fn text_of_events_does_not_reach_a_terminal() {
+    let name = "eve\u{1b}[2J\r\n1,root\u{9b}31m\u{202e}";
+    let quoted = serde_json::to_string(name).unwrap();
+    let both = Both::with_events(&[of(2, &quoted[1..quoted.len() - 1], "ResponseComplete")]);
+    let data = both.data().to_str().unwrap();
+    let shown = r"eve\u{1b}[2J\r\n1,root\u{9b}31m\u{202e}";
+    let listing = [
+        "query",
+        "--columns",
+        "user,verb",
+        "--limit",
+        "0",
+        "--data",
+        data,
+    ];
+    let statement = [
+        "sql",
+        "select user, 'create' as verb from events",
+        "--data",
+        data,
+    ];
+    let hidden = |text: &str| text.contains(['\u{1b}', '\u{9b}', '\u{202e}']);
+    let tail = ["tail", "--columns", "user,verb", "--data", data];
+    for args in [listing.as_slice(), &statement, &tail] {
+        let form = |form: &'static str| [args, &["-o", form]].concat();
+        let run = |form_of: &'static str| crate::support::cli(&form(form_of)).expect(0);
+        assert_eq!(
+            run("csv").text(),
+            format!("user,verb\r\n\"{name}\",create\r\n")
+        );
+        let lines = format!("{{\"user\":{quoted},\"verb\":\"create\"}}\n");
+        assert_eq!(run("jsonl").text(), lines);
+
+        let csv = on_terminal(80, &form("csv"), &[]).replace('\r', "");
+        assert_eq!(csv, format!("user,verb\n\"{shown}\",create\n"));
+        // What goes on has no end that an array needs.
+        let forms = if args[0] == "tail" {
+            &["jsonl"][..]
+        } else {
+            &["jsonl", "json"]
+        };
+        for &json in forms {
+            let json = on_terminal(80, &form(json), &[]);
+            assert!(!hidden(&json), "{json:?}");
+            let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let value = value.get(0).unwrap_or(&value);
+            assert_eq!(value["user"], name);
+        }
+    }
+    // A report's document keeps its lines only.
+    let report = [
+        "report",
+        "subject-access",
+        "--data",
+        data,
+        "--since",
+        "all",
+        "-o",
+        "csv",
+    ];
+    let report = [&report[..], &["--person", name]].concat();
+    let written = crate::support::cli(&report).text().to_owned();
+    assert!(hidden(&written), "{written:?}");
+    let terminal = on_terminal(80, &report, &[]);
+    assert!(
+        !hidden(&terminal) && terminal.contains(r"eve\u{1b}[2J"),
+        "{terminal:?}"
+    );
+}
+
 #[test]
 fn a_table_fits_the_terminal_by_what_counts() {
     let both = Both::with_events(&[

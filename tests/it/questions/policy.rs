@@ -452,6 +452,32 @@ fn policy_conflict() {
     assert_eq!(follows, ["STIG", nothing, nothing, nothing]);
 }
 
+/// A refused watch begins and ends; it was refused once. Where ends are dropped it was seen still.
+#[test]
+fn policy_unseen_counts_a_refused_request_once() {
+    let refused = |n: u64, stage: &str, id: &str| {
+        let code = json!({"metadata": {}, "code": 403});
+        let forbid = json!({"authorization.k8s.io/decision": "forbid"});
+        let change = json!({
+            "stage": stage, "auditID": id, "responseStatus": code, "annotations": forbid,
+        });
+        made(n, "watch", change)
+    };
+    let began = [
+        refused(1, "ResponseStarted", "a"),
+        refused(3, "ResponseStarted", "b"),
+    ];
+    let ended = [
+        refused(2, "ResponseComplete", "a"),
+        refused(4, "ResponseComplete", "b"),
+    ];
+    for events in [[&began[..], &ended].concat(), began.to_vec()] {
+        let rows = ask_of(&store_of(&events), "policy-unseen", &[]);
+        let row = rows.iter().find(|row| cell(row, "what").contains("(403)"));
+        assert_eq!(number(row.unwrap(), "events"), 2);
+    }
+}
+
 #[test]
 fn policy_unseen() {
     let rows = ask("policy-unseen", &[]);

@@ -158,6 +158,63 @@ fn a_subject_access_report_counts_what_is_kept_about_a_person() {
     assert!(refused.stderr.contains("--person"), "{}", refused.stderr);
 }
 
+/// Figures in sentences are of requests that ended, and say so; tables count what goes on, too.
+#[test]
+fn sentences_say_that_they_count_what_ended() {
+    let address = json!({"sourceIPs": ["203.0.113.9"], "user": {"username": "mallory"}});
+    let at = |n: u64, stage: &str, verb: &str, change: Value| {
+        let mut event = made(n, verb, address.clone());
+        event["stage"] = json!(stage);
+        for (key, value) in change.as_object().unwrap() {
+            event[key] = value.clone();
+        }
+        event
+    };
+    let nobody = json!({"user": null, "responseStatus": {"metadata": {}, "code": 401}});
+    let store = store_of(&[
+        at(1, "ResponseComplete", "get", json!({})),
+        at(2, "ResponseComplete", "delete", json!({})),
+        at(3, "ResponseStarted", "watch", json!({})),
+        // Who is not let in has an answer that only begins.
+        at(4, "ResponseStarted", "get", nobody),
+    ]);
+    let why = |made: &Value, id: &str| control(made, id)["verdict"]["why"].clone();
+    let person = made_of(
+        &store,
+        "subject-access",
+        &["--person", "mallory,203.0.113.9"],
+    );
+    let told = why(&person, "15-found");
+    let told = told.as_str().unwrap();
+    assert!(
+        told.starts_with("requests that ended: 2 by users of these names in the"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with(", 0 in such a name; 3 from these addresses, users: 1"),
+        "{told}"
+    );
+    let found = rows(&person, "15-found", 0);
+    let as_whom = |what: &str| {
+        let rows = found.iter().filter(|row| row["found_as"] == what).cloned();
+        sum(&rows.collect::<Vec<_>>(), "requests")
+    };
+    assert_eq!((as_whom("acting user"), as_whom("address")), (3, 4));
+
+    let incident = made_of(&store, "incident", &["--user", "mallory"]);
+    assert_eq!(
+        why(&incident, "origins"),
+        "requests that ended: 2; by mallory"
+    );
+    assert_eq!(sum(&rows(&incident, "origins", 0), "requests"), 3);
+    let told = why(&incident, "timeline");
+    let told = told.as_str().unwrap();
+    let ended =
+        ", of requests that ended: reads: 1; requests to change something: 1, successful: 1;";
+    assert!(told.contains(ended), "{told}");
+    assert_eq!(rows(&incident, "timeline", 0).len(), 3);
+}
+
 #[test]
 fn an_access_review_counts_uses() {
     let store = STORE.get();

@@ -101,7 +101,7 @@ fn a_bad_file_is_named_with_its_line() {
     );
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, [0xff, 0xfe]).unwrap();
-    assert!(cli(&flags).expect(2).stderr.contains("mine.toml: "));
+    assert!(cli(&flags).expect(2).stderr.contains("mine.toml:1: "));
     std::fs::remove_file(&file).unwrap();
     std::fs::write(dir.path().join("Bad name.toml"), "").unwrap();
     assert!(
@@ -125,6 +125,26 @@ fn a_verdict_that_is_none_is_an_error_that_names_its_control() {
             "select 'maybe' as verdict, 1 as why",
             "the statement says \"maybe\"",
         ),
+        (
+            "select null as verdict, 1 as why",
+            "the statement says NULL; give 'met', ",
+        ),
+        (
+            "select 1 as verdict, 1 as why",
+            "the statement says 1; give ",
+        ),
+        (
+            "select 0.5 as verdict, 1 as why",
+            "the statement says 0.5; give ",
+        ),
+        (
+            "select '' as verdict, 1 as why",
+            "the statement says \"\"; ",
+        ),
+        (
+            "select x'00ff' as verdict, 1 as why",
+            "the statement says a blob of 2 bytes; ",
+        ),
         ("select 'met' as verdict, 1 as why where 0", "gives no rows"),
         (
             "select 'met' as verdict, 1 as why union all select 'met', 2",
@@ -145,7 +165,14 @@ fn a_verdict_that_is_none_is_an_error_that_names_its_control() {
 #[test]
 fn a_question_and_a_command_line_that_make_no_sense_are_told_so() {
     for (args, said) in [
-        (&["pci-ds"][..], "pci-ds"),
+        (
+            &["pci-ds"][..],
+            "there is no report \"pci-ds\"; did you mean pci-dss? auditql report lists them",
+        ),
+        (
+            &["nope"],
+            "there is no report \"nope\"; use one of access-review, ",
+        ),
         (
             &["pci-dss", "--since", "2026-02-02", "--until", "2026-01-01"],
             "swap them",

@@ -124,7 +124,7 @@ fn an_incident_says_who_what_when_and_what_followed() {
         ended(event) && by.iter().any(|at| said(event, at) == "kubernetes-admin")
     });
     let number = why("origins").replace(',', "");
-    let told = format!("requests: {asked}; by kubernetes-admin");
+    let told = format!("requests that ended: {asked}; by kubernetes-admin");
     assert!(number.starts_with(&told), "{number}");
     assert!(
         why("timeline").starts_with("from 2026-11-21T03:4"),
@@ -158,7 +158,7 @@ fn an_incident_counts_refused_logins_and_open_sessions() {
     };
     let why = |made: &Value, at: usize| made["controls"][at]["verdict"]["why"].to_string();
     let made = run(STORE.get().data(), &["--source-ip", address]);
-    let requests = format!("\"requests: {}; by ", logins + rest);
+    let requests = format!("\"requests that ended: {}; by ", logins + rest);
     assert!(why(&made, 0).starts_with(&requests), "{}", why(&made, 0));
     assert_eq!(
         made["controls"][1]["evidence"][0]["row_count"].as_u64(),
@@ -182,7 +182,7 @@ fn an_incident_counts_refused_logins_and_open_sessions() {
         "{told}"
     );
     assert!(
-        told.contains(" sessions and requests passed on: 1, without a recorded end: 1;"),
+        told.contains(" sessions and requests passed on: 1; refused of all: 0; beside them sessions without a recorded end: 1\""),
         "{told}"
     );
 }

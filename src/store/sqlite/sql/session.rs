@@ -134,7 +134,7 @@ impl Session {
         self.backing.is_summed(query)
     }
 
-    /// Goes over events; see [`passes`].
+    /// Goes over events; see [`Backing::pass`].
     pub(super) fn pass(&self, pass: Pass, filter: &Filter) -> Result<Vec<Vec<Value>>> {
         let passed = (self.backing).pass(pass, filter, self.skip_damaged, &self.budget)?;
         let mut scanned = self.scanned();
