@@ -39,21 +39,23 @@ refused as not materialized (
     and user_agent match :user_agent
     and time >= :since and time < :until
 ),
--- Who was refused often enough, and then often enough at once: most were not, and need not be
--- looked at more closely.
+-- Who was refused often enough within the hours that a window may touch, and then often enough at
+-- once: most were not, and need not be looked at more closely.
 often as materialized (
-  select cluster, user, source_ip from event_counts
-  where outcome in ('denied_authn', 'denied_authz', 'denied_escalation', 'denied_other')
-    and stage <> 'RequestReceived'
-    and cluster match :cluster
-    and user match :user
-    and resource match :resource
-    and namespace match :namespace
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
-  group by cluster, user, source_ip
-  having sum(events) >= :at_least
+  select distinct cluster, user, source_ip
+  from (
+    select cluster, user, source_ip, hour, events from event_counts
+    where outcome match 'denied_authn,denied_authz,denied_escalation,denied_other'
+      and stage <> 'RequestReceived'
+      and events >= 1.0 * :at_least / ((:window + 20000) / 3600000000 + 2)
+      and cluster match :cluster
+      and user match :user
+      and resource match :resource
+      and namespace match :namespace
+      and source_ips match :source_ip
+      and user_agent match :user_agent
+      and time >= :since and time < :until
+  )
 ),
 at_once as materialized (
   select distinct cluster, user, source_ip
@@ -66,8 +68,15 @@ at_once as materialized (
     from (
       select cluster, user, source_ip, unixepoch(time, 'subsec') as at
       from refused
-      where (cluster, ifnull(user, ''), ifnull(source_ip, '')) in (
-        select cluster, ifnull(user, ''), ifnull(source_ip, '') from often)
+      where user in (select user from often)
+        and (cluster, ifnull(user, ''), ifnull(source_ip, '')) in (
+          select cluster, user, ifnull(source_ip, '') from often)
+      union all
+      select cluster, user, source_ip, unixepoch(time, 'subsec') as at
+      from refused
+      where user is null
+        and (cluster, ifnull(source_ip, '')) in (
+          select cluster, ifnull(source_ip, '') from often where user is null)
     )
   )
   where at - earlier <= :window / 1e6 + 0.01

@@ -21,40 +21,18 @@ mean_seconds = "mean duration of the watches"
 last = "when the last watch or list ended"
 cluster = "where"
 */
-with counted as (
-  select
-    user, resource, cluster,
-    sum(events) filter (where verb = 'watch') as watches,
-    sum(errors) filter (where verb = 'watch') as failed,
-    max(mean_latency_us) filter (where verb = 'watch') as mean_latency_us,
-    coalesce(sum(events) filter (where verb = 'list'), 0) as lists,
-    max(last_time) as last
-  from event_counts
-  where verb match 'watch,list'
-    and stage match 'ResponseComplete,Panic'
-    and cluster match :cluster
-    and user match :user
-    and user_agent match :user_agent
-    and resource match :resource
-    and namespace match :namespace
-    and time >= :since and time < :until
-  group by user, resource, cluster
-),
-short as materialized (
-  select user as by_user, resource as of, cluster as at, answered - errors as short
-  from event_counts
-  where verb = 'watch' and latency_us < :shorter_than
-    and stage match 'ResponseComplete,Panic'
-    and cluster match :cluster
-    and user match :user
-    and user_agent match :user_agent
-    and resource match :resource
-    and namespace match :namespace
-    and time >= :since and time < :until
-)
 select
-  user, resource, watches, coalesce(short, 0) as short_watches, failed as failed_watches, lists,
-  round(mean_latency_us / 1e6, 3) as mean_seconds, last, cluster
-from counted left join short on by_user is user and of is resource and at is cluster
-where short_watches + failed_watches > 0
-order by short_watches + failed_watches desc, lists desc
+  user, resource, watches, short_watches, failed_watches, lists,
+  round(mean_watch_us / 1e6, 3) as mean_seconds, last_time as last, cluster
+from event_counts
+where verb match 'watch,list'
+  and stage match 'ResponseComplete,Panic'
+  and cluster match :cluster
+  and user match :user
+  and user_agent match :user_agent
+  and resource match :resource
+  and namespace match :namespace
+  and short_us = :shorter_than
+  and broken_watches > 0
+  and time >= :since and time < :until
+order by broken_watches desc, lists desc, user, resource, cluster

@@ -23,6 +23,7 @@ TEXTS = (
 ).split()
 GROUPS = TEXTS + ["code", "dry_run"]
 ERROR = "code between 400 and 599"
+SHORT = f"(verb = 'watch' and code is not null and not ({ERROR}) and latency_us < 60000000)"
 # What a group says, as an aggregate of its events.
 AMOUNTS = {
     "events": "count(*)",
@@ -32,6 +33,11 @@ AMOUNTS = {
     "errors": f"coalesce(sum({ERROR}), 0)",
     "client_errors": "coalesce(sum(code between 400 and 499), 0)",
     "server_errors": "coalesce(sum(code between 500 and 599), 0)",
+    "watches": "coalesce(sum(verb = 'watch'), 0)",
+    "failed_watches": f"coalesce(sum(verb = 'watch' and {ERROR}), 0)",
+    "short_watches": f"coalesce(sum({SHORT}), 0)",
+    "broken_watches": f"coalesce(sum({SHORT} or verb = 'watch' and {ERROR}), 0)",
+    "lists": "coalesce(sum(verb = 'list'), 0)",
     "raw_bytes": "sum(raw_bytes)",
     "users": "count(distinct user)",
 }
@@ -40,6 +46,7 @@ MEASURES = AMOUNTS | {
     "last_time": "max(time)",
     "last_error": f"max(case when {ERROR} then time end)",
     "top_users": "top(user)",
+    "mean_watch_us": "cast(floor(avg(case when verb = 'watch' then latency_us end) + 0.5) as integer)",
 }
 HOUR = "substr(time, 1, 13) || ':00:00.000000Z'"
 
@@ -185,7 +192,7 @@ def main():
     base = args.server.rstrip("/")
     last = f"select time from events order by time desc limit 1 offset {args.newest}"
     since = (ask(base, last) or [["1970-01-01T00:00:00.000000Z"]])[0][0]
-    columns = GROUPS + ["time", "raw_bytes"]
+    columns = GROUPS + ["latency_us", "time", "raw_bytes"]
     rows = ask(base, f"select {', '.join(columns)} from events where time >= '{since}'")
     database = sqlite3.connect(":memory:")
     database.create_aggregate("top", 1, Top)

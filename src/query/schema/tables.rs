@@ -46,6 +46,28 @@ pub const TABLES: &[Table] = &[
             ("client_errors", Kind::Int, "of these 4xx"),
             ("server_errors", Kind::Int, "of these 5xx"),
             ("last_error", Kind::Time, "time of the last of the errors"),
+            ("watches", Kind::Int, "how many are of the verb `watch`"),
+            (
+                "short_watches",
+                Kind::Int,
+                "watches with a code that is no error and a latency below `short_us`, a minute unless a condition says otherwise",
+            ),
+            (
+                "failed_watches",
+                Kind::Int,
+                "watches with a code from 400 to 599",
+            ),
+            (
+                "broken_watches",
+                Kind::Int,
+                "watches that are short or failed",
+            ),
+            ("lists", Kind::Int, "how many are of the verb `list`"),
+            (
+                "mean_watch_us",
+                Kind::Int,
+                "mean of `events.latency_us` of the watches, rounded",
+            ),
             ("users", Kind::Int, "how many different users"),
             (
                 "top_users",
@@ -53,7 +75,7 @@ pub const TABLES: &[Table] = &[
                 "the five users with the most of the events, the most first, a JSON array",
             ),
         ],
-        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. What segments have counted is read where it fits: rollups by hour, and for segments that lie in the time range as a whole a summary that also knows `first_time` and `last_time`. `raw_bytes` and `mean_latency_us` are read from events. `users`, `top_users` and `mean_latency_us` of several rows do not add up: name no more columns than a row of the answer has. `order by` any of its columns but `top_users` costs little, and rows that are not read of an ordered statement, or that a comparison of one of its numbers with `=`, `<`, `>` and the like leaves out, cost nothing. A `select` that names neither `hour` nor any column below these gets one row, or none when nothing matches; it does not name a column that stands only in conditions which the store decides alone: comparisons with `match`, `=` and the like, joined with `and`. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `latency_us`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times and of `latency_us`, `match` and `is null` on the others. Reading one is an error, and `select *` leaves them out. So are three more: `ended = 1` counts the last event of each request only (stage `ResponseComplete` or `Panic`, or the `ResponseStarted` of who was not authenticated), and with `per_request = 1` the events of one request, put together as in `requests`, count once, by the last one that matches (by each of these where `requests` has several rows): for sessions and the like, because events are read for it. Other conditions than those which the store decides alone are not about which event is the last then, but about that event. With `summed = 1` a column that the `select` names and nobody reads in the end makes no rows of its own: for a subquery of many columns of which each use adds up by a few. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
+        note: "Add up with `sum(events)` and `group by`: a column that a condition needs makes rows of its own. What segments have counted is read where it fits: rollups by hour, and for segments that lie in the time range as a whole a summary that also knows `first_time` and `last_time`. `raw_bytes`, `mean_latency_us`, `mean_watch_us`, `short_watches` and `broken_watches` are read from events. `users`, `top_users` and the means of several rows do not add up: name no more columns than a row of the answer has. `order by` any of its columns but `top_users` costs little, and rows that are not read of an ordered statement, or that a comparison of one of its numbers with `=`, `<`, `>` and the like leaves out, cost nothing. A `select` that names neither `hour` nor any column below these gets one row, or none when nothing matches; it does not name a column that stands only in conditions which the store decides alone: comparisons with `match`, `=` and the like, joined with `and`. `time`, `received_time`, `stored_time`, `audit_id`, `request_uri`, `latency_us`, `raw` and the columns that hold lists (`source_ips`, `user_groups`, `impersonated_groups`, `images`, `pod_security`, `subjects`, `command`) are there for conditions only, which must be joined with `and`: comparisons of the times and of `latency_us`, `match` and `is null` on the others. Reading one is an error, and `select *` leaves them out. So are four more: `ended = 1` counts the last event of each request only (stage `ResponseComplete` or `Panic`, or the `ResponseStarted` of who was not authenticated), and with `per_request = 1` the events of one request, put together as in `requests`, count once, by the last one that matches (by each of these where `requests` has several rows): for sessions and the like, because events are read for it. Other conditions than those which the store decides alone are not about which event is the last then, but about that event. With `summed = 1` a column that the `select` names and nobody reads in the end makes no rows of its own: for a subquery of many columns of which each use adds up by a few. `short_us = 30000000` says below how many microseconds a watch is short. A statement may read any of the other columns together; more than 2,000,000 rows are an error (HTTP 422).",
     },
     Table {
         name: "requests",

@@ -90,7 +90,7 @@ const ENDED: &str =
     "(stage in ('ResponseComplete', 'Panic') or stage = 'ResponseStarted' and user is null)";
 
 /// What is measured, of events and of their counts, added up and as it stands.
-const MEASURES: [[&str; 3]; 11] = [
+const MEASURES: [[&str; 3]; 16] = [
     ["count(*)", "coalesce(sum(events), 0)", "events"],
     ["min(time)", "min(first_time)", "first_time"],
     ["max(time)", "max(last_time)", "last_time"],
@@ -129,6 +129,32 @@ const MEASURES: [[&str; 3]; 11] = [
         "max(iif(code between 400 and 599, time, null))",
         "max(last_error)",
         "last_error",
+    ],
+    [
+        "total(verb = 'watch')",
+        "total(watches)",
+        "cast(watches as real)",
+    ],
+    [
+        "total(verb = 'list')",
+        "total(lists)",
+        "cast(lists as real)",
+    ],
+    [
+        "total(verb = 'watch' and code between 400 and 599)",
+        "total(failed_watches)",
+        "cast(failed_watches as real)",
+    ],
+    [
+        "total(verb = 'watch' and code not between 400 and 599 and latency_us < 60000000)",
+        "total(short_watches)",
+        "cast(short_watches as real)",
+    ],
+    [
+        "total(verb = 'watch' and (code between 400 and 599
+           or code is not null and latency_us < 60000000))",
+        "total(broken_watches)",
+        "cast(broken_watches as real)",
     ],
 ];
 

@@ -1,5 +1,7 @@
 //! Counting events by columns and time, part by part.
 
+mod needed;
+
 use std::sync::Arc;
 
 use super::countkeys::{Stored, refuse_nonsense};
@@ -17,6 +19,8 @@ use super::tally::{Groups, begin};
 use super::totals::Totals;
 use crate::model::column::Column;
 use crate::store::{Answer, Budget, CountQuery, Result, RowSink, StoreError, Work};
+use needed::Needed;
+pub(crate) use needed::Wanted;
 
 /// Counts events.
 pub(crate) fn count(
@@ -140,8 +144,16 @@ impl Counting<'_> {
 
     /// Counts part by part, by string ids.
     fn parts(&mut self, stored: &Stored) -> Result<()> {
-        let count =
-            |counting: &PartCount<'_>, part: &Part, work: &mut Work| counting.count(part, work);
+        let needed = Needed::find(self, stored)?;
+        let count = |counting: &PartCount<'_>, part: &Part, work: &mut Work| {
+            let wanted = needed.as_ref().and_then(|needed| needed.wanted(part));
+            let wanted = wanted.as_ref();
+            PartCount {
+                wanted,
+                ..*counting
+            }
+            .count(part, work)
+        };
         self.part_by_part(stored, count, |totals, translate, part, groups| {
             let groups = translate(totals, &part, groups)?;
             totals.add_all(&groups);
@@ -186,6 +198,7 @@ impl Counting<'_> {
             budget: self.budget,
             cores,
             memory: self.memory,
+            wanted: None,
         }
     }
 

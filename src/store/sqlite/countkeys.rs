@@ -1,10 +1,10 @@
 //! Which stored columns a count goes by, and what their ids say.
 
-use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, origin};
+use super::layout::{FLAG_DEPRECATED, IntColumn, Origin, TextColumn, decode_latency, origin};
 use super::measures::Measures;
 use super::part::Part;
 use super::rowreader;
-use super::shares::{Share, Shared};
+use super::shares::{Said, Shared};
 use super::uricolumns::UriColumns;
 use crate::limits::COUNT_COLUMNS_MAX;
 use crate::store::{CountQuery, Result, StoreError};
@@ -24,7 +24,13 @@ pub(crate) enum Key {
     Text(TextColumn),
     /// A bit of the flags: 1 when it is not set, 2 when it is.
     Flag(i64),
+    /// Whether the latency is less than so many microseconds: 1 when it is not, 2 when it is.
+    Within(i64),
 }
+
+/// What stands for a truth in place of a text.
+pub(crate) const TRUE: &str = "1";
+const FALSE: &str = "0";
 
 /// Where a column's value comes from: places among the stored columns.
 pub(crate) struct Source {
@@ -69,11 +75,11 @@ impl Stored {
             stored.sources.push(source);
         }
         for &share in &measures.shares {
-            let place = stored.place(share.key());
-            stored.shared.shares.push((share, place));
+            let told = share.told(|said| stored.place(said.key(measures.short_us)));
+            stored.shared.shares.push(told);
         }
         if measures.last_error {
-            stored.shared.last_error = Some(stored.place(Share::Errors.key()));
+            stored.shared.last_error = Some(stored.place(Said::Error.key(measures.short_us)));
         }
         Some(stored)
     }
@@ -90,7 +96,7 @@ impl Stored {
     pub(crate) fn texts(&self) -> Option<Vec<TextColumn>> {
         let text = |key: &Key| match key {
             Key::Text(column) => Some(*column),
-            Key::Flag(_) => None,
+            Key::Flag(_) | Key::Within(_) => None,
         };
         self.columns.iter().map(text).collect()
     }
@@ -101,6 +107,7 @@ impl Key {
         match self {
             Key::Text(column) => column.fact().is_some(),
             Key::Flag(flag) => flag == FLAG_DEPRECATED,
+            Key::Within(_) => false,
         }
     }
 
@@ -108,15 +115,15 @@ impl Key {
     pub(crate) fn strings(self, part: &Part) -> u32 {
         match self {
             Key::Text(column) => part.strings(column),
-            Key::Flag(_) => 2,
+            Key::Flag(_) | Key::Within(_) => 2,
         }
     }
 
     pub(crate) fn string(self, part: &Part, id: u32) -> Result<&str> {
         match (self, id) {
             (Key::Text(column), id) => part.string(column, id),
-            (Key::Flag(_), 1) => Ok("0"),
-            (Key::Flag(_), _) => Ok("1"),
+            (_, 1) => Ok(FALSE),
+            (_, _) => Ok(TRUE),
         }
     }
 
@@ -129,7 +136,7 @@ impl Key {
     ) -> Result<&'r str> {
         match self {
             Key::Text(column) => rowreader::text(part, column, id, scratch),
-            Key::Flag(_) => self.string(part, id),
+            Key::Flag(_) | Key::Within(_) => self.string(part, id),
         }
     }
 
@@ -147,6 +154,15 @@ impl Key {
                 part.ints(IntColumn::Flags, chunk, ints)?;
                 out.clear();
                 out.extend(ints.iter().map(|flags| 1 + u32::from(flags & flag != 0)));
+                Ok(())
+            }
+            Key::Within(micros) => {
+                part.ints(IntColumn::Latency, chunk, ints)?;
+                out.clear();
+                out.extend(ints.iter().map(|&stored| match decode_latency(stored) {
+                    None => 0,
+                    Some(latency) => 1 + u32::from(latency < micros),
+                }));
                 Ok(())
             }
         }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::count::Wanted;
 use super::countkeys::{Key, Stored};
 use super::countmemory::{CountMemory, Held};
 use super::facts;
@@ -34,6 +35,8 @@ pub(crate) struct PartCount<'a> {
     pub(crate) cores: usize,
     /// What it may hold, where that is bounded.
     pub(crate) memory: Option<&'a Arc<CountMemory>>,
+    /// The groups that matter, if others may be left out.
+    pub(crate) wanted: Option<&'a Wanted>,
 }
 
 /// Chunks that are worth a core of their own; tests have few.
@@ -45,12 +48,19 @@ impl PartCount<'_> {
         let Part::Sealed(sealed) = part else {
             return self.count_anew(part, work);
         };
-        let asked = self.asked(part);
+        let mut asked = self.asked(part);
+        let wanted = self.wanted.map(|wanted| wanted.alone);
+        if wanted == Some(true) {
+            asked.push_str(" where wanted");
+        }
         if let Some(groups) = sealed.counted_before(&asked) {
             return Ok(groups);
         }
         let groups = self.count_anew(part, work)?;
-        sealed.keep_counted(asked, &groups);
+        // What other parts want may be something else another time.
+        if wanted != Some(false) {
+            sealed.keep_counted(asked, &groups);
+        }
         Ok(groups)
     }
 
@@ -270,7 +280,7 @@ impl PartCount<'_> {
         buckets: &mut Buckets<'_>,
     ) -> Result<()> {
         let (columns, measures) = (&self.stored.columns, self.measures);
-        let (mut rows, mut flags) = (Vec::new(), Vec::new());
+        let (mut rows, mut flags, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut times, mut lengths, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
         let mut ids: Vec<Vec<u32>> = vec![Vec::new(); columns.len()];
         let errors = self.stored.shared.errors(part, columns)?;
@@ -291,6 +301,9 @@ impl PartCount<'_> {
             }
             rows.iter_mut().for_each(|row| *row -= base);
             let columns: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+            if let Some(wanted) = self.wanted {
+                wanted.keep(&columns, &mut rows, &mut hashes);
+            }
             let amounts = Amounts {
                 events: None,
                 times: measures.times.then_some((&times, &times)),

@@ -19,6 +19,8 @@ pub(crate) enum SortedBy {
     LastError,
     /// A share, by its place among those that are wanted.
     Share(usize),
+    /// The mean of a share that is a sum, by the places of its number and of the sum.
+    MeanOf(usize, usize),
     /// How many texts the column had that was left out.
     Different,
 }
@@ -247,6 +249,7 @@ impl Totals {
             SortedBy::MeanLatency => measured().and_then(Measured::mean_latency),
             SortedBy::LastError => self.last_error(number),
             SortedBy::Share(at) => Some(self.share(at, number) as i64),
+            SortedBy::MeanOf(of, sum) => self.mean_share(of, sum, number),
             SortedBy::Different => Some(self.different(number) as i64),
             SortedBy::Bucket | SortedBy::Column(_) => None,
         }

@@ -9,6 +9,8 @@ pub(crate) enum Amount {
     RawBytes,
     MeanLatency,
     Share(Share),
+    /// Of the watches among them.
+    MeanWatch,
     Users,
 }
 
@@ -16,8 +18,9 @@ impl Amount {
     pub(crate) fn all() -> impl Iterator<Item = Amount> {
         [Amount::Events, Amount::RawBytes, Amount::MeanLatency]
             .into_iter()
-            .chain(Share::ALL.map(Amount::Share))
-            .chain([Amount::Users])
+            .chain(Share::ENDINGS.map(Amount::Share))
+            .chain(Share::WATCHING.map(Amount::Share))
+            .chain([Amount::MeanWatch, Amount::Users])
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Amount {
             Amount::RawBytes => "raw_bytes",
             Amount::MeanLatency => "mean_latency_us",
             Amount::Share(share) => share.name(),
+            Amount::MeanWatch => "mean_watch_us",
             Amount::Users => "users",
         }
     }
@@ -38,6 +42,10 @@ pub(crate) struct Measures {
     pub(crate) raw_bytes: bool,
     pub(crate) latency: bool,
     pub(crate) shares: Vec<Share>,
+    /// Which watches are short: those of fewer microseconds.
+    pub(crate) short_us: i64,
+    /// Groups without events of this share may be left out.
+    pub(crate) needed: Option<Share>,
     /// Needs times where each request counts once.
     pub(crate) last_error: bool,
 }
@@ -91,8 +99,12 @@ impl Measured {
 
     /// Microseconds, rounded; `None` where no event was timed.
     pub(crate) fn mean_latency(&self) -> Option<i64> {
-        let timed = i64::try_from(self.timed).ok().filter(|&timed| timed > 0)?;
-        let half = timed / 2;
-        Some(self.latency.saturating_add(half).div_euclid(timed))
+        mean(self.latency, self.timed)
     }
+}
+
+/// A sum by how many it is of, rounded; `None` of none.
+pub(crate) fn mean(sum: i64, of: u64) -> Option<i64> {
+    let of = i64::try_from(of).ok().filter(|&of| of > 0)?;
+    Some(sum.saturating_add(of / 2).div_euclid(of))
 }

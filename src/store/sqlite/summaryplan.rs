@@ -164,7 +164,7 @@ impl SummaryPlan {
             }
             let column = |(key, bits)| match key {
                 &Key::Text(column) => read.column(column),
-                Key::Flag(_) => bits,
+                Key::Flag(_) | Key::Within(_) => bits,
             };
             let bits = bits.iter().map(Vec::as_slice);
             let columns: Vec<&[u32]> = self.by.iter().zip(bits).map(column).collect();
@@ -222,6 +222,7 @@ fn place_of(key: Key) -> Option<u8> {
         Key::Text(TextColumn::RequestUri) => None,
         Key::Text(column) => summary::place(column),
         Key::Flag(flag) => (flag & EVENT_FLAGS != 0).then_some(FLAGS),
+        Key::Within(_) => None,
     }
 }
 

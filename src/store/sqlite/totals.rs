@@ -12,7 +12,7 @@ use rustc_hash::FxHasher;
 use self::regrouped::Tops;
 use super::combinations::Combinations;
 use super::countmemory::Held;
-use super::measures::Measured;
+use super::measures::{Measured, mean};
 use super::tally::Groups;
 use crate::limits::{COUNT_GROUPS_MAX, COUNT_TEXT_BYTES_MAX};
 use crate::model::column::Kind;
@@ -198,7 +198,9 @@ impl Totals {
         for (shares, added) in self.shares.iter_mut().zip(&groups.shares) {
             shares.resize(self.groups.len(), 0);
             for (&number, &share) in numbers.iter().zip(added) {
-                shares[number as usize] += share;
+                let known = &mut shares[number as usize];
+                // A sum of latencies may be one of negative numbers.
+                *known = known.wrapping_add(share);
             }
         }
         if !groups.last_errors.is_empty() {
@@ -250,6 +252,11 @@ impl Totals {
     /// How many of a group's events belong to a share, by its place among those that are wanted.
     pub(crate) fn share(&self, at: usize, number: usize) -> u64 {
         self.shares.get(at).map_or(0, |shares| shares[number])
+    }
+
+    /// The mean of a share that is a sum, by the places of its number and of the sum.
+    pub(crate) fn mean_share(&self, of: usize, sum: usize, number: usize) -> Option<i64> {
+        mean(self.share(sum, number) as i64, self.share(of, number))
     }
 
     /// When the last error of a group was.

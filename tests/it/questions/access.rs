@@ -1,5 +1,6 @@
 //! *Access*: secrets, logins, refusals, impersonation, tokens, certificates.
 
+mod bursts;
 pub(super) mod credentials;
 mod rights;
 

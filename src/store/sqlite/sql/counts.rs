@@ -23,12 +23,12 @@ use super::pushdown;
 use super::quota;
 use super::session::Session;
 use super::vtab::{Table, TableCursor};
-use crate::model::column::{Column, Kind};
-use crate::store::sqlite::measures::Amount;
+use crate::model::column::Kind;
+use crate::store::sqlite::measures::{Amount, Measures};
 use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::{CountQuery, Result, StoreError};
 pub(super) use columns::hidden;
-use columns::{COLUMNS, Shown, place_of};
+use columns::{COLUMNS, SHORT_US, Shown, place_of};
 use groups::{Asked, Groups};
 
 pub(super) const NAME: &str = "event_counts";
@@ -50,6 +50,7 @@ impl Table for EventCounts {
             Shown::Amount(_) => declaration(shown.name(), Kind::Int),
             Shown::TopUsers => declaration(shown.name(), Kind::Json),
             Shown::Ended | Shown::PerRequest | Shown::Summed => hidden(shown.name(), Kind::Bool),
+            Shown::ShortUs => hidden(shown.name(), Kind::Int),
             Shown::Group(column) => declaration(column.name(), column.kind()),
             Shown::Condition(column) => hidden(column.name(), column.kind()),
         });
@@ -69,6 +70,7 @@ impl Table for EventCounts {
             Shown::Ended => Some(Subject::Ended),
             Shown::PerRequest => Some(Subject::PerRequest),
             Shown::Summed => Some(Subject::Summed),
+            Shown::ShortUs => Some(Subject::ShortUs),
             _ => None,
         };
         let order = order::of(info);
@@ -133,19 +135,6 @@ struct EventCountsCursor {
     json: String,
 }
 
-fn no_value(shown: Shown) -> StoreError {
-    let name = shown.name();
-    let instead = match shown {
-        Shown::Condition(Column::Time) => "select hour".to_owned(),
-        Shown::Ended | Shown::PerRequest | Shown::Summed => format!("write {name} = 1"),
-        _ => format!("compare it with `{name} match :words`, or select from events"),
-    };
-    StoreError::BadRequest(format!(
-        "event_counts has no value of {name}, which is there for conditions that are joined with \
-         `and`; {instead}"
-    ))
-}
-
 impl TableCursor for EventCountsCursor {
     fn start(&mut self, _used: i32, text: &str, arguments: &Filters<'_>) -> Result<bool> {
         self.groups = None;
@@ -178,7 +167,11 @@ impl TableCursor for EventCountsCursor {
             skip_damaged: self.session.skip_damaged,
             ..CountQuery::default()
         };
-        let asked = Asked::new(&self.session, query, &reads, &having, &order)?;
+        let measures = Measures {
+            short_us: counting.short_us.unwrap_or(SHORT_US),
+            ..Measures::default()
+        };
+        let asked = Asked::new(&self.session, query, measures, &reads, &having, &order)?;
         let groups = quota::exempt(|| Groups::new(asked))?;
         let groups = self.groups.insert(groups);
         quota::exempt(|| groups.enter())
@@ -206,6 +199,9 @@ impl TableCursor for EventCountsCursor {
             Shown::Hour => Cell::Time(groups.hour),
             Shown::Amount(Amount::Events) => int(groups.events),
             Shown::Amount(Amount::Share(_)) => int(groups.share(column)?),
+            Shown::Amount(Amount::MeanWatch) => {
+                groups.mean_share(column)?.map_or(Cell::Null, Cell::Int)
+            }
             Shown::Amount(Amount::Users) => int(totals.different(groups.number)),
             Shown::TopUsers => {
                 let users = totals.top(groups.number);
@@ -215,9 +211,11 @@ impl TableCursor for EventCountsCursor {
             Shown::LastError => totals
                 .last_error(groups.number)
                 .map_or(Cell::Null, Cell::Time),
-            Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::Condition(_) => {
-                return Err(no_value(shown));
-            }
+            Shown::Ended
+            | Shown::PerRequest
+            | Shown::Summed
+            | Shown::ShortUs
+            | Shown::Condition(_) => return Err(shown.no_value()),
             Shown::FirstTime
             | Shown::LastTime
             | Shown::Amount(Amount::RawBytes | Amount::MeanLatency) => {

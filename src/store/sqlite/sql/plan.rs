@@ -39,6 +39,8 @@ pub(super) enum Subject {
     Tolerance,
     /// Who asked, or in whose name.
     Identity,
+    /// Of how many microseconds watches are no longer short.
+    ShortUs,
 }
 
 impl Subject {
@@ -48,9 +50,11 @@ impl Subject {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
             Subject::Identity => Column::User,
-            Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
-                Column::Stage
-            }
+            Subject::Ended
+            | Subject::PerRequest
+            | Subject::Summed
+            | Subject::Tolerance
+            | Subject::ShortUs => Column::Stage,
             Subject::Amount(_) => Column::RawBytes,
         }
     }
@@ -65,6 +69,7 @@ impl Subject {
             Subject::Summed => "summed",
             Subject::Tolerance => "tolerance_us",
             Subject::Identity => "identity",
+            Subject::ShortUs => "short_us",
         };
         name.into()
     }
@@ -81,6 +86,7 @@ impl Subject {
             "summed" => Some(Subject::Summed),
             "tolerance_us" => Some(Subject::Tolerance),
             "identity" => Some(Subject::Identity),
+            "short_us" => Some(Subject::ShortUs),
             name => Column::by_name(name).map(Subject::Event),
         }
     }
@@ -217,9 +223,11 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             continue;
         }
         let exact = match subject {
-            Subject::Ended | Subject::PerRequest | Subject::Summed | Subject::Tolerance => {
-                matches!(op, Op::Eq | Op::Is).then_some(true)
-            }
+            Subject::Ended
+            | Subject::PerRequest
+            | Subject::Summed
+            | Subject::Tolerance
+            | Subject::ShortUs => matches!(op, Op::Eq | Op::Is).then_some(true),
             Subject::Identity => (op == Op::Match).then_some(true),
             Subject::Amount(_) => {
                 matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(false)

@@ -1,5 +1,6 @@
 //! From a plan and its values to a filter.
 
+mod hours;
 mod times;
 
 use rusqlite::types::ValueRef;
@@ -26,6 +27,8 @@ pub(super) struct Counting {
     pub(super) per_request: bool,
     /// Groups are told apart by columns only whose values are read in the end.
     pub(super) summed: bool,
+    /// Of how many microseconds watches are no longer short, where that is said.
+    pub(super) short_us: Option<i64>,
     /// Between which numbers amounts of a group must be; others may be left out.
     pub(super) having: Vec<(Amount, (i64, i64))>,
 }
@@ -37,6 +40,7 @@ pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Cou
         filter: building.filter,
         per_request: building.per_request,
         summed: building.summed,
+        short_us: building.short_us,
         having: building.having,
     }))
 }
@@ -81,8 +85,15 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
             Subject::Summed => {
                 building.summed |= building.truth("summed", value)? == Some(true);
             }
-            Subject::Tolerance => building.tolerance(value)?,
             Subject::Identity => building.identity(value)?,
+            Subject::Tolerance => {
+                let micros = building.micros("tolerance_us", value)?;
+                building.only(micros, |building| &mut building.tolerance);
+            }
+            Subject::ShortUs => {
+                let micros = building.micros("short_us", value)?;
+                building.only(micros, |building| &mut building.short_us);
+            }
             Subject::Hour if op == Op::In => building.hour_in(arguments, at)?,
             Subject::Hour => building.hour(op, value)?,
         }
@@ -100,6 +111,7 @@ struct Building {
     summed: bool,
     tolerance: Option<i64>,
     identity: Option<String>,
+    short_us: Option<i64>,
     having: Vec<(Amount, (i64, i64))>,
 }
 
@@ -136,25 +148,27 @@ impl Building {
         }
     }
 
-    /// As with [`Building::truth`]; nothing is two numbers at once.
-    fn tolerance(&mut self, value: ValueRef<'_>) -> Result<()> {
+    /// As with [`Building::truth`].
+    fn micros(&mut self, name: &str, value: ValueRef<'_>) -> Result<Option<i64>> {
         match value {
-            ValueRef::Integer(micros) => {
-                self.empty |= self
-                    .tolerance
-                    .replace(micros)
-                    .is_some_and(|known| known != micros);
+            ValueRef::Integer(micros) => Ok(Some(micros)),
+            ValueRef::Null => {
+                self.empty = true;
+                Ok(None)
             }
-            ValueRef::Null => self.empty = true,
-            _ => {
-                return Err(StoreError::BadRequest(
-                    "tolerance_us is compared with something else than whole microseconds; write \
-                     tolerance_us = 1000000"
-                        .into(),
-                ));
-            }
+            _ => Err(StoreError::BadRequest(format!(
+                "{name} is compared with something else than whole microseconds; write \
+                 {name} = 1000000"
+            ))),
         }
-        Ok(())
+    }
+
+    /// Nothing is two numbers at once.
+    fn only(&mut self, number: Option<i64>, known: impl FnOnce(&mut Building) -> &mut Option<i64>) {
+        if let Some(number) = number {
+            let known = known(self).replace(number);
+            self.empty |= known.is_some_and(|known| known != number);
+        }
     }
 
     /// Numbers are tested again by SQLite unless they cannot be read; then another type than a number,

@@ -3,9 +3,13 @@
 use std::sync::LazyLock;
 
 use crate::model::column::{Column, Kind};
+use crate::store::StoreError;
 use crate::store::sqlite::measures::Amount;
 use crate::store::sqlite::shares::Share;
 use crate::store::sqlite::sql::events::declaration;
+
+/// Watches of fewer microseconds are short unless a statement says otherwise; others last for minutes.
+pub(super) const SHORT_US: i64 = 60_000_000;
 
 /// A column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub(super) enum Shown {
     PerRequest,
     /// Whether columns that nobody reads in the end make no groups.
     Summed,
+    /// Which watches are short.
+    ShortUs,
     /// For conditions only, and left out of `select *`.
     Condition(Column),
 }
@@ -38,11 +44,14 @@ pub(super) static COLUMNS: LazyLock<Vec<Shown>> = LazyLock::new(|| {
         .into_iter()
         .chain([Shown::FirstTime, Shown::LastTime])
         .chain([Amount::RawBytes, Amount::MeanLatency].map(Shown::Amount))
-        .chain(Share::ALL.map(|share| Shown::Amount(Amount::Share(share))))
+        .chain(Share::ENDINGS.map(|share| Shown::Amount(Amount::Share(share))))
         .chain([Shown::LastError])
-        .chain([Shown::Amount(Amount::Users), Shown::TopUsers])
+        .chain(Share::WATCHING.map(|share| Shown::Amount(Amount::Share(share))))
+        .chain([Amount::MeanWatch, Amount::Users].map(Shown::Amount))
+        .chain([Shown::TopUsers])
         .chain(groups.map(Shown::Group))
         .chain([Shown::Ended, Shown::PerRequest, Shown::Summed])
+        .chain([Shown::ShortUs])
         .chain(conditions.map(Shown::Condition))
         .collect()
 });
@@ -58,8 +67,23 @@ impl Shown {
     pub(super) fn is_hidden(self) -> bool {
         matches!(
             self,
-            Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::Condition(_)
+            Shown::Ended | Shown::PerRequest | Shown::Summed | Shown::ShortUs | Shown::Condition(_)
         )
+    }
+
+    /// Of a column that is there for conditions only.
+    pub(super) fn no_value(self) -> StoreError {
+        let name = self.name();
+        let instead = match self {
+            Shown::Condition(Column::Time) => "select hour".to_owned(),
+            Shown::Ended | Shown::PerRequest | Shown::Summed => format!("write {name} = 1"),
+            Shown::ShortUs => format!("write {name} = {SHORT_US}"),
+            _ => format!("compare it with `{name} match :words`, or select from events"),
+        };
+        StoreError::BadRequest(format!(
+            "event_counts has no value of {name}, which is there for conditions that are joined with \
+             `and`; {instead}"
+        ))
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -73,6 +97,7 @@ impl Shown {
             Shown::Ended => "ended",
             Shown::PerRequest => "per_request",
             Shown::Summed => "summed",
+            Shown::ShortUs => "short_us",
             Shown::Group(column) | Shown::Condition(column) => column.name(),
         }
     }

@@ -10,6 +10,7 @@ use crate::model::column::Column;
 use crate::store::filter::{Filter, Pattern, Test};
 use crate::store::sqlite::grouporder::SortedBy;
 use crate::store::sqlite::measures::Measures;
+use crate::store::sqlite::shares::Share;
 use crate::store::sqlite::totals::Totals;
 use crate::store::{CountQuery, Result};
 
@@ -44,7 +45,11 @@ pub(super) fn users(asked: &Asked) -> Result<Option<Foremost>> {
         return Ok(None);
     }
     // Elsewhere rows are gone through, for each count once more.
-    if asked.measures.of_events() || !asked.session.is_summed(query) {
+    let of_events = |share: &Share| share.is_of_events();
+    if asked.measures.of_events()
+        || asked.measures.shares.iter().any(of_events)
+        || !asked.session.is_summed(query)
+    {
         return Ok(None);
     }
     let (amount, measures) = match asked.order.first() {
@@ -53,6 +58,7 @@ pub(super) fn users(asked: &Asked) -> Result<Option<Foremost>> {
             let shares = vec![asked.measures.shares[at]];
             let measures = Measures {
                 shares,
+                short_us: asked.measures.short_us,
                 ..Measures::default()
             };
             (SortedBy::Share(0), measures)

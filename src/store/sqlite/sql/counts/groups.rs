@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::columns::{COLUMNS, Shown, place_of};
 use super::foremost::{self, Foremost};
-use super::no_value;
 use crate::model::column::Column;
 use crate::store::filter::Test;
 use crate::store::sqlite::grouporder::{GroupOrder, SortedBy};
 use crate::store::sqlite::measures::{Amount, Measures};
 use crate::store::sqlite::rollup::HOUR;
+use crate::store::sqlite::shares::Share;
 use crate::store::sqlite::sql::session::Session;
 use crate::store::sqlite::totals::Totals;
 use crate::store::{CountQuery, Result, StoreError};
@@ -31,16 +31,16 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Of a query that counts by nothing yet, by the columns that are read.
+    /// Of a query that counts by nothing yet and what measures nothing, by the columns that are read.
     pub(super) fn new(
         session: &Arc<Session>,
         mut query: CountQuery,
+        mut measures: Measures,
         reads: &BTreeSet<usize>,
         having: &[(Amount, (i64, i64))],
         order: &[(usize, bool)],
     ) -> Result<Asked> {
         let mut tops = false;
-        let mut measures = Measures::default();
         let mut places = vec![None; COLUMNS.len()];
         for &at in reads {
             match COLUMNS.get(at) {
@@ -49,11 +49,17 @@ impl Asked {
                     places[at] = Some(query.by.len());
                     query.by.push(column);
                 }
-                Some(&shown) if shown.is_hidden() => return Err(no_value(shown)),
+                Some(&shown) if shown.is_hidden() => return Err(shown.no_value()),
                 Some(Shown::FirstTime | Shown::LastTime) => measures.times = true,
                 Some(Shown::Amount(Amount::RawBytes)) => measures.raw_bytes = true,
                 Some(Shown::Amount(Amount::MeanLatency)) => measures.latency = true,
                 Some(Shown::Amount(Amount::Users) | Shown::TopUsers) => tops = true,
+                Some(Shown::Amount(Amount::MeanWatch)) => {
+                    measures.latency = true;
+                    places[at] = Some(measures.shares.len());
+                    let mean = [Share::TimedWatches, Share::WatchMicros];
+                    measures.shares.extend(mean);
+                }
                 Some(&Shown::Amount(Amount::Share(share))) => {
                     places[at] = Some(measures.shares.len());
                     measures.shares.push(share);
@@ -77,9 +83,17 @@ impl Asked {
                 Shown::Amount(Amount::MeanLatency) => SortedBy::MeanLatency,
                 Shown::Amount(Amount::Users) => SortedBy::Different,
                 Shown::Amount(Amount::Share(_)) => SortedBy::Share(place()),
+                Shown::Amount(Amount::MeanWatch) => SortedBy::MeanOf(place(), place() + 1),
                 _ => SortedBy::Column(place()),
             }
         };
+        if !tops {
+            let rare = |&(amount, (least, _)): &(Amount, (i64, i64))| match amount {
+                Amount::Share(share) if least > 0 => share.rare().map(|_| share),
+                _ => None,
+            };
+            measures.needed = having.iter().find_map(rare);
+        }
         let amount = |&(amount, range)| (sorted_by(place_of(Shown::Amount(amount))), range);
         let having = having.iter().map(amount).collect();
         let order = order.iter().map(|&(at, down)| (sorted_by(at), down));
@@ -211,6 +225,12 @@ impl Groups {
     /// How many of the group's events belong to a share.
     pub(super) fn share(&self, column: usize) -> Result<u64> {
         Ok(self.found.totals.share(self.place(column)?, self.number))
+    }
+
+    /// The mean of a share of the group's events; `None` of none.
+    pub(super) fn mean_share(&self, column: usize) -> Result<Option<i64>> {
+        let of = self.place(column)?;
+        Ok(self.found.totals.mean_share(of, of + 1, self.number))
     }
 
     fn place(&self, column: usize) -> Result<usize> {
