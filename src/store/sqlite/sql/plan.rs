@@ -189,13 +189,7 @@ const GROUPED: &[Column] = &[
 pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Result<Vec<i32>> {
     let offered: Vec<_> = info
         .constraints()
-        .map(|constraint| {
-            (
-                constraint.column(),
-                constraint.operator(),
-                constraint.is_usable(),
-            )
-        })
+        .map(|offered| (offered.column(), offered.operator(), offered.is_usable()))
         .collect();
     let mut plan = Plan {
         conditions: Vec::new(),
