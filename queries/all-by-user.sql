@@ -62,7 +62,7 @@ select
   e.name, e.outcome, e.code, e.dry_run, e.request_uri, e.source_ip, e.user_agent, e.cluster,
   e.audit_id
 from events as e
-where e.impersonated_user match :user
+where :user not glob '!*' and e.impersonated_user match :user
   and e.cluster match :cluster
   and e.verb match :verb
   and e.resource match :resource

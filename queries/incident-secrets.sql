@@ -162,7 +162,8 @@ with asking as (
     min(first_time) as first, max(last_time) as last,
     max(case when verb = 'delete' then last_time end) as deleted, max(verb = 'create') as created
   from event_counts
-  where resource = 'secrets' and api_group is null and subresource is null
+  where summed = 1
+    and resource = 'secrets' and api_group is null and subresource is null
     and name is not null
     and verb in ('get', 'create', 'update', 'patch', 'delete')
     and outcome = 'success' and dry_run = 0
@@ -231,30 +232,31 @@ with asking as (
   )
   group by cluster, user, armed, verb, namespace, secrets, iif(alike, null, request)
 ), exposed as (
-  select
-    cluster, user, armed, namespace, name, 'request' as known_from,
-    iif(verb in ('create', 'update', 'patch'), 'written', verb) as way, request, 0 as requests,
-    time as first_time, time as last_time, time || audit_id as first_request
-  from asked
-  where name is not null
-  union all
+  -- What a request names, or the answer to a list.
   select
     cluster, user, armed,
-    ifnull(item.value ->> '$.metadata.namespace',
-      ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
-    ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name'),
-    iif(item.value is null, null, 'response'), verb, request, 0, time, time, time || audit_id
+    iif(name is not null, namespace, ifnull(item.value ->> '$.metadata.namespace',
+      ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace))) as namespace,
+    ifnull(name, ifnull(item.value ->> '$.metadata.name',
+      item.value ->> '$.object.metadata.name')) as name,
+    case when name is not null then 'request' when item.value is not null then 'response' end
+      as known_from,
+    iif(verb in ('create', 'update', 'patch'), 'written', verb) as way, request, 0 as requests,
+    time as first_time, time as last_time, time || audit_id as first_request
   from asked left join json_each((
     select coalesce(same.response_object -> '$.items', same.response_object -> '$.rows')
     from events as same
-    where same.audit_id = asked.audit_id and same.id = asked.id
+    where asked.name is null
+      and asked.verb = 'list' and asked.level = 'RequestResponse' and asked.truncated = 0
+      and same.audit_id = asked.audit_id and same.id = asked.id
   )) as item
-  where name is null and verb = 'list' and level = 'RequestResponse' and truncated = 0
-    and (item.value is null or armed or coalesce(:namespace, :name) is null
-      or (ifnull(item.value ->> '$.metadata.namespace',
-          ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
-        ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name')) in (
-        select namespace, name from wanted where wanted.cluster = asked.cluster))
+  where name is not null
+    or verb = 'list' and level = 'RequestResponse' and truncated = 0
+      and (item.value is null or armed or coalesce(:namespace, :name) is null
+        or (ifnull(item.value ->> '$.metadata.namespace',
+            ifnull(item.value ->> '$.object.metadata.namespace', asked.namespace)),
+          ifnull(item.value ->> '$.metadata.name', item.value ->> '$.object.metadata.name')) in (
+          select namespace, name from wanted where wanted.cluster = asked.cluster))
   union all
   select
     listed.cluster, user, armed, ifnull(named.namespace, listed.namespace), named.name,

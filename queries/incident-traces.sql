@@ -49,19 +49,19 @@ with created as materialized (
       and stage in ('ResponseComplete', 'Panic')
   )
   group by name, namespace, resource, user, cluster
-), ends as (
-  select audit_id, id
-  from incident_events
-  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-    and stage in ('ResponseComplete', 'Panic')
-  union all
-  select audit_id, id
-  from incident_events
-  where :user not glob '!*' and impersonated_user match :user
-    and stage in ('ResponseComplete', 'Panic')
 ), repeated as materialized (
-  select audit_id from ends group by audit_id having min(id) < max(id)
+  select audit_id
+  from repeated_audit_ids
+  where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+    and identity match :user
+    and stage match 'ResponseComplete,Panic'
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and cluster match :cluster
+    and time >= :since and time < :until
 ), sharing as materialized (
   select e.id, e.request_uri, e.received_time, e.cluster, e.audit_id
   from repeated cross join incident_events as e on e.audit_id = repeated.audit_id

@@ -25,49 +25,97 @@ first_time = "when the first of them was answered"
 last_time = "when the last of them was answered or ended"
 users = { json = "who asked, a JSON array" }
 */
-with touched as (
+with answered as not materialized (
+  select *
+  from events
+  where stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and cluster match :cluster
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and outcome match :outcome
+    and source_ip match :source_ip
+    and time >= :since and time < :until
+), stages as not materialized (
+  -- Of a long call (watch, session, log) several stages may have been answered. They share audit id and
+  -- received time; a client may choose the one, but not the other.
   select
-    e.verb, e.resource, e.subresource, e.namespace,
-    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    e.audit_id || ifnull(e.received_time, e.id) as call
-  from events as e
-  where e.user match :user and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and e.cluster match :cluster
-    and e.verb match :verb
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.name match :name
-    and e.outcome match :outcome
-    and e.source_ip match :source_ip
-    and e.time >= :since and e.time < :until
+    verb, resource, subresource, namespace, name, outcome, dry_run, time, user, impersonated_user,
+    audit_id || ifnull(received_time, id) as call
+  from answered
+  where resource is not null and verb = 'watch'
   union all
   select
-    e.verb, e.resource, e.subresource, e.namespace,
-    iif(e.resource is null, e.path, e.name) as name, e.outcome, e.dry_run, e.time, e.user,
-    -- The stages of a call share both; a client may choose the one, but not the other.
-    e.audit_id || ifnull(e.received_time, e.id) as call
-  from events as e
-  where e.impersonated_user match :user and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and e.cluster match :cluster
-    and e.verb match :verb
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.name match :name
-    and e.outcome match :outcome
-    and e.source_ip match :source_ip
-    and e.time >= :since and e.time < :until
-    and e.id not in (
-      select id from events
-      where impersonated_user match :user and user match :user
-        and time >= :since and time < :until)
+    verb, resource, subresource, namespace, name, outcome, dry_run, time, user, impersonated_user,
+    audit_id || ifnull(received_time, id)
+  from answered
+  where resource is not null and verb match '!watch'
+    and subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
+  union all
+  -- What a request for no resource touched is its path. Profiles of the apiserver are long calls, too.
+  select
+    verb, resource, subresource, namespace, path, outcome, dry_run, time, user, impersonated_user,
+    audit_id || ifnull(received_time, id)
+  from answered
+  where resource is null
+), counts as not materialized (
+  -- Of all others each answer stands for a request: they are counted.
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, impersonated_user, events,
+    first_time, last_time
+  from event_counts
+  where summed = 1
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and verb match '!watch'
+    and subresource match '!exec,attach,portforward,proxy,log'
+    and resource is not null
+    and cluster match :cluster
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and outcome match :outcome
+    and source_ip match :source_ip
+    and time >= :since and time < :until
+), touched as (
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, events, first_time,
+    last_time, null as call
+  from counts
+  where user match :user
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, events, first_time,
+    last_time, null
+  from counts
+  where :user not glob '!*' and impersonated_user match :user
+  union all
+  -- What somebody did in their own name was counted twice.
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, -events, first_time,
+    last_time, null
+  from counts
+  where :user not glob '!*' and impersonated_user match :user and user match :user
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, 0, time, time, call
+  from stages
+  where user match :user
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, 0, time, time, call
+  from stages
+  where :user not glob '!*' and impersonated_user match :user
 )
 select
-  verb, resource, subresource, namespace, name, count(distinct call) as requests,
-  count(distinct call) filter (where outcome in ('success', 'upgraded')) as succeeded,
-  json_group_array(distinct outcome) as outcomes,
-  count(distinct call) filter (where dry_run) as dry_runs,
-  min(time) as first_time, max(time) as last_time, json_group_array(distinct user) as users
+  verb, resource, subresource, namespace, name, sum(events) + count(distinct call) as requests,
+  ifnull(sum(events) filter (where outcome in ('success', 'upgraded')), 0)
+    + count(distinct call) filter (where outcome in ('success', 'upgraded')) as succeeded,
+  json_group_array(distinct outcome order by outcome) as outcomes,
+  sum(events * dry_run) + count(distinct call) filter (where dry_run) as dry_runs,
+  min(first_time) as first_time, max(last_time) as last_time,
+  json_group_array(distinct user order by user) as users
 from touched
 group by verb, resource, subresource, namespace, name
 order by last_time desc, verb, resource, subresource, namespace, name

@@ -5,20 +5,22 @@ materialized = true
 */
 with deeds as materialized (
   select
-    time, user, cluster, 'system:serviceaccount:' || namespace || ':' || name as identity,
-    iif(subresource = 'token', 'minted a token', 'created it') as deed
-  from incident_arming
-  where resource = 'serviceaccounts' and verb = 'create'
-    and (subresource is null or subresource = 'token')
-  union all
-  select
     time, user, cluster,
-    iif(one.value glob 'User:*', substr(one.value, 6),
-      'system:serviceaccount:' || replace(substr(one.value, 16), '/', ':')),
-    'bound it to ' || role_ref
-  from incident_arming join json_each(subjects) as one
-  where resource <> 'serviceaccounts'
-    and (one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
+    case
+      when resource = 'serviceaccounts' then 'system:serviceaccount:' || namespace || ':' || name
+      when one.value glob 'User:*' then substr(one.value, 6)
+      else 'system:serviceaccount:' || replace(substr(one.value, 16), '/', ':')
+    end as identity,
+    case
+      when resource <> 'serviceaccounts' then 'bound it to ' || role_ref
+      when subresource = 'token' then 'minted a token'
+      else 'created it'
+    end as deed
+  from incident_arming
+    left join json_each(iif(resource = 'serviceaccounts', null, subjects)) as one
+  where iif(resource = 'serviceaccounts',
+    verb = 'create' and (subresource is null or subresource = 'token'),
+    one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
 )
 select
   cluster, cast(identity as text) as identity, min(time) as time,

@@ -26,6 +26,16 @@ pub struct TableColumn {
     pub doc: &'static str,
 }
 
+/// What conditions on `repeated_audit_ids` may be about.
+const REPEATED: &[Column] = &[
+    Column::Time,
+    Column::Stage,
+    Column::SourceIps,
+    Column::Resource,
+    Column::Namespace,
+    Column::Name,
+];
+
 impl Table {
     /// The table of this name.
     pub fn by_name(name: &str) -> Option<&'static Table> {
@@ -38,11 +48,13 @@ impl Table {
         let conditions = Column::ALL.iter().filter(move |column| match name {
             "event_counts" => column.is_counting_condition(),
             "event_delays" | "reused_audit_ids" => **column == Column::Time,
+            "repeated_audit_ids" => REPEATED.contains(*column),
             _ => false,
         });
         let more: &[_] = match name {
             "event_counts" => &["ended", "per_request", "summed"],
             "event_delays" => &["tolerance_us"],
+            "repeated_audit_ids" => &["identity"],
             _ => &[],
         };
         conditions

@@ -198,7 +198,13 @@ pub const TABLES: &[Table] = &[
         name: "reused_audit_ids",
         doc: "Audit IDs of a cluster under which different requests were recorded: events whose received time, URI, user or verb differ where both have one. Clients may choose the ID.",
         columns: &[("cluster", Kind::Text, ""), ("audit_id", Kind::Text, "")],
-        note: "Every event is looked at that conditions on `cluster` and `time` leave, in one pass over numbers. `time` is there for such conditions only, which must be joined with `and`. Rows have no rowid.",
+        note: "Every event is looked at that conditions on `cluster`, `audit_id` and `time` leave, in one pass over numbers. `time` is there for such conditions only, which must be joined with `and`. Rows have no rowid.",
+    },
+    Table {
+        name: "repeated_audit_ids",
+        doc: "Audit IDs that several events of a cluster have, whatever tells these apart. Of events that end requests each has one of its own, unless a client chose it.",
+        columns: &[("cluster", Kind::Text, ""), ("audit_id", Kind::Text, "")],
+        note: "Every event is looked at that conditions on `cluster`, `audit_id`, `time`, `stage`, `source_ips`, `resource`, `namespace`, `name` and `identity` leave, in one pass over numbers. All but the first two are there for such conditions only, which must be joined with `and`. `identity match :words` is about who asked and, unless the words begin with `!`, in whose name. Rows have no rowid.",
     },
     Table {
         name: "users",

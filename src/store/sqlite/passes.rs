@@ -1,7 +1,9 @@
 //! What takes a look at every event of a range to find out, and gives few rows: one pass over
 //! columns of numbers instead of rows of text.
 
+mod auditids;
 mod delays;
+mod repeated;
 mod reused;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ pub(crate) enum Pass {
     Delays { tolerance: i64 },
     /// Audit ids under which different requests were recorded.
     ReusedAuditIds,
+    /// Audit ids that several events have.
+    RepeatedAuditIds,
 }
 
 impl Pass {
@@ -31,7 +35,7 @@ impl Pass {
     pub(crate) fn columns(self) -> &'static [(&'static str, Kind)] {
         match self {
             Pass::Delays { .. } => delays::COLUMNS,
-            Pass::ReusedAuditIds => reused::COLUMNS,
+            Pass::ReusedAuditIds | Pass::RepeatedAuditIds => reused::COLUMNS,
         }
     }
 }
@@ -45,17 +49,17 @@ pub(crate) struct Passed {
     pub(crate) damaged: Vec<String>,
 }
 
-/// Goes over the events that match.
+/// Goes over the events that match any of the filters, which are about one range of time.
 pub(crate) fn rows(
     snapshot: &Snapshot,
     pass: Pass,
-    filter: &Filter,
+    filters: &[Filter],
     skip_damaged: bool,
     budget: &Budget,
 ) -> Result<Passed> {
     let mut passing = Passing {
         snapshot,
-        filter,
+        filters,
         skip_damaged,
         budget,
         left_out: BTreeSet::new(),
@@ -64,6 +68,7 @@ pub(crate) fn rows(
     match pass {
         Pass::Delays { tolerance } => delays::find(&mut passing, tolerance)?,
         Pass::ReusedAuditIds => reused::find(&mut passing)?,
+        Pass::RepeatedAuditIds => repeated::find(&mut passing)?,
     }
     Ok(passing.passed)
 }
@@ -71,7 +76,7 @@ pub(crate) fn rows(
 /// A running pass.
 struct Passing<'a> {
     snapshot: &'a Snapshot,
-    filter: &'a Filter,
+    filters: &'a [Filter],
     skip_damaged: bool,
     budget: &'a Budget,
     /// Numbers of the parts that turned out to be damaged.
@@ -81,9 +86,13 @@ struct Passing<'a> {
 
 impl Passing<'_> {
     /// Hands over the matching rows of every part, those of a chunk at a time, with the part's number,
-    /// which is the same each time, and at the end of a part none.
+    /// which is the same each time, and at the end of a part none. What several filters match comes
+    /// several times.
     fn each_chunk(&mut self, sink: &mut dyn FnMut(u32, &Part, &[u32]) -> Result<()>) -> Result<()> {
-        let (parts, pruned) = self.snapshot.parts(self.filter);
+        let Some(filter) = self.filters.first() else {
+            return Ok(());
+        };
+        let (parts, pruned) = self.snapshot.parts(filter);
         self.passed.work.segments_pruned = pruned;
         for (number, at) in (0..).zip(&parts) {
             if self.left_out.contains(&number) {
@@ -118,14 +127,17 @@ impl Passing<'_> {
     ) -> Result<()> {
         let (deriver, work) = (&self.snapshot.deriver, &mut self.passed.work);
         let ascending = Direction::Ascending;
-        let scan = PartScan::new(part, self.filter, ascending, deriver, self.budget, work)?;
-        let Some(mut scan) = scan else { return Ok(()) };
         let mut rows = Vec::new();
-        while scan.next_rows(&mut rows, self.budget, work)? {
-            if !rows.is_empty() {
-                sink(number, &scan.part, &rows)?;
+        for filter in self.filters {
+            let part = part.clone();
+            let scan = PartScan::new(part, filter, ascending, deriver, self.budget, work)?;
+            let Some(mut scan) = scan else { continue };
+            while scan.next_rows(&mut rows, self.budget, work)? {
+                if !rows.is_empty() {
+                    sink(number, &scan.part, &rows)?;
+                }
             }
         }
-        sink(number, &scan.part, &[])
+        sink(number, &part, &[])
     }
 }

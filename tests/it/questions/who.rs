@@ -327,6 +327,12 @@ fn all_by_whom_gives_each_request_once() {
     let rows = ask("all-by-user", &["--user", "helpdesk,carol"]);
     let either = |event: &Value| user(event, "helpdesk") || user(event, "carol");
     same(&rows, &answered(either));
+    // Who did something is left out by name, in whose name it was done is not.
+    let rows = ask("all-by-user", &["--user", "!system:*"]);
+    same(
+        &rows,
+        &answered(|event| !text(event, "/user/username").starts_with("system:")),
+    );
 
     for address in ["203.0.113.50", "127.0.0.1", "5.6.7.8"] {
         let rows = ask("all-by-source-ip", &["--source-ip", address]);

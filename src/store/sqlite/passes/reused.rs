@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::Passing;
+use super::auditids::{AuditIds, halves};
 use crate::limits::REUSED_IDS_HELD_MAX;
 use crate::model::column::{Column, Kind};
 use crate::model::value::Value;
@@ -128,7 +129,7 @@ fn found(passing: &mut Passing<'_>) -> Result<Vec<Vec<Value>>> {
             columns.load(part, chunk)?;
             for &row in rows {
                 let at = (row - base) as usize;
-                let id = columns.id(part, at, seed)?;
+                let id = columns.audit_ids.hash(part, at, seed)?;
                 if entries.len() >= HELD_MAX {
                     make_room(&mut entries, &mut share, &mut waiting);
                 }
@@ -153,14 +154,10 @@ fn found(passing: &mut Passing<'_>) -> Result<Vec<Vec<Value>>> {
     Ok(rows)
 }
 
-fn halves(number: u128) -> [u64; 2] {
-    [number as u64, (number >> 64) as u64]
-}
-
 /// Columns of one chunk.
 #[derive(Default)]
 struct Columns {
-    audit_keys: Vec<[u8; 16]>,
+    audit_ids: AuditIds,
     times: Vec<i64>,
     latencies: Vec<i64>,
     ids: [Vec<u32>; TEXTS.len() + UriColumns::ORDER.len()],
@@ -168,7 +165,7 @@ struct Columns {
 
 impl Columns {
     fn load(&mut self, part: &Part, chunk: u32) -> Result<()> {
-        part.audit_keys(chunk, &mut self.audit_keys)?;
+        self.audit_ids.load(part, chunk)?;
         part.ints(IntColumn::Time, chunk, &mut self.times)?;
         part.ints(IntColumn::Latency, chunk, &mut self.latencies)?;
         let texts = TEXTS.into_iter().chain(UriColumns::ORDER);
@@ -176,19 +173,6 @@ impl Columns {
             part.ids(column, chunk, ids)?;
         }
         Ok(())
-    }
-
-    /// What makes a row's cluster and audit id.
-    fn id(&self, part: &Part, at: usize, seed: u64) -> Result<[u64; 2]> {
-        let cluster = match self.ids[0][at] {
-            0 => "",
-            id => part.string(TextColumn::Cluster, id)?,
-        };
-        let cluster = xxh3_64_with_seed(cluster.as_bytes(), seed);
-        let mut both = [0; 24];
-        both[..16].copy_from_slice(&self.audit_keys[at]);
-        both[16..].copy_from_slice(&cluster.to_le_bytes());
-        Ok(halves(xxh3_128_with_seed(&both, seed)))
     }
 
     /// What makes a row's request, as numbers of its part.

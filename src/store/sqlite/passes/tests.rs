@@ -64,6 +64,10 @@ fn events() -> Vec<(&'static str, Json)> {
             0 => Json::Null,
             user => json!(format!("user-{user}")),
         };
+        let acting = match of(6, 16) {
+            0 => json!({"username": "user-1"}),
+            _ => Json::Null,
+        };
         let audit_id = match id % 3 {
             0 => format!("chosen-{id}"),
             _ => format!("00000000-0000-4000-8000-{id:012x}"),
@@ -78,10 +82,10 @@ fn events() -> Vec<(&'static str, Json)> {
         };
         let event = json!({
             "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata",
-            "auditID": audit_id, "stage": "ResponseComplete",
+            "auditID": audit_id, "stage": if of(7, 4) == 0 { "Panic" } else { "ResponseComplete" },
             "requestURI": format!("/api/v1/pods?n={}", of(2, 2)),
             "verb": if of(3, 2) == 0 { "get" } else { "list" },
-            "user": {"username": user}, "annotations": {"n": n.to_string()},
+            "user": {"username": user}, "impersonatedUser": acting, "annotations": {"n": n.to_string()},
             "requestReceivedTimestamp": received,
             "stageTimestamp": if n % 40 == 3 { Json::Null } else { json!(time) },
         });
@@ -129,6 +133,20 @@ fn reused<'e>(events: impl Iterator<Item = &'e (&'static str, Json)>) -> BTreeSe
         .collect()
 }
 
+/// Clusters and audit ids of more than one event.
+fn repeated<'e>(events: impl Iterator<Item = &'e (&'static str, Json)>) -> BTreeSet<Vec<String>> {
+    let mut known: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for (cluster, event) in events {
+        let id = event["auditID"].as_str().unwrap();
+        *known.entry((cluster, id)).or_default() += 1;
+    }
+    known.retain(|_, events| *events > 1);
+    known
+        .into_keys()
+        .map(|(cluster, id)| vec![cluster.into(), id.into()])
+        .collect()
+}
+
 const DELAYS: &str = "select cluster, source, events, future, before_received, untimed, least_delay_us, most_delay_us from event_delays";
 
 fn check(store: &dyn Store, events: &[(&'static str, Json)]) {
@@ -152,6 +170,8 @@ fn check(store: &dyn Store, events: &[(&'static str, Json)]) {
         *cluster == "b" && time.is_some_and(|time| time.starts_with("2026-01-02"))
     });
     assert_eq!(found, reused(of_day));
+
+    check_repeated(store, events);
 
     // The same added up from rows, whose times have microseconds.
     for (limits, tolerance) in [
@@ -191,6 +211,47 @@ fn check(store: &dyn Store, events: &[(&'static str, Json)]) {
     assert_ne!(ask(store, ids), [["0"]]);
 }
 
+fn check_repeated(store: &dyn Store, events: &[(&'static str, Json)]) {
+    let user = |event: &Json| event["user"]["username"].as_str() == Some("user-1");
+    let acting = |event: &Json| event["impersonatedUser"]["username"].as_str() == Some("user-1");
+    let panicked = |event: &Json| event["stage"] == "Panic";
+    type Which<'a> = &'a dyn Fn(&Json) -> bool;
+    let asked: [(&str, Which); 6] = [
+        ("true", &|_| true),
+        ("identity match null", &|_| true),
+        ("identity match 'user-1'", &|event| {
+            user(event) || acting(event)
+        }),
+        ("identity match '!user-1'", &|event| !user(event)),
+        ("identity match 'nobody'", &|_| false),
+        (
+            "identity match 'user-1' and stage match 'Panic' and namespace match null",
+            &|event| panicked(event) && (user(event) || acting(event)),
+        ),
+    ];
+    for (condition, which) in asked {
+        let sql = format!("select cluster, audit_id from repeated_audit_ids where {condition}");
+        let found = ask(store, &sql);
+        let expected = repeated(events.iter().filter(|(_, event)| which(event)));
+        assert_eq!(
+            expected.is_empty(),
+            condition.contains("nobody"),
+            "{condition}"
+        );
+        assert_eq!(found.len(), expected.len(), "{condition}");
+        assert_eq!(BTreeSet::from_iter(found), expected, "{condition}");
+    }
+    // By either name alone fewer are repeated.
+    let either = repeated(
+        events
+            .iter()
+            .filter(|(_, event)| user(event) || acting(event)),
+    );
+    let one = repeated(events.iter().filter(|(_, event)| user(event)));
+    let other = repeated(events.iter().filter(|(_, event)| acting(event)));
+    assert!(either.difference(&one).any(|id| !other.contains(id)));
+}
+
 #[test]
 fn passes_find_what_loops_over_the_events_do() {
     let dir = tempfile::tempdir().unwrap();
@@ -216,6 +277,29 @@ fn one_id_for_very_many_requests_hides_no_other() {
     }
     put(&*store, &events);
     check(&*store, &events);
+}
+
+#[test]
+fn an_identity_is_a_list_and_no_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_write(dir.path(), &OpenOptions::default()).unwrap();
+    put(&*store, &events());
+    for wrong in [
+        "select identity from repeated_audit_ids",
+        "select audit_id from repeated_audit_ids where identity = 'a'",
+        "select audit_id from repeated_audit_ids where identity match 'a,'",
+        "select audit_id from repeated_audit_ids where identity match 'a' and identity match 'b'",
+    ] {
+        let query = SqlQuery {
+            sql: wrong.to_owned(),
+            params: Vec::new(),
+            limit: 0,
+            skip_damaged: false,
+        };
+        let failed = store.sql(&query, &Budget::new(None), &mut Rows::default());
+        let error = failed.unwrap_err().to_string();
+        assert!(error.contains("identity"), "{wrong}: {error}");
+    }
 }
 
 #[test]
@@ -284,6 +368,7 @@ fn a_damaged_segment_is_left_out_as_a_whole() {
     let statements = [
         format!("{DELAYS} order by 1, 2"),
         "select cluster, audit_id from reused_audit_ids order by 1, 2".to_owned(),
+        "select cluster, audit_id from repeated_audit_ids order by 1, 2".to_owned(),
     ];
     let answers = || {
         statements
@@ -293,7 +378,7 @@ fn a_damaged_segment_is_left_out_as_a_whole() {
     let full = answers();
     std::fs::write(path, vec![0; whole.len()]).unwrap();
     let without = answers();
-    let mut seen = [0; 2];
+    let mut seen = [0; 3];
     for at in (61..whole.len()).step_by(whole.len() / 150) {
         let mut damaged = whole.clone();
         damaged[at] ^= 1 << (at % 8);

@@ -37,7 +37,7 @@ pub(super) trait Backing: Send + Sync {
         false
     }
     /// See [`passes::rows`].
-    fn pass(&self, _: Pass, _: &Filter, _skip_damaged: bool, _: &Budget) -> Result<Passed> {
+    fn pass(&self, _: Pass, _: &[Filter], _skip_damaged: bool, _: &Budget) -> Result<Passed> {
         Ok(Passed::default())
     }
     /// See [`Snapshot::seen`].
@@ -104,11 +104,11 @@ impl Backing for Snapshot {
     fn pass(
         &self,
         pass: Pass,
-        filter: &Filter,
+        filters: &[Filter],
         skip_damaged: bool,
         budget: &Budget,
     ) -> Result<Passed> {
-        passes::rows(self, pass, filter, skip_damaged, budget)
+        passes::rows(self, pass, filters, skip_damaged, budget)
     }
 
     fn seen(&self, column: Column, budget: &Budget) -> Result<Vec<Seen>> {

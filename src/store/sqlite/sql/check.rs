@@ -79,3 +79,48 @@ pub fn check_sql(sql: &str) -> Result<Vec<String>> {
     let names = statement.column_names();
     Ok(names.into_iter().map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_are_all_summed_need_no_second_compilation() {
+        install().unwrap();
+        for (sql, expected) in [
+            ("select sum(events) from event_counts", true),
+            (
+                "select sum(events) from event_counts where summed = 1",
+                false,
+            ),
+            (
+                "select sum(events) from event_counts where summed = 0",
+                true,
+            ),
+            (
+                "select sum(events) from event_counts where summed = :one",
+                true,
+            ),
+            (
+                "select sum(events) from event_counts where summed = 1 or verb = 'get'",
+                true,
+            ),
+            (
+                "select events from event_counts where summed = 1 union all \
+                 select events from (select * from event_counts where summed = 1)",
+                false,
+            ),
+            (
+                "select events from event_counts where summed = 1 union all \
+                 select events from event_counts",
+                true,
+            ),
+            ("select id from events", false),
+        ] {
+            let session = Arc::new(Session::new(Arc::new(Nothing), Budget::new(None), false));
+            let connection = sandbox::open(&session, &Denied::default()).unwrap();
+            connection.prepare(sql).unwrap();
+            assert_eq!(session.wants_written(), expected, "{sql}");
+        }
+    }
+}

@@ -14,7 +14,8 @@ mod order;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::vtab::{Filters, IndexInfo};
+use rusqlite::types::ValueRef;
+use rusqlite::vtab::{Filters, IndexConstraintOp, IndexInfo};
 
 use super::events::{declaration, read_plan};
 use super::plan::{self, Planned, Subject};
@@ -26,7 +27,8 @@ use crate::model::column::Kind;
 use crate::store::sqlite::measures::{Amount, Measures};
 use crate::store::sqlite::scan::{Cell, ScanOrder};
 use crate::store::{CountQuery, Result, StoreError};
-use columns::{COLUMNS, SHORT_US, Shown, hidden, place_of};
+pub(super) use columns::hidden;
+use columns::{COLUMNS, SHORT_US, Shown, place_of};
 use groups::{Asked, Groups};
 
 pub(super) const NAME: &str = "event_counts";
@@ -57,6 +59,9 @@ impl Table for EventCounts {
 
     fn plan(&self, info: &mut IndexInfo) -> rusqlite::Result<()> {
         let serial = self.session.watch_reads();
+        if !says_summed(info) {
+            self.session.watch_written();
+        }
         let events = self.session.backing.event_count();
         let subject = |at: i32| match COLUMNS.get(usize::try_from(at).ok()?)? {
             Shown::Hour => Some(Subject::Hour),
@@ -101,6 +106,17 @@ impl Table for EventCounts {
             json: String::new(),
         })
     }
+}
+
+/// Whether conditions say `summed = 1`, so that it does not matter which columns a statement names.
+fn says_summed(info: &IndexInfo) -> bool {
+    let place = place_of(Shown::Summed) as i32;
+    info.constraints().enumerate().any(|(at, constraint)| {
+        constraint.column() == place
+            && constraint.is_usable()
+            && constraint.operator() == IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
+            && matches!(info.rhs_value(at), Ok(Some(ValueRef::Integer(1))))
+    })
 }
 
 /// The columns that a statement names anywhere but in conditions that the table decides alone.

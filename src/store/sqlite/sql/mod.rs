@@ -186,7 +186,8 @@ fn execute(
     sink.columns(&columns(&connection, &statement));
     bind(&mut statement, &query.params)?;
     if session.wants_reads() {
-        session.set_reads(reads::of(&connection, &mut statement, &query.sql)?);
+        let written = session.wants_written().then_some(&*query.sql);
+        session.set_reads(reads::of(&connection, &mut statement, written)?);
     }
 
     let mut row = Vec::with_capacity(statement.column_count());

@@ -37,6 +37,8 @@ pub(super) enum Subject {
     Summed,
     /// By how many microseconds events may be ahead of the clock.
     Tolerance,
+    /// Who asked, or in whose name.
+    Identity,
     /// Of how many microseconds watches are no longer short.
     ShortUs,
 }
@@ -47,6 +49,7 @@ impl Subject {
         match self {
             Subject::Event(column) => column,
             Subject::Hour => Column::Time,
+            Subject::Identity => Column::User,
             Subject::Ended
             | Subject::PerRequest
             | Subject::Summed
@@ -65,6 +68,7 @@ impl Subject {
             Subject::PerRequest => "per_request",
             Subject::Summed => "summed",
             Subject::Tolerance => "tolerance_us",
+            Subject::Identity => "identity",
             Subject::ShortUs => "short_us",
         };
         name.into()
@@ -81,6 +85,7 @@ impl Subject {
             "per_request" => Some(Subject::PerRequest),
             "summed" => Some(Subject::Summed),
             "tolerance_us" => Some(Subject::Tolerance),
+            "identity" => Some(Subject::Identity),
             "short_us" => Some(Subject::ShortUs),
             name => Column::by_name(name).map(Subject::Event),
         }
@@ -223,6 +228,7 @@ pub(super) fn choose(info: &mut IndexInfo, table: &Planned<'_>) -> rusqlite::Res
             | Subject::Summed
             | Subject::Tolerance
             | Subject::ShortUs => matches!(op, Op::Eq | Op::Is).then_some(true),
+            Subject::Identity => (op == Op::Match).then_some(true),
             Subject::Amount(_) => {
                 matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(false)
             }

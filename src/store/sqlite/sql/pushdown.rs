@@ -1,6 +1,7 @@
 //! From a plan and its values to a filter.
 
 mod hours;
+mod times;
 
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::Filters;
@@ -44,10 +45,23 @@ pub(super) fn counted(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Cou
     }))
 }
 
-/// The same for a pass, and by how many microseconds events may be ahead of the clock.
-pub(super) fn passed(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<(Filter, i64)>> {
+/// The same for a pass.
+pub(super) struct Passing {
+    pub(super) filter: Filter,
+    /// Words that the user must match, or in whose name they acted.
+    pub(super) identity: Option<String>,
+    /// By how many microseconds events may be ahead of the clock.
+    pub(super) tolerance: i64,
+}
+
+/// What a pass looks at.
+pub(super) fn passed(plan: &Plan, arguments: &Filters<'_>) -> Result<Option<Passing>> {
     let building = building(plan, arguments, false)?;
-    Ok(building.map(|building| (building.filter, building.tolerance.unwrap_or(0))))
+    Ok(building.map(|building| Passing {
+        filter: building.filter,
+        identity: building.identity,
+        tolerance: building.tolerance.unwrap_or(0),
+    }))
 }
 
 fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Option<Building>> {
@@ -71,6 +85,7 @@ fn building(plan: &Plan, arguments: &Filters<'_>, counting: bool) -> Result<Opti
             Subject::Summed => {
                 building.summed |= building.truth("summed", value)? == Some(true);
             }
+            Subject::Identity => building.identity(value)?,
             Subject::Tolerance => {
                 let micros = building.micros("tolerance_us", value)?;
                 building.only(micros, |building| &mut building.tolerance);
@@ -95,6 +110,7 @@ struct Building {
     per_request: bool,
     summed: bool,
     tolerance: Option<i64>,
+    identity: Option<String>,
     short_us: Option<i64>,
     having: Vec<(Amount, (i64, i64))>,
 }
@@ -114,40 +130,6 @@ impl Building {
                 Kind::Int | Kind::Bool => self.number(column, op, value)?,
                 _ => self.text(column, op, value),
             },
-        }
-        Ok(())
-    }
-
-    fn time(&mut self, column: Column, op: Op, value: ValueRef<'_>) -> Result<()> {
-        let Some(at) = instant::from_value(value)? else {
-            self.empty = true;
-            return Ok(());
-        };
-        let range = match op {
-            Op::Eq | Op::Is => (at, at),
-            Op::Lt => (i64::MIN, at.saturating_sub(1)),
-            Op::Le => (i64::MIN, at),
-            Op::Gt => (at.saturating_add(1), i64::MAX),
-            Op::Ge => (at, i64::MAX),
-            _ => {
-                self.exclude(
-                    Test::Number {
-                        column,
-                        any: vec![(at, at)],
-                    },
-                    column,
-                    op,
-                );
-                return Ok(());
-            }
-        };
-        if column == Column::Time {
-            self.time_range(range);
-        } else {
-            self.filter.push(Test::Number {
-                column,
-                any: vec![range],
-            });
         }
         Ok(())
     }
@@ -186,20 +168,6 @@ impl Building {
         if let Some(number) = number {
             let known = known(self).replace(number);
             self.empty |= known.is_some_and(|known| known != number);
-        }
-    }
-
-    /// Narrows the filter's own time range, which prunes whole segments.
-    fn time_range(&mut self, (first, last): (i64, i64)) {
-        let filter = &mut self.filter;
-        if first > i64::MIN {
-            filter.since = Some(filter.since.map_or(first, |since| since.max(first)));
-        }
-        if let (true, Some(until)) = (last < i64::MAX, last.checked_add(1)) {
-            filter.until = Some(filter.until.map_or(until, |known| known.min(until)));
-        }
-        if let (Some(since), Some(until)) = (filter.since, filter.until) {
-            self.empty |= since >= until;
         }
     }
 
@@ -269,21 +237,25 @@ impl Building {
     }
 
     fn words(&mut self, column: Column, value: ValueRef<'_>) -> Result<()> {
-        let number;
-        let words = match value {
-            ValueRef::Null => return Ok(()),
-            ValueRef::Integer(value) => {
-                number = value.to_string();
-                &number
-            }
-            value => utf8(value).ok_or_else(|| {
-                let name = column.name();
-                StoreError::BadRequest(format!("{name} match: the words are no text"))
-            })?,
+        let name = column.name();
+        let Some(words) = words(name, value)? else {
+            return Ok(());
         };
-        self.filter.push_words(column, words).map_err(|error| {
-            StoreError::BadRequest(format!("{} match {words:?}: {error}", column.name()))
-        })
+        self.filter
+            .push_words(column, &words)
+            .map_err(|error| StoreError::BadRequest(format!("{name} match {words:?}: {error}")))
+    }
+
+    fn identity(&mut self, value: ValueRef<'_>) -> Result<()> {
+        let Some(words) = words("identity", value)? else {
+            return Ok(());
+        };
+        match self.identity.replace(words) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::BadRequest(
+                "identity is matched twice; write one list".into(),
+            )),
+        }
     }
 
     /// `<>` excludes NULL as well, `is not` does not.
@@ -340,6 +312,16 @@ impl Building {
         }
         Ok(())
     }
+}
+
+/// What stands to the right of `match`; NULL is no condition.
+fn words(name: &str, value: ValueRef<'_>) -> Result<Option<String>> {
+    let no_text = || StoreError::BadRequest(format!("{name} match: the words are no text"));
+    Ok(match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(value) => Some(value.to_string()),
+        value => Some(utf8(value).ok_or_else(no_text)?.to_owned()),
+    })
 }
 
 fn utf8(value: ValueRef<'_>) -> Option<&str> {

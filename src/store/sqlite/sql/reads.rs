@@ -26,7 +26,7 @@ pub(super) type Reads = HashMap<String, Read>;
 pub(super) struct Read {
     /// What the program fetches.
     pub(super) fetched: BTreeSet<usize>,
-    /// What it would fetch as it is written.
+    /// What it would fetch as it is written, if that matters.
     pub(super) written: BTreeSet<usize>,
 }
 
@@ -55,17 +55,21 @@ impl Program {
     }
 }
 
-/// What `statement`, the only one of `connection`, reads; `sql` is its text.
+/// What `statement`, the only one of `connection`, reads, and if its text is given, what that would read as
+/// it is written: to compile it once more takes as long as the first time.
 pub(super) fn of(
     connection: &Connection,
     statement: &mut Statement<'_>,
-    sql: &str,
+    sql: Option<&str>,
 ) -> rusqlite::Result<Reads> {
     let program = program(connection, statement)?;
-    let written = asis::written(connection, || {
-        let mut statement = connection.prepare(sql)?;
-        self::program(connection, &mut statement)
-    })?;
+    let written = match sql {
+        Some(sql) => asis::written(connection, || {
+            let mut statement = connection.prepare(sql)?;
+            self::program(connection, &mut statement)
+        })?,
+        None => Program::default(),
+    };
     let mut reads = Reads::new();
     for (cursor, plans) in &program.plans {
         for plan in plans {

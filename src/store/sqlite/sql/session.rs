@@ -29,6 +29,8 @@ pub(super) struct Session {
     scanned: Mutex<Scanned>,
     /// Plans of tables that want to know which of their columns are read.
     watched: AtomicU32,
+    /// Whether some of them want to know what the statement reads as it is written.
+    written: AtomicBool,
     reads: Mutex<Reads>,
     /// By the number of such a plan, the columns that the statement names.
     named: Mutex<HashMap<u32, Vec<usize>>>,
@@ -75,6 +77,7 @@ impl Session {
             failure: Mutex::default(),
             scanned: Mutex::default(),
             watched: AtomicU32::new(0),
+            written: AtomicBool::new(false),
             reads: Mutex::default(),
             named: Mutex::default(),
             counts_memory: OnceLock::new(),
@@ -135,10 +138,10 @@ impl Session {
     }
 
     /// Goes over events; see [`Backing::pass`].
-    pub(super) fn pass(&self, pass: Pass, filter: &Filter) -> Result<Vec<Vec<Value>>> {
-        let passed = (self.backing).pass(pass, filter, self.skip_damaged, &self.budget)?;
+    pub(super) fn pass(&self, pass: Pass, filters: &[Filter]) -> Result<Vec<Vec<Value>>> {
+        let passed = (self.backing).pass(pass, filters, self.skip_damaged, &self.budget)?;
         let mut scanned = self.scanned();
-        scanned.saw(filter);
+        filters.iter().for_each(|filter| scanned.saw(filter));
         scanned.work.add(passed.work);
         scanned.left_out(&passed.damaged);
         Ok(passed.rows)
@@ -148,6 +151,15 @@ impl Session {
     /// be in its text: the same conditions may stand in a statement twice, to read other columns.
     pub(super) fn watch_reads(&self) -> u32 {
         self.watched.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks for [`super::reads::Read::written`], too.
+    pub(super) fn watch_written(&self) {
+        self.written.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wants_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
     }
 
     pub(super) fn wants_reads(&self) -> bool {

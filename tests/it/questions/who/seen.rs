@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::plain::succeeded;
 use super::super::{EVENTS, ask, cell, list, text};
 use super::{answered, newest_first, stage_is};
 
@@ -57,13 +58,23 @@ fn first_last_seen() {
 
 #[test]
 fn touched_by() {
-    for user in ["mallory", "carol", "system:anonymous"] {
+    // Who did something is left out by name, in whose name it was done is not.
+    for user in [
+        "mallory",
+        "carol",
+        "system:anonymous",
+        "monitoring",
+        "!system:*",
+    ] {
         let own = |event: &serde_json::Value| {
-            text(event, "/user/username") == user
-                || text(event, "/impersonatedUser/username") == user
+            let name = text(event, "/user/username");
+            if user == "!system:*" {
+                return !name.starts_with("system:");
+            }
+            name == user || text(event, "/impersonatedUser/username") == user
         };
         type Object = [String; 5];
-        let mut touched: BTreeMap<Object, (u64, &str, &str)> = BTreeMap::new();
+        let mut touched: BTreeMap<Object, (u64, u64, &str, &str)> = BTreeMap::new();
         for event in answered(own) {
             let part = |pointer: &str| text(event, pointer).to_owned();
             let mut name = part("/objectRef/name");
@@ -94,19 +105,31 @@ fn touched_by() {
             let at = text(event, "/stageTimestamp");
             let first = started.map(|other| text(other, "/stageTimestamp"));
             let first = first.min().unwrap_or(at).min(at);
-            let entry = touched.entry(object).or_insert((0, first, at));
-            *entry = (entry.0 + 1, entry.1.min(first), entry.2.max(at));
+            // What goes on went well if it began well.
+            let began = |other: &&serde_json::Value| {
+                stage_is(other, &["ResponseStarted"]) && other["auditID"] == event["auditID"]
+            };
+            let well = succeeded(event) && !stage_is(event, &["Panic"])
+                || EVENTS.iter().filter(began).any(succeeded);
+            let entry = touched.entry(object).or_insert((0, 0, first, at));
+            *entry = (
+                entry.0 + 1,
+                entry.1 + u64::from(well),
+                entry.2.min(first),
+                entry.3.max(at),
+            );
         }
         let rows = ask("touched-by", &["--user", user, "--since", "all"]);
         newest_first(&rows, "last_time");
-        let told: BTreeMap<Object, (u64, &str, &str)> = rows
+        let told: BTreeMap<Object, (u64, u64, &str, &str)> = rows
             .iter()
             .map(|row| {
                 let part = |column| cell(row, column).to_owned();
-                let count = row["requests"].as_u64().unwrap();
+                let count = |column: &str| row[column].as_u64().unwrap();
+                let (first, last) = (cell(row, "first_time"), cell(row, "last_time"));
                 (
                     ["verb", "resource", "subresource", "namespace", "name"].map(part),
-                    (count, cell(row, "first_time"), cell(row, "last_time")),
+                    (count("requests"), count("succeeded"), first, last),
                 )
             })
             .collect();

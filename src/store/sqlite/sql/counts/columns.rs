@@ -104,7 +104,7 @@ impl Shown {
 }
 
 /// SQLite loses the collation of a hidden column when it takes the word out of its type.
-pub(super) fn hidden(name: &str, kind: Kind) -> String {
+pub(in crate::store::sqlite::sql) fn hidden(name: &str, kind: Kind) -> String {
     let declared = declaration(name, kind);
     let plain = declared.split(" COLLATE ").next().unwrap_or_default();
     format!("{plain} HIDDEN")
