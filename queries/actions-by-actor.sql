@@ -1,7 +1,7 @@
 /*
 title = "Who did what to which kind of object, and how often"
 group = "compliance"
-answers = "One row per user, verb and kind of object that matches, the most requests first: how many succeeded, were refused and failed. Requests count when they end; a failed login (401) counts, with no user."
+answers = "One row per user, verb and kind of object that matches, the most requests first: how many succeeded, were refused and failed. Requests count when they end; a failed login (401) and a request refused before anybody was authenticated count, with no user."
 cannot_see = "Sessions and watches that have not ended (open-exec-sessions). Names of the objects: all-by-user, touched-by and the questions about each kind list the requests. Calls that the audit policy left out."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.1", "pci-dss:10.2.1.4", "pci-dss:10.2.1.5", "pci-dss:10.2.1.7", "nist-800-53:AU-6"]

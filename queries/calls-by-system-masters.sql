@@ -2,7 +2,7 @@
 title = "What was done with system:masters, the group that no rule can refuse"
 group = "access"
 answers = "One row per identity, address and program in the group system:masters, own or impersonated, with how much it did. The apiserver's own calls (system:apiserver from the loopback address) come last."
-cannot_see = "Who holds a certificate of the group and has not used it. Which person used a shared one: its name is all that is recorded."
+cannot_see = "How requests that have not ended will end: they count as far as they got. Who holds a certificate of the group and has not used it. Which person used a shared one: its name is all that is recorded."
 level = "Metadata"
 tags = ["pci-dss:10.2.1.2", "attack:T1078"]
 since = "1d"
@@ -10,15 +10,15 @@ since = "1d"
 [columns]
 user = "who asked"
 as_user = "whom they impersonated"
-calls = "how many"
+calls = "how many requests, ended or begun (watches, sessions)"
 changes = "of these, creations, updates, patches and deletions"
 refused = "of these, refused (by admission: the authorizer refuses nothing)"
 source_ip = "address that no client can forge"
 client_ip = "first recorded address, as claimed"
 user_agent = "program, as claimed"
 credential_id = "id of the credential, if recorded"
-first_time = "the first"
-last_time = "the last"
+first_time = "when the first began to be answered"
+last_time = "when the last was answered or ended"
 cluster = "where"
 */
 with masters as (

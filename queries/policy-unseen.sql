@@ -22,8 +22,8 @@ wanted (place, key, what, matters) as (
     (2, 'stage ResponseStarted', 'beginnings of long-running requests (ResponseStarted)',
       'failed logins, and sessions that are still open'),
     (3, 'stage ResponseComplete', 'answers (ResponseComplete)', 'how requests ended'),
-    (4, 'denied_authn', 'requests whose credential was not accepted (401)', 'failed logins'),
-    (5, 'denied_authz', 'requests that were forbidden (403)', 'attempts to go further'),
+    (4, 'code 401', 'requests whose credential was not accepted (401)', 'failed logins'),
+    (5, 'code 403', 'requests that were forbidden (403)', 'attempts to go further'),
     (6, 'read', 'reads of objects (get, list, watch)', 'who saw what'),
     (7, 'write', 'changes of objects', 'who changed what'),
     (8, 'secrets', 'secrets', 'access to credentials'),
@@ -76,13 +76,13 @@ seen (cluster, key, events) as materialized (
   group by cluster, stage
   union all
   -- A refused watch or session has two events. A policy may drop the one that ends it.
-  select cluster, outcome, coalesce(
+  select cluster, 'code ' || code, coalesce(
       nullif(sum(iif(outcome = 'denied_authn' or stage in ('ResponseComplete', 'Panic'), events, 0)), 0),
       sum(events))
   from event_counts
-  where outcome in ('denied_authn', 'denied_authz')
+  where code in (401, 403)
     and cluster match :cluster and time >= :since and time < :until
-  group by cluster, outcome
+  group by cluster, code
   union all
   select cluster,
     case
@@ -109,7 +109,7 @@ seen (cluster, key, events) as materialized (
     case
       when user = 'system:kube-scheduler' then 'scheduler lease'
       when user = 'system:kube-controller-manager' then 'manager lease'
-      else 'node lease'
+      when verb = 'update' then 'node lease'
     end as holder, sum(events)
   from event_counts
   where resource = 'leases'
@@ -138,7 +138,7 @@ seen (cluster, key, events) as materialized (
   union all
   select cluster, 'path discovery', sum(events)
   from event_counts
-  where resource is null and path match '/api,/api/,/apis,/apis/*,/version*'
+  where resource is null and path match '/api,/api/*,/apis,/apis/*,/version*'
     and cluster match :cluster and time >= :since and time < :until
   group by cluster
 ),

@@ -4,10 +4,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::query::output::visible;
+
 /// The text of a plain file of at most so many bytes. An error names the file, and the line where it
 /// is no text.
 pub fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
-    let shown = path.display();
+    // Whoever made the file chose its name.
+    let shown = &*path.display().to_string();
+    let shown = visible(shown);
     let told = |error: std::io::Error| format!("{shown}: {error}");
     // Reading a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(told)?.is_file() {

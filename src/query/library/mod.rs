@@ -26,6 +26,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::model::suggest::suggest;
+use crate::query::output::visible;
 use crate::query::textfile;
 use place::{Begin, Origin, Places};
 use tables::{Fault, Tables};
@@ -73,7 +74,8 @@ impl Library {
     pub fn with_directory(directory: &Path) -> Result<Library, String> {
         let mut library = Library::shipped().clone();
         let tables = directory.join("tables");
-        if tables.is_dir() {
+        // A link to nothing is there, and is an error.
+        if tables.symlink_metadata().is_ok() {
             for (name, origin, text) in files(&tables, "tables/")? {
                 library.tables.add(&name, &origin, &text)?;
             }
@@ -144,11 +146,9 @@ fn files(directory: &Path, below: &str) -> Result<Vec<(String, Origin, String)>,
         .collect::<Result<Vec<_>, _>>()
         .map_err(unreadable)?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
-    // Reading a pipe would wait for its writer.
-    files.retain(|path| path.is_file());
     files.sort();
     let read = |path: std::path::PathBuf| {
-        let shown = path.display().to_string();
+        let shown = visible(&path.display().to_string()).into_owned();
         let name = path.file_stem().and_then(|stem| stem.to_str());
         let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
         let text = textfile::read(&path, u64::MAX)?;

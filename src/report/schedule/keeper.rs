@@ -11,7 +11,7 @@ use crate::limits::{
     REPORT_TRIES_MAX,
 };
 use crate::model::time;
-use crate::query::library::Library;
+use crate::query::library::{Library, Reader};
 use crate::query::source::Local;
 use crate::report::make::Request;
 use crate::report::publish::{hash_of, holds_rows, publish};
@@ -70,6 +70,8 @@ impl Keeper {
         let request = Request {
             given: &given,
             made_for: &entry.made_for,
+            // Why one failed stands in the table `reports`, for every client.
+            reader: Reader::Client,
             skip_damaged: entry.skip_damaged,
             timeout: Some(REPORT_SCHEDULED_TIME),
             cancelled: Arc::clone(&self.cancelled),

@@ -328,3 +328,39 @@ fn a_column_that_only_the_header_knows_cannot_be_chosen() {
     );
     assert!(run.expect(0).text().starts_with("m\r\n1\r\n"));
 }
+
+/// A link to nothing must not bring back the shipped question whose place it takes.
+#[test]
+fn what_is_no_file_is_an_error_and_names_are_spelled_out() {
+    let dir = directory(&[]);
+    let ask = || cli(&["ask", "who-deleted", "--queries", text(dir.path())]).expect(2);
+    for name in ["who-deleted.sql", "tables/mine.sql"] {
+        let file = dir.path().join(name);
+        std::os::unix::fs::symlink("/nowhere/mine.sql", &file).unwrap();
+        assert!(ask().stderr.contains(&format!("{name}: ")), "{name}");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        let refused = ask().stderr;
+        let said = format!("{name}: is no plain file; remove it or put a file there");
+        assert!(refused.contains(&said), "{refused}");
+        std::fs::remove_dir(&file).unwrap();
+    }
+    for (name, shown) in [
+        ("a\u{202e}b.sql", "a\\u{202e}b.sql"),
+        ("a\nb.sql", "a\\nb.sql"),
+    ] {
+        let file = dir.path().join(name);
+        for bytes in [&b"select 1"[..], b"\xff"] {
+            std::fs::write(&file, bytes).unwrap();
+            let refused = ask().stderr;
+            assert!(
+                refused.contains(shown) && !refused.contains(name),
+                "{refused:?}"
+            );
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+    std::fs::remove_dir(dir.path().join("tables")).unwrap();
+    std::fs::write(dir.path().join("tables"), "").unwrap();
+    assert!(ask().stderr.contains("tables: "));
+}

@@ -509,6 +509,17 @@ fn policy_unseen() {
         events("requests whose credential"),
         count(|event| event["responseStatus"]["code"] == 401)
     );
+    assert_eq!(
+        events("requests that were forbidden"),
+        count(|event| event["responseStatus"]["code"] == 403
+            && text(event, "/stage") == "ResponseComplete")
+    );
+    assert_eq!(
+        events("leases of nodes"),
+        count(|event| text(event, "/objectRef/resource") == "leases"
+            && text(event, "/verb") == "update"
+            && text(event, "/user/username").starts_with("system:node:"))
+    );
     let lease = |event: &Value, user: &str| {
         text(event, "/objectRef/resource") == "leases"
             && ["get", "update"].contains(&text(event, "/verb"))
@@ -532,6 +543,19 @@ fn policy_unseen() {
     assert_eq!(
         events("URLs /healthz"),
         count(|event| path(event, &["/healthz", "/livez", "/readyz"]))
+    );
+
+    assert_eq!(
+        events("URLs /api,"),
+        count(|event| {
+            let uri = text(event, "/requestURI");
+            let path = uri.split('?').next().unwrap_or_default();
+            let below = ["/api/", "/apis/", "/version"]
+                .iter()
+                .any(|begin| path.starts_with(begin));
+            text(event, "/objectRef/resource").is_empty()
+                && (below || ["/api", "/apis"].contains(&path))
+        })
     );
 
     // The policy of the recording drops these two.
