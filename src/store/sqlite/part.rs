@@ -151,6 +151,14 @@ impl Part {
         }
     }
 
+    /// The audit id of one row.
+    pub(crate) fn audit_key(&self, row: u32) -> Result<[u8; 16]> {
+        match self {
+            Part::Block(block, _) => Ok(block.audit_key(row as usize)),
+            Part::Sealed(sealed) => sealed.audit_key(row, false),
+        }
+    }
+
     /// How many strings a column has; their ids count from 1.
     pub(crate) fn strings(&self, column: TextColumn) -> u32 {
         match self {

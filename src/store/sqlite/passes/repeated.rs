@@ -133,9 +133,9 @@ fn each_hash(
             return Ok(());
         };
         let (chunk, base) = part.chunk_of(first);
-        ids.load(part, chunk)?;
+        ids.load(part, chunk, rows)?;
         for &row in rows {
-            let hash = ids.hash(part, (row - base) as usize, seed)?;
+            let hash = ids.hash(part, row, (row - base) as usize, seed)?;
             sink((number, part), row, hash);
         }
         Ok(())

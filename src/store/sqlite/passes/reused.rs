@@ -126,10 +126,10 @@ fn found(passing: &mut Passing<'_>) -> Result<Vec<Vec<Value>>> {
                 .entry(number)
                 .or_insert_with(|| RowReader::new(part.clone()));
             let (chunk, base) = part.chunk_of(first);
-            columns.load(part, chunk)?;
+            columns.load(part, chunk, rows)?;
             for &row in rows {
                 let at = (row - base) as usize;
-                let id = columns.audit_ids.hash(part, at, seed)?;
+                let id = columns.audit_ids.hash(part, row, at, seed)?;
                 if entries.len() >= HELD_MAX {
                     make_room(&mut entries, &mut share, &mut waiting);
                 }
@@ -164,8 +164,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn load(&mut self, part: &Part, chunk: u32) -> Result<()> {
-        self.audit_ids.load(part, chunk)?;
+    fn load(&mut self, part: &Part, chunk: u32, rows: &[u32]) -> Result<()> {
+        self.audit_ids.load(part, chunk, rows)?;
         part.ints(IntColumn::Time, chunk, &mut self.times)?;
         part.ints(IntColumn::Latency, chunk, &mut self.latencies)?;
         let texts = TEXTS.into_iter().chain(UriColumns::ORDER);
