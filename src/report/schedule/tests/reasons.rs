@@ -19,3 +19,16 @@ fn why_a_report_failed_does_not_say_where_its_definition_is() {
     assert!(!reason.contains(reports.to_str().unwrap()), "{reason}");
     store.close().unwrap();
 }
+
+#[test]
+fn a_report_that_cannot_be_made_is_recorded_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, keeper, out) = keeper(dir.path());
+    std::fs::write(&out, "a file").unwrap();
+    keeper.round(at("2026-11-20T00:10:00Z")).unwrap();
+    let records = store.reports().unwrap();
+    let last = records.last().unwrap();
+    assert_eq!(last.outcome, "failed", "{last:?}");
+    assert!(last.reason.as_ref().unwrap().contains("out"), "{last:?}");
+    store.close().unwrap();
+}
