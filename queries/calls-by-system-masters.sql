@@ -21,74 +21,50 @@ first_time = "when the first began to be answered"
 last_time = "when the last was answered or ended"
 cluster = "where"
 */
-with masters as (
+with counted as not materialized (
+  select *, user_groups, impersonated_groups, per_request
+  from event_counts
+  where summed = 1
+    and stage <> 'RequestReceived'
+    and cluster match :cluster
+    and user match :user
+    and verb match :verb
+    and resource match :resource
+    and namespace match :namespace
+    and source_ips match :source_ip
+    and user_agent match :user_agent
+    and time >= :since and time < :until
+), masters as (
   select
     user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
     events as calls,
     iif(verb in ('create', 'update', 'patch', 'delete', 'deletecollection'), events, 0) as changes,
     refused, null as first_time, null as last_time
-  from event_counts
-  where per_request = 1 and stage <> 'RequestReceived'
-    and user_groups match 'system:masters'
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
+  from counted
+  where per_request = 1 and user_groups match 'system:masters'
   union all
   select
     user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
-    events,
-    iif(verb in ('create', 'update', 'patch', 'delete', 'deletecollection'), events, 0),
+    events, iif(verb in ('create', 'update', 'patch', 'delete', 'deletecollection'), events, 0),
     refused, null, null
-  from event_counts
-  where per_request = 1 and stage <> 'RequestReceived'
-    and impersonated_user is not null
+  from counted
+  where per_request = 1 and impersonated_user is not null
     and impersonated_groups match 'system:masters'
     and user_groups match '!system:masters'
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
   union all
   select
     user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
     0, 0, 0, first_time, last_time
-  from event_counts
-  where stage <> 'RequestReceived'
-    and user_groups match 'system:masters'
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
+  from counted
+  where user_groups match 'system:masters'
   union all
   select
     user, impersonated_user, source_ip, client_ip, user_agent, credential_id, cluster,
     0, 0, 0, first_time, last_time
-  from event_counts
-  where stage <> 'RequestReceived'
-    and impersonated_user is not null
+  from counted
+  where impersonated_user is not null
     and impersonated_groups match 'system:masters'
     and user_groups match '!system:masters'
-    and cluster match :cluster
-    and user match :user
-    and verb match :verb
-    and resource match :resource
-    and namespace match :namespace
-    and source_ips match :source_ip
-    and user_agent match :user_agent
-    and time >= :since and time < :until
 )
 select
   user, impersonated_user as as_user, sum(calls) as calls, sum(changes) as changes,

@@ -67,8 +67,8 @@ pub(crate) fn rows(
     };
     match pass {
         Pass::Delays { tolerance } => delays::find(&mut passing, tolerance)?,
-        Pass::ReusedAuditIds => reused::find(&mut passing)?,
-        Pass::RepeatedAuditIds => repeated::find(&mut passing)?,
+        Pass::ReusedAuditIds => passing.until_sound(reused::found)?,
+        Pass::RepeatedAuditIds => passing.until_sound(repeated::found)?,
     }
     Ok(passing.passed)
 }
@@ -85,6 +85,22 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
+    /// Takes the rows that are found once no part turns out to be damaged meanwhile, whose events would
+    /// count among them: what is left is looked at anew.
+    fn until_sound(
+        &mut self,
+        mut found: impl FnMut(&mut Self) -> Result<Vec<Vec<Value>>>,
+    ) -> Result<()> {
+        loop {
+            let left_out = self.left_out.len();
+            let rows = found(self)?;
+            if self.left_out.len() == left_out {
+                self.passed.rows = rows;
+                return Ok(());
+            }
+        }
+    }
+
     /// Hands over the matching rows of every part, those of a chunk at a time, with the part's number,
     /// which is the same each time, and at the end of a part none. What several filters match comes
     /// several times.

@@ -95,21 +95,10 @@ fn make_room(entries: &mut Vec<Entry>, share: &mut Share, waiting: &mut Vec<Shar
     }
 }
 
-/// One row per cluster and audit id. Events of a part that turns out to be damaged may have been taken
-/// for requests by then, or have taken the place of others: what is left is looked at anew.
-pub(super) fn find(passing: &mut Passing<'_>) -> Result<()> {
-    loop {
-        let left_out = passing.left_out.len();
-        let rows = found(passing)?;
-        if passing.left_out.len() == left_out {
-            passing.passed.rows = rows;
-            return Ok(());
-        }
-    }
-}
-
-/// The rows. What does not fit into memory is left for another pass.
-fn found(passing: &mut Passing<'_>) -> Result<Vec<Vec<Value>>> {
+/// One row per cluster and audit id, for [`Passing::until_sound`]: events of a part that turns out to be
+/// damaged may have been taken for requests by then, or have taken the place of others. What does not
+/// fit into memory is left for another pass.
+pub(super) fn found(passing: &mut Passing<'_>) -> Result<Vec<Vec<Value>>> {
     // Whoever chooses audit ids must not be able to choose their hashes.
     let seed = RandomState::new().hash_one(0);
     let mut rows = Vec::new();
