@@ -99,7 +99,7 @@ pub const TABLES: &[Table] = &[
             (
                 "ambiguous",
                 Kind::Bool,
-                "1 when two events are at the same stage, so that calls cannot be told apart: then each event at the last one is a row, with all the earlier stages",
+                "1 when two events are at the same stage, so that calls cannot be told apart: then each event at the last one is a row, with all the earlier stages, but of several `ResponseStarted` only the latest",
             ),
             ("last_event_id", Kind::Int, "`events.id` of the last stage"),
             ("verb", Kind::Text, ""),
@@ -126,7 +126,7 @@ pub const TABLES: &[Table] = &[
             ("dry_run", Kind::Bool, ""),
             ("latency_us", Kind::Int, "from received to the last stage"),
         ],
-        note: "Stages come in the order `RequestReceived`, `ResponseStarted`, those with another name, and at the end `ResponseComplete` or `Panic`, whatever the clocks say; `per_request = 1` of `event_counts` and `--final` of commands go by the same. Conditions on `cluster`, `audit_id`, `user`, `request_uri`, `received_time`, `verb`, `api_group`, `resource`, `subresource`, `namespace` and `source_ip` narrow what is read; a condition on `time` or `outcome` is tested on finished rows. Give `received_time` a range on large stores.",
+        note: "Stages come in the order `RequestReceived`, `ResponseStarted`, those with another name, and at the end `ResponseComplete` or `Panic`, whatever the clocks say. Several `ResponseStarted` are of one call, of which the latest stands for it until it ends: some apiservers record two for a watch (kubernetes#126466). `per_request = 1` of `event_counts` and `--final` of commands go by the same. Conditions on `cluster`, `audit_id`, `user`, `request_uri`, `received_time`, `verb`, `api_group`, `resource`, `subresource`, `namespace` and `source_ip` narrow what is read; a condition on `time` or `outcome` is tested on finished rows. Give `received_time` a range on large stores.",
     },
     Table {
         name: "image_history",
