@@ -9,7 +9,7 @@ required = ["person"]
 tables = ["person-words", "person-addresses", "person-short", "person-held"]
 
 [params]
-person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
+person = { type = "names", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
 
 [columns]
 found_as = "acting user, impersonator, impersonated user, UID, group, address, binding subject, namespace, object name or owner"

@@ -9,7 +9,7 @@ required = ["person"]
 tables = ["person-addresses", "person-held", "person-long", "person-short"]
 
 [params]
-person = { type = "words", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
+person = { type = "names", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
 
 [columns]
 user = "who asked"
