@@ -235,9 +235,6 @@ pub const REPORT_SILENCES_MAX: usize = 200;
 /// The most bars of a report's chart.
 pub const REPORT_STEPS_MAX: i64 = 120;
 
-/// Hours of the time range, its last ones, in which a report looks for silence.
-pub const REPORT_HOURS_MAX: i64 = 200_000;
-
 /// The largest document that is checked.
 pub const REPORT_DOCUMENT_BYTES_MAX: u64 = 256 << 20;
 

@@ -289,15 +289,25 @@ fn read(name: &str, matches: &ArgMatches) -> Result<Asked, clap::Error> {
         given.extend(value.map(|value| (param.name.clone(), value)));
     }
     let rows = matches.get_one::<u64>("rows");
+    let forms: Vec<Form> = matches
+        .get_many("output")
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
+    for (at, form) in forms.iter().enumerate() {
+        if forms[..at].contains(form) {
+            let error = format!("-o names {} twice; once is enough\n", form.name());
+            return Err(clap::Error::raw(
+                clap::error::ErrorKind::ArgumentConflict,
+                error,
+            ));
+        }
+    }
     Ok(Asked {
         name: name.to_owned(),
         given,
-        forms: matches
-            .get_many("output")
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect(),
+        forms,
         out: matches.get_one("out").cloned(),
         made_for: matches.get_one("for").cloned(),
         rows: rows.and_then(|&rows| usize::try_from(rows).ok()),

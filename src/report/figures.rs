@@ -13,6 +13,14 @@ pub(super) fn thousands(number: u64) -> String {
     apart
 }
 
+/// `1 event` and `1,234 events`.
+pub(super) fn plural(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{} {many}", thousands(number)),
+    }
+}
+
 /// A share to the nearest tenth of a per cent; a small one does not read as none, nor a large one
 /// as all.
 pub(super) fn percent(part: u64, whole: u64) -> String {
@@ -40,6 +48,9 @@ mod tests {
             assert_eq!(thousands(number), text);
         }
         assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(plural(0, "hour", "hours"), "0 hours");
+        assert_eq!(plural(1, "hour", "hours"), "1 hour");
+        assert_eq!(plural(1200, "hour", "hours"), "1,200 hours");
         for (part, whole, text) in [
             (0, 0, "0 %"),
             (0, 5, "0 %"),

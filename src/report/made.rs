@@ -53,6 +53,8 @@ pub struct ClusterEvents {
     pub events: u64,
     /// Of these, ends of requests (`ResponseComplete`, `Panic`), which say what came of them.
     pub finished: u64,
+    /// It has events before the time range.
+    pub earlier: bool,
     pub oldest: Option<String>,
     pub newest: Option<String>,
 }
@@ -67,9 +69,11 @@ pub struct Coverage {
     /// Hours of the range without any event of a cluster that had events before and after, or up
     /// to the range's end; joined to stretches.
     pub silent: Vec<Silence>,
-    /// Hours of the time range, and of these those in no silence.
+    /// Whole hours of the time range; of these those in no silence, and those before the first event
+    /// that the store holds.
     pub hours: u64,
     pub covered_hours: u64,
+    pub before_hours: u64,
     /// Oldest and newest event of the whole store.
     pub oldest: Option<String>,
     pub newest: Option<String>,
@@ -105,7 +109,7 @@ pub struct Charts {
     pub step_seconds: u64,
     /// The users with the most events: at most ten.
     pub actors: Vec<(String, u64)>,
-    /// Failed requests by outcome, the most frequent first.
+    /// Requests that were refused or failed, by outcome, the most frequent first.
     pub failures: Vec<(String, u64)>,
 }
 
@@ -114,11 +118,15 @@ pub struct Charts {
 pub struct Step {
     pub from: String,
     pub events: u64,
-    /// Of these, responses that say no or failed.
+    /// Of these, ends of requests that succeeded, and of requests that were refused or failed. The
+    /// rest are other stages, and ends that do not say what came of the request.
+    pub succeeded: u64,
     pub failures: u64,
     /// Hours of the step that lie in a silence, or were pruned.
     pub silent_hours: u64,
     pub pruned: bool,
+    /// It is over before the hour of the first event that the store holds, and was not pruned.
+    pub before: bool,
 }
 
 /// A control with its evidence.

@@ -130,7 +130,13 @@ fn named(text: &str) -> BTreeSet<Named> {
         return in_json(text);
     }
     if text.starts_with("section,") {
-        let lines = text.lines().filter_map(|line| line.strip_prefix("file,"));
+        // A line within quotes is text, such as a statement's.
+        let mut quoted = false;
+        let lines = text.lines().filter_map(|line| {
+            let begins = !quoted;
+            quoted ^= line.matches('"').count() % 2 == 1;
+            line.strip_prefix("file,").filter(|_| begins)
+        });
         let fields = lines.map(|line| line.split(',').collect::<Vec<_>>());
         return fields
             .filter_map(|fields| pair(fields.first()?, fields.get(1).copied()))

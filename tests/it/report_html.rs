@@ -477,6 +477,16 @@ fn paper_has_everything() {
         let pages: u32 = pages.unwrap().trim().parse().unwrap();
         assert!(pages >= 3, "{name}: {pages} pages");
         let text = chromium::poppler("pdftotext", &["-layout"], &pdf);
+        for made in made.controls.iter().flat_map(|control| &control.evidence) {
+            for (param, _) in &made.bound {
+                // In one piece, however narrow its column.
+                let word = format!(":{param}");
+                assert!(
+                    text.split_whitespace().any(|found| found == word),
+                    "{name}: {word}"
+                );
+            }
+        }
         let together = |text: &str| text.split_whitespace().collect::<String>();
         let text = together(&text);
         for control in &made.controls {

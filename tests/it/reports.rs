@@ -1,6 +1,7 @@
 //! Compliance reports through the real binary and its port.
 
 mod asked;
+mod charts;
 mod coverage;
 mod doubt;
 mod forms;
@@ -8,6 +9,7 @@ mod learned;
 mod own;
 mod scheduled;
 mod sets;
+mod sheet;
 mod short;
 mod unusual;
 

@@ -1,5 +1,6 @@
 //! What `auditql report` does once its flags are read.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::cli::print::{Output, stdout};
 use crate::cli::{Exit, print, terminal};
 use crate::model::value::Value;
 use crate::query::clock;
-use crate::query::output::visible_lines;
+use crate::query::output::{visible, visible_lines};
 use crate::report::made::Made;
 use crate::report::make::{Request, make};
 use crate::report::publish::publish;
@@ -69,7 +70,7 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
             )?;
             let mut out = stdout();
             for file in written.iter().filter(|file| file.form.is_some()) {
-                writeln!(out, "{}", file.path.display())?;
+                writeln!(out, "{}", told(&file.path.display().to_string()))?;
             }
             out.flush()?;
             made
@@ -106,17 +107,15 @@ fn check_one(file: &Path, alone: bool) -> anyhow::Result<Exit> {
     let found = verify(file).map_err(anyhow::Error::msg)?;
     let mut out = stdout();
     for file in found.files.iter().filter(|_| alone) {
-        writeln!(out, "{file}: as it was written")?;
+        writeln!(out, "{}", told(&format!("{file}: as it was written")))?;
     }
     if let Some(digest) = &found.digest {
-        writeln!(
-            out,
-            "{}: as it was written, SHA-256 {digest}",
-            file.display()
-        )?;
+        let file = file.display();
+        let line = format!("{file}: as it was written, SHA-256 {digest}");
+        writeln!(out, "{}", told(&line))?;
     }
     for differs in &found.differs {
-        writeln!(out, "differs: {differs}")?;
+        writeln!(out, "{}", told(&format!("differs: {differs}")))?;
     }
     out.flush()?;
     Ok(match found.differs.is_empty() {
@@ -140,23 +139,35 @@ pub(super) fn check_schedule(file: &Path, connection: Connection) -> anyhow::Res
             }
         }
     }
+    for entry in &schedule.entries {
+        if let Some(warning) = entry.unwritable() {
+            print::say(&format!("warning: {warning}"));
+        }
+    }
     let mut out = stdout();
     for entry in &schedule.entries {
         let label = entry.every.label(entry.every.last(clock::now()));
         for form in &entry.formats {
             let name = format!("{}-{label}.{}", entry.name, form.name());
             let path = entry.out.join(name);
+            let (name, every) = (&entry.name, entry.every.name());
             writeln!(
                 out,
-                "{} {}: {}",
-                entry.name,
-                entry.every.name(),
-                path.display()
+                "{}",
+                told(&format!("{name} {every}: {}", path.display()))
             )?;
         }
     }
     out.flush()?;
     Ok(Exit::Found)
+}
+
+/// A line for stdout. A terminal would obey what stands in names of files.
+fn told(line: &str) -> Cow<'_, str> {
+    match terminal::is_stdout() {
+        true => visible(line),
+        false => Cow::Borrowed(line),
+    }
 }
 
 /// What a reader must know, on stderr.

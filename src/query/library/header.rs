@@ -17,7 +17,10 @@ pub(crate) struct OwnParam {
 
 /// A value that TOML may spell as what it is; parameters take it as a flag takes its text.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a value is of another type than what a flag takes; write a text, a whole number, true or false"
+)]
 pub(crate) enum Scalar {
     Bool(bool),
     Int(i64),

@@ -1,9 +1,8 @@
 //! What the charts draw, from the counts of hours.
 
-use std::collections::BTreeMap;
-
 use super::Period;
-use super::coverage::{HOUR, Hours};
+use super::coverage::HOUR;
+use super::hours::Counted;
 use super::silence;
 use crate::limits::REPORT_STEPS_MAX;
 use crate::query::clock;
@@ -19,11 +18,10 @@ const MONDAY: i64 = 4 * DAY;
 
 pub(super) fn charts(
     span: Period,
-    by_cluster: &BTreeMap<String, Hours>,
+    counted: &Counted,
     found: &silence::Found,
     pruned_before: Option<i64>,
     actors: Vec<(String, u64)>,
-    failures: BTreeMap<String, u64>,
 ) -> Charts {
     let step = step_of(span);
     let origin = if step % (7 * DAY) == 0 { MONDAY } else { 0 };
@@ -31,9 +29,12 @@ pub(super) fn charts(
     let mut steps = Vec::new();
     let mut from = begin(span.since);
     while from < span.until {
+        let pruned = pruned_before.is_some_and(|before| from < before);
+        let begun = |first: i64| from + step > first.saturating_mul(HOUR);
         steps.push(Step {
             from: clock::to_text(from),
-            pruned: pruned_before.is_some_and(|before| from < before),
+            pruned,
+            before: !pruned && !found.begins.is_some_and(begun),
             ..Step::default()
         });
         from += step;
@@ -43,20 +44,32 @@ pub(super) fn charts(
         let at = (begin(hour * HOUR) - first).div_euclid(step).max(0);
         usize::try_from(at).unwrap_or(0)
     };
-    for hours in by_cluster.values() {
-        for (&hour, (events, failed)) in hours {
+    for hours in counted.by_cluster.values() {
+        for (&hour, sums) in hours {
             if let Some(step) = steps.get_mut(at(hour)) {
-                step.events += events;
-                step.failures += failed;
+                step.events += sums.events;
+                step.succeeded += sums.succeeded;
+                step.failures += sums.failed;
             }
         }
     }
-    for &hour in &found.unseen {
-        if let Some(step) = steps.get_mut(at(hour)) {
-            step.silent_hours += 1;
+    for stretch in &found.unseen {
+        let mut hour = stretch.start;
+        while hour < stretch.end {
+            // The stretch as far as it lies in this step.
+            let next = (begin(hour * HOUR) + step)
+                .div_euclid(HOUR)
+                .min(stretch.end);
+            if let Some(step) = steps.get_mut(at(hour)) {
+                step.silent_hours += next.abs_diff(hour);
+            }
+            hour = next;
         }
     }
-    let mut failures: Vec<(String, u64)> = failures.into_iter().collect();
+    let failures = counted.failures.iter();
+    let mut failures: Vec<(String, u64)> = failures
+        .map(|(outcome, &count)| (outcome.clone(), count))
+        .collect();
     failures.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Charts {
         steps,
@@ -82,7 +95,7 @@ mod tests {
 
     #[test]
     fn steps_are_few_whatever_the_range() {
-        let none = (BTreeMap::new(), silence::Found::default());
+        let none = (Counted::default(), silence::Found::default());
         for (hours, step) in [
             (1, HOUR),
             (100, HOUR),
@@ -98,7 +111,7 @@ mod tests {
                 since,
                 until: since + hours * HOUR,
             };
-            let drawn = charts(span, &none.0, &none.1, None, Vec::new(), BTreeMap::new());
+            let drawn = charts(span, &none.0, &none.1, None, Vec::new());
             assert_eq!(drawn.step_seconds * 1_000_000, step as u64, "{hours}");
             assert!(drawn.steps.len() as i64 <= REPORT_STEPS_MAX, "{hours}");
             let first = clock::parse_instant(&drawn.steps[0].from).unwrap();
@@ -112,7 +125,7 @@ mod tests {
             since: clock::parse_instant("2026-01-01").unwrap(),
             until: clock::parse_instant("2026-12-01").unwrap(),
         };
-        let drawn = charts(span, &none.0, &none.1, None, Vec::new(), BTreeMap::new());
+        let drawn = charts(span, &none.0, &none.1, None, Vec::new());
         assert_eq!(drawn.steps[0].from, "2025-12-29T00:00:00.000000Z");
     }
 }

@@ -1,13 +1,12 @@
-//! What the store could see in the period, and what the charts draw: all of it from counts, which
-//! rollups answer.
+//! What the store could see in the period, and what the charts draw.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::charts::charts;
+use super::hours::{self, Hours};
 use super::silence::{self, Seen as SeenHours};
 use super::{Making, Period};
-use crate::limits::REPORT_HOURS_MAX;
 use crate::model::value::Value;
 use crate::query::clock;
 use crate::query::count::{CountParams, Shape};
@@ -17,9 +16,6 @@ use crate::report::made::{Charts, ClusterEvents, Coverage};
 use crate::store::{Result, SqlColumn, SqlSink, Stats, StoreError};
 
 pub(super) const HOUR: i64 = 3_600_000_000;
-
-/// Hours that one count may tell apart, below what counts allow.
-const HOURS_AT_ONCE: i64 = 9000;
 
 /// The actors that the chart names.
 const ACTORS: u64 = 10;
@@ -58,19 +54,6 @@ pub(super) struct Seen {
     pub(super) charts: Option<Charts>,
 }
 
-/// Events of an hour: all, and failed ones.
-pub(super) type Hours = BTreeMap<i64, (u64, u64)>;
-
-/// Whether no later stage of the same request says the same: of a request that was refused before
-/// anybody was authenticated only the start is recorded, of others the end is what counts.
-fn is_last(stage: &str, outcome: &str) -> bool {
-    match stage {
-        "ResponseComplete" | "Panic" => true,
-        "ResponseStarted" => outcome == "denied_authn",
-        _ => false,
-    }
-}
-
 pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
     let clusters = selected(making, overview)?;
     // What has not come yet is no gap.
@@ -79,44 +62,14 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
         since: making.period.since,
         until: end,
     };
-    let mut by_cluster: BTreeMap<String, Hours> = BTreeMap::new();
-    let mut finished: BTreeMap<String, u64> = BTreeMap::new();
-    let mut failures: BTreeMap<String, u64> = BTreeMap::new();
-    let mut pruned = (0, None);
-    for (part, step) in parts(span) {
-        let by = Some("cluster,outcome,stage");
-        let answer = making.count(part, by, step, 0, |row| {
-            let (hour, row) = match step {
-                Some(_) => (instant(&row[0]).div_euclid(HOUR), &row[1..]),
-                None => (part.since.div_euclid(HOUR), row),
-            };
-            let events = number(&row[3]);
-            let outcome = text(&row[1]);
-            let stage = text(&row[2]);
-            let failed = !matches!(outcome.as_str(), "success" | "upgraded" | "pending" | "")
-                && is_last(&stage, &outcome);
-            if matches!(stage.as_str(), "ResponseComplete" | "Panic") {
-                *finished.entry(text(&row[0])).or_default() += events;
-            }
-            let hours = by_cluster.entry(text(&row[0])).or_default();
-            let sums = hours.entry(hour).or_default();
-            sums.0 += events;
-            if failed {
-                sums.1 += events;
-                *failures.entry(outcome).or_default() += events;
-            }
-        })?;
-        if answer.pruned_before.is_some() {
-            pruned = (answer.pruned_events, answer.pruned_before);
-        }
-    }
+    let counted = hours::count(making, span)?;
     let mut coverage = Coverage {
-        events: sum(by_cluster.values()),
+        events: sum(counted.by_cluster.values()),
         oldest: overview.oldest.map(clock::to_text),
         newest: overview.newest.map(clock::to_text),
         quarantined: overview.quarantined,
-        pruned: pruned.0,
-        pruned_before: pruned.1,
+        pruned: counted.pruned,
+        pruned_before: counted.pruned_before.clone(),
         ..Coverage::default()
     };
     let mut levels = Vec::new();
@@ -142,29 +95,30 @@ pub(super) fn look(making: &Making<'_>, overview: &Overview) -> Result<Seen> {
         .pruned_before
         .as_deref()
         .and_then(clock::parse_instant);
-    let hours = silence::hours(span.since, end);
     let seen: Vec<SeenHours<'_>> = clusters
         .iter()
         .map(|cluster| SeenHours {
             cluster,
             earlier: earlier.contains(cluster),
-            hours: by_cluster.get(cluster),
+            hours: counted.by_cluster.get(cluster),
         })
         .collect();
-    let found = silence::find(&seen, hours.clone(), pruned_before);
+    let found = silence::find(&seen, silence::hours(span.since, end), pruned_before);
     coverage.hours = found.hours;
     coverage.covered_hours = found.covered;
+    coverage.before_hours = found.before;
     let charts = making
         .charts
-        .then(|| charts(span, &by_cluster, &found, pruned_before, actors, failures));
+        .then(|| charts(span, &counted, &found, pruned_before, actors));
     coverage.silent = found.silences;
     let mut listed = Vec::new();
     for cluster in &clusters {
-        let hours = by_cluster.get(cluster);
+        let hours = counted.by_cluster.get(cluster);
         listed.push(ClusterEvents {
             cluster: digest::apart(cluster).into_owned(),
             events: sum(hours.into_iter()),
-            finished: finished.get(cluster).copied().unwrap_or(0),
+            finished: counted.finished.get(cluster).copied().unwrap_or(0),
+            earlier: earlier.contains(cluster),
             oldest: making.end_of(cluster, span, hours, false)?,
             newest: making.end_of(cluster, span, hours, true)?,
         });
@@ -226,38 +180,24 @@ fn earlier(making: &Making<'_>, since: i64) -> Result<Vec<String>> {
     Ok(earlier)
 }
 
-/// The pieces of a period that are counted one by one: by hours, as many as one count can tell
-/// apart. What lies further back than anybody looks for silence is one piece without hours.
-fn parts(span: Period) -> Vec<(Period, Option<&'static str>)> {
-    let mut parts = Vec::new();
-    let mut since = span.since;
-    let until = by_hours_from(span);
-    if since < until {
-        parts.push((Period { since, until }, None));
-        since = until;
-    }
-    while since < span.until {
-        let next = (since.div_euclid(HOUR) + HOURS_AT_ONCE) * HOUR;
-        let until = next.min(span.until);
-        parts.push((Period { since, until }, Some("1h")));
-        since = until;
-    }
-    parts
-}
-
-/// From when on hours are told apart.
-fn by_hours_from(span: Period) -> i64 {
-    span.until
-        .saturating_sub(REPORT_HOURS_MAX * HOUR)
-        .div_euclid(HOUR)
-        * HOUR
-}
-
 impl Making<'_> {
     /// Counts events of the report's clusters.
-    fn count(
+    pub(super) fn count(
         &self,
         period: Period,
+        by: Option<&str>,
+        step: Option<&str>,
+        limit: u64,
+        row: impl FnMut(&[Value]),
+    ) -> Result<crate::store::Coverage> {
+        let filter = self.filter(period, self.cluster.clone());
+        self.count_of(filter, by, step, limit, row)
+    }
+
+    /// Counts the events of a filter.
+    pub(super) fn count_of(
+        &self,
+        filter: FilterParams,
         by: Option<&str>,
         step: Option<&str>,
         limit: u64,
@@ -273,7 +213,7 @@ impl Making<'_> {
         }
         let params = CountParams {
             shape: Shape::Count,
-            filter: self.filter(period, self.cluster.clone()),
+            filter,
             by: by.map(str::to_owned),
             step: step.map(str::to_owned),
             limit: Some(limit),
@@ -285,7 +225,7 @@ impl Making<'_> {
         Ok(answer.coverage)
     }
 
-    fn filter(&self, period: Period, cluster: Option<String>) -> FilterParams {
+    pub(super) fn filter(&self, period: Period, cluster: Option<String>) -> FilterParams {
         let bound = |instant: i64, none: i64| (instant != none).then(|| clock::to_text(instant));
         FilterParams {
             cluster,
@@ -313,11 +253,19 @@ impl Making<'_> {
         };
         let around = Period {
             since: (hour * HOUR).max(span.since),
-            until: match last {
-                true => span.until.min(((hour + 1) * HOUR).max(by_hours_from(span))),
-                false => span.until,
-            },
+            until: ((hour + 1) * HOUR).min(span.until),
         };
+        let end = self.first_of(around, Some(escape(cluster)), last)?;
+        Ok(end.map(clock::to_text))
+    }
+
+    /// The time of the first event of these clusters in a period, or of the last one.
+    pub(super) fn first_of(
+        &self,
+        period: Period,
+        cluster: Option<String>,
+        last: bool,
+    ) -> Result<Option<i64>> {
         #[derive(Default)]
         struct First(Option<i64>);
         impl SqlSink for First {
@@ -328,7 +276,7 @@ impl Making<'_> {
             }
         }
         let params = EventParams {
-            filter: self.filter(around, Some(escape(cluster))),
+            filter: self.filter(period, cluster),
             limit: 1,
             reverse: !last,
             columns: Some("time".to_owned()),
@@ -337,32 +285,32 @@ impl Making<'_> {
         };
         let mut first = First::default();
         self.source.events(&params, self.left()?, &mut first)?;
-        Ok(first.0.map(clock::to_text))
+        Ok(first.0)
     }
 }
 
 fn sum<'a>(hours: impl Iterator<Item = &'a Hours>) -> u64 {
     hours
         .flat_map(BTreeMap::values)
-        .map(|(events, _)| events)
+        .map(|sums| sums.events)
         .sum()
 }
 
-fn instant(value: &Value) -> i64 {
+pub(super) fn instant(value: &Value) -> i64 {
     match value {
         Value::Time(time) => *time,
         _ => 0,
     }
 }
 
-fn number(value: &Value) -> u64 {
+pub(super) fn number(value: &Value) -> u64 {
     match value {
         Value::Int(number) => u64::try_from(*number).unwrap_or(0),
         _ => 0,
     }
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Text(text) => text.to_string(),
         _ => String::new(),

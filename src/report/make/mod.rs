@@ -5,6 +5,7 @@ mod charts;
 mod coverage;
 mod doubt;
 mod evidence;
+mod hours;
 mod job;
 mod notes;
 mod silence;
@@ -189,7 +190,7 @@ pub fn make(
     let damaged = making.damaged.into_inner();
     made.coverage.damaged = damaged.unwrap_or_else(PoisonError::into_inner);
     made.coverage.damaged.sort();
-    notes::say(&mut made, &overview, request.now);
+    notes::say(&mut made, request.now);
     for (job, done) in jobs.into_iter().zip(answers) {
         settle(&mut made, definition, job, done, request);
     }

@@ -1,13 +1,13 @@
 //! What of the coverage a reader must know, in words.
 
-use super::coverage::{HOUR, Overview};
+use super::coverage::HOUR;
 use super::{Request, doubt};
-use crate::limits::REPORT_SILENCES_MAX;
+use crate::limits::{REPORT_LISTED_MAX, REPORT_SILENCES_MAX};
 use crate::query::clock;
 use crate::query::library::Kind;
 use crate::report::definition::{COMMON, Definition};
-use crate::report::figures::{percent, thousands};
-use crate::report::made::{Coverage, Made, MadeControl, Verdict};
+use crate::report::figures::{percent, plural, thousands};
+use crate::report::made::{ClusterEvents, Coverage, Made, MadeControl, Verdict};
 
 /// Levels whose events hold what was sent.
 const WITH_BODIES: [&str; 2] = ["Request", "RequestResponse"];
@@ -43,9 +43,9 @@ pub(super) fn nothing_matches(made: &Made, definition: &Definition, request: &Re
 }
 
 /// Says what a reader must know, the most important first, and shortens what is too long to list.
-pub(super) fn say(made: &mut Made, overview: &Overview, now: i64) {
+pub(super) fn say(made: &mut Made, now: i64) {
     let mut notes = Vec::new();
-    notes.extend(losses(made, overview));
+    notes.extend(losses(made));
     notes.extend(silence(&made.coverage));
     notes.extend(shorten(&mut made.coverage));
     if clock::parse_instant(&made.until).is_some_and(|until| until > now) {
@@ -59,7 +59,7 @@ pub(super) fn say(made: &mut Made, overview: &Overview, now: i64) {
 }
 
 /// What is not there at all.
-fn losses(made: &Made, overview: &Overview) -> Vec<String> {
+fn losses(made: &Made) -> Vec<String> {
     let coverage = &made.coverage;
     let mut notes = Vec::new();
     if !coverage.damaged.is_empty() {
@@ -86,18 +86,44 @@ fn losses(made: &Made, overview: &Overview) -> Vec<String> {
             plural(coverage.pruned, "event", "events")
         ));
     }
-    let oldest = made
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.oldest.as_ref())
-        .min();
-    let since = clock::parse_instant(&made.since).unwrap_or(i64::MIN);
-    let begins_later = overview
-        .oldest
-        .is_some_and(|oldest| oldest.saturating_sub(since) >= HOUR);
-    if let (Some(oldest), true) = (oldest, begins_later) {
+    notes.extend(beginnings(made));
+    notes
+}
+
+/// From when on something is known of clusters whose first event lies within the time range.
+fn beginnings(made: &Made) -> Vec<String> {
+    let instant = |text: &str| clock::parse_instant(text).unwrap_or(i64::MIN);
+    let since = instant(&made.since);
+    let begins = |cluster: &ClusterEvents| match cluster.earlier {
+        true => Some(since),
+        false => cluster.oldest.as_deref().map(instant),
+    };
+    let clusters = made.clusters.iter();
+    let mut begun: Vec<(i64, &str)> = clusters
+        .filter_map(|cluster| Some((begins(cluster)?, cluster.cluster.as_str())))
+        .collect();
+    begun.sort_unstable();
+    let Some(&(first, _)) = begun.first() else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
+    if first.saturating_sub(since) >= HOUR {
+        let first = clock::to_text(first);
         notes.push(format!(
-            "The store holds nothing before {oldest}: nothing is known of the time range's beginning."
+            "The store holds nothing before {first}: nothing is known of the time range's beginning."
+        ));
+    }
+    begun.retain(|(begins, _)| begins.saturating_sub(first) >= HOUR);
+    if !begun.is_empty() {
+        let more = begun.len().saturating_sub(REPORT_LISTED_MAX);
+        let listed = begun.iter().take(REPORT_LISTED_MAX);
+        let listed = listed.map(|(begins, name)| format!("{name} {}", clock::to_text(*begins)));
+        let mut listed = listed.collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            listed.push_str(&format!(" and {} more", thousands(more as u64)));
+        }
+        notes.push(format!(
+            "Of what happened before in clusters that began later nothing is known; the first events are of: {listed}."
         ));
     }
     notes
@@ -177,11 +203,4 @@ fn content(coverage: &Coverage) -> Vec<String> {
         ));
     }
     notes
-}
-
-fn plural(number: u64, one: &str, many: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        _ => format!("{} {many}", thousands(number)),
-    }
 }

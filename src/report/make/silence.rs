@@ -1,10 +1,9 @@
 //! Hours without events.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::coverage::HOUR;
-use crate::limits::REPORT_HOURS_MAX;
+use super::hours::Hours;
 use crate::query::clock;
 use crate::report::digest;
 use crate::report::made::Silence;
@@ -14,90 +13,114 @@ pub(super) struct Seen<'a> {
     pub(super) cluster: &'a str,
     /// It had events before the range.
     pub(super) earlier: bool,
-    /// Hours since 1970 with events.
-    pub(super) hours: Option<&'a BTreeMap<i64, (u64, u64)>>,
+    pub(super) hours: Option<&'a Hours>,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) silences: Vec<Silence>,
-    /// Whole hours of the range, and those of which all clusters tell.
+    /// Whole hours of the range, those of which all clusters tell, and those before the first event of
+    /// all clusters.
     pub(super) hours: u64,
     pub(super) covered: u64,
-    /// Hours that lie in a silence or were pruned, in order.
-    pub(super) unseen: Vec<i64>,
+    pub(super) before: u64,
+    /// Hours that lie in a silence or were pruned, in order and apart.
+    pub(super) unseen: Vec<Range<i64>>,
+    /// The hour of the first event of all clusters, `i64::MIN` where that lies before the range; `None`
+    /// where there is none up to the range's end.
+    pub(super) begins: Option<i64>,
 }
 
 /// The whole hours of a range: part of an hour without events says nothing.
 pub(super) fn hours(since: i64, until: i64) -> Range<i64> {
-    let first = since.div_euclid(HOUR) + i64::from(since.rem_euclid(HOUR) > 0);
-    let end = until.div_euclid(HOUR);
-    first.max(end - REPORT_HOURS_MAX)..end.max(first)
+    let first = whole(since);
+    first..until.div_euclid(HOUR).max(first)
+}
+
+/// The first hour that begins at an instant or after it.
+fn whole(instant: i64) -> i64 {
+    instant.div_euclid(HOUR) + i64::from(instant.rem_euclid(HOUR) > 0)
 }
 
 /// A cluster is silent in the hours without events after its first event, to the range's end. Hours
 /// whose events were pruned are no silence; they are not covered either.
 pub(super) fn find(seen: &[Seen<'_>], range: Range<i64>, pruned_before: Option<i64>) -> Found {
-    let kept = pruned_before.map_or(i64::MIN, |before| {
-        before.div_euclid(HOUR) + i64::from(before.rem_euclid(HOUR) > 0)
-    });
-    let count = usize::try_from(range.end - range.start).unwrap_or(0);
-    let place = |hour: i64| usize::try_from(hour - range.start).unwrap_or(0);
-    // Of each hour: a cluster was silent in it, and one had begun by it.
-    let mut silent = vec![false; count];
-    let mut begun = vec![false; count];
+    let kept = pruned_before.map_or(i64::MIN, whole);
+    let kept = kept.clamp(range.start, range.end);
+    let mut begins = None;
+    let mut silent = Vec::new();
     let mut silences = Vec::new();
+    let none = Hours::new();
     for cluster in seen {
-        let first = match (
-            cluster.earlier,
-            cluster.hours.and_then(|hours| hours.first_key_value()),
-        ) {
-            (true, _) => range.start,
-            (false, Some((&first, _))) => first.max(range.start),
+        let hours = cluster.hours.unwrap_or(&none);
+        let first = match (cluster.earlier, hours.first_key_value()) {
+            (true, _) => i64::MIN,
+            (false, Some((&first, _))) => first,
             (false, None) => continue,
         };
-        let first = first.max(kept).min(range.end);
-        begun[place(first)..].fill(true);
-        let none = BTreeMap::new();
-        let hours = cluster.hours.unwrap_or(&none);
+        begins = Some(begins.map_or(first, |begins: i64| begins.min(first)));
+        let first = first.clamp(kept, range.end);
         let ends = hours.range(first..range.end).map(|(&hour, _)| hour);
         let mut next = first;
         for hour in ends.chain([range.end]) {
             if next < hour {
-                silent[place(next)..place(hour)].fill(true);
+                silent.push(next..hour);
                 silences.push(Silence {
                     cluster: digest::apart(cluster.cluster).into_owned(),
                     from: clock::to_text(next * HOUR),
                     until: clock::to_text(hour * HOUR),
-                    hours: u64::try_from(hour - next).unwrap_or(0),
+                    hours: hour.abs_diff(next),
                 });
             }
             next = hour + 1;
         }
     }
     silences.sort_by(|a, b| (&a.from, &a.cluster).cmp(&(&b.from, &b.cluster)));
-    let mut found = Found {
+    let first = begins.map_or(range.end, |begins| begins.clamp(kept, range.end));
+    let mut unseen = apart(silent);
+    let silent: u64 = unseen.iter().map(length).sum();
+    if kept > range.start {
+        unseen.insert(0, range.start..kept);
+    }
+    Found {
         silences,
-        hours: count as u64,
-        ..Found::default()
-    };
-    for (at, hour) in range.enumerate() {
-        if silent[at] || hour < kept {
-            found.unseen.push(hour);
-        } else if begun[at] {
-            found.covered += 1;
+        hours: length(&range),
+        covered: length(&(first..range.end)) - silent,
+        before: length(&(kept..first)),
+        unseen,
+        begins,
+    }
+}
+
+fn length(hours: &Range<i64>) -> u64 {
+    hours.end.abs_diff(hours.start)
+}
+
+/// The same hours, each once and in order.
+fn apart(mut stretches: Vec<Range<i64>>) -> Vec<Range<i64>> {
+    stretches.sort_by_key(|stretch| stretch.start);
+    let mut apart: Vec<Range<i64>> = Vec::new();
+    for stretch in stretches {
+        match apart.last_mut() {
+            Some(last) if stretch.start <= last.end => last.end = last.end.max(stretch.end),
+            _ => apart.push(stretch),
         }
     }
-    found
+    apart
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::hours::Sums;
     use super::*;
 
-    fn at(hours: &[i64]) -> BTreeMap<i64, (u64, u64)> {
-        hours.iter().map(|&hour| (hour, (1, 0))).collect()
+    fn at(hours: &[i64]) -> Hours {
+        let some = Sums {
+            events: 1,
+            ..Sums::default()
+        };
+        hours.iter().map(|&hour| (hour, some)).collect()
     }
 
     fn stretches(found: &Found) -> Vec<(String, i64, u64)> {
@@ -123,13 +146,20 @@ mod tests {
             [("a".into(), 14, 2), ("a".into(), 17, 3)]
         );
         // Before the first event nothing is known.
-        assert_eq!((found.hours, found.covered), (10, 3));
-        assert_eq!(found.unseen, [14, 15, 17, 18, 19]);
+        assert_eq!((found.hours, found.covered, found.before), (10, 3, 2));
+        assert_eq!(found.unseen, [14..16, 17..20]);
+        assert_eq!(found.begins, Some(12));
 
         seen[0].earlier = true;
         let found = find(&seen, 10..20, None);
         assert_eq!(stretches(&found)[0], ("a".into(), 10, 2));
-        assert_eq!(found.covered, 3);
+        assert_eq!((found.covered, found.before), (3, 0));
+
+        // Of what begins later nothing is known yet.
+        seen[0].earlier = false;
+        let found = find(&seen, 2..8, None);
+        assert_eq!((found.hours, found.covered, found.before), (6, 0, 6));
+        assert!(found.silences.is_empty() && found.unseen.is_empty());
     }
 
     #[test]
@@ -155,8 +185,8 @@ mod tests {
         }];
         let found = find(&seen, 0..6, Some(2 * HOUR + 1));
         assert_eq!(stretches(&found), [("a".into(), 3, 2)]);
-        assert_eq!(found.unseen, [0, 1, 2, 3, 4]);
-        assert_eq!(found.covered, 1);
+        assert_eq!(found.unseen, [0..3, 3..5]);
+        assert_eq!((found.covered, found.before), (1, 0));
     }
 
     #[test]
@@ -164,6 +194,5 @@ mod tests {
         assert_eq!(hours(HOUR + 1, 4 * HOUR + 1), 2..4);
         assert_eq!(hours(HOUR, 4 * HOUR), 1..4);
         assert_eq!(hours(HOUR + 1, HOUR + 5), 2..2);
-        assert_eq!(hours(0, (REPORT_HOURS_MAX + 7) * HOUR).start, 7);
     }
 }

@@ -15,6 +15,7 @@ mod charts;
 mod columns;
 mod control;
 mod coverage;
+mod mark;
 mod scale;
 mod summary;
 mod table;

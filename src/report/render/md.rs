@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::model::value::Value;
 use crate::query::output::{plain, visible};
 use crate::report::digest::PLACEHOLDER;
-use crate::report::made::{Made, MadeControl, MadeEvidence};
+use crate::report::made::{Made, MadeControl, MadeEvidence, Step};
 
 pub(super) fn write(made: &Made, out: &mut String) {
     // Memory takes everything.
@@ -98,6 +98,10 @@ fn coverage(made: &Made, out: &mut String) -> std::fmt::Result {
             "Hours covered",
             format!("{} of {}", coverage.covered_hours, coverage.hours),
         ),
+        (
+            "Hours before the first event",
+            coverage.before_hours.to_string(),
+        ),
         ("Events with bodies cut off", coverage.truncated.to_string()),
         ("Items in quarantine", coverage.quarantined.to_string()),
         ("Events removed by retention", coverage.pruned.to_string()),
@@ -131,7 +135,7 @@ fn coverage(made: &Made, out: &mut String) -> std::fmt::Result {
             time(&cluster.newest)
         )?;
     }
-    counts(out, "level", &coverage.levels)?;
+    counts(out, ("level", "events"), &coverage.levels)?;
     if !coverage.silent.is_empty() {
         writeln!(
             out,
@@ -156,28 +160,36 @@ fn charts(made: &Made, out: &mut String) -> std::fmt::Result {
         return Ok(());
     };
     writeln!(out, "\n## Events over time")?;
-    counts(out, "user", &charts.actors)?;
-    counts(out, "failed requests", &charts.failures)?;
+    counts(out, ("user", "events"), &charts.actors)?;
+    counts(out, ("refused or failed", "requests"), &charts.failures)?;
     writeln!(
         out,
-        "\n| from | events | failed | hours without events |\n|---|---:|---:|---:|"
+        "\n| from | events | requests that succeeded | refused or failed | hours without events |\n|---|---:|---:|---:|---:|"
     )?;
     for step in &charts.steps {
-        let pruned = if step.pruned { " (pruned)" } else { "" };
+        let remark = match step {
+            Step { pruned: true, .. } => " (pruned)",
+            Step { before: true, .. } => " (before the first event of the store)",
+            _ => "",
+        };
         writeln!(
             out,
-            "| {}{pruned} | {} | {} | {} |",
-            step.from, step.events, step.failures, step.silent_hours
+            "| {}{remark} | {} | {} | {} | {} |",
+            step.from, step.events, step.succeeded, step.failures, step.silent_hours
         )?;
     }
     Ok(())
 }
 
-fn counts(out: &mut String, name: &str, counts: &[(String, u64)]) -> std::fmt::Result {
+fn counts(
+    out: &mut String,
+    (name, of): (&str, &str),
+    counts: &[(String, u64)],
+) -> std::fmt::Result {
     if counts.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n| {name} | events |\n|---|---:|")?;
+    writeln!(out, "\n| {name} | {of} |\n|---|---:|")?;
     for (text, events) in counts {
         writeln!(out, "| {} | {events} |", code(text))?;
     }

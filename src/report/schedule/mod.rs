@@ -5,6 +5,7 @@
 
 mod keeper;
 mod period;
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,8 @@ pub struct Entry {
     /// Parameters of the report.
     pub params: Vec<(String, String)>,
     pub skip_damaged: bool,
-    /// Where its parameter `cluster` stands, as file and line.
+    /// Where `out` and its parameter `cluster` stand, as file and line.
+    pub out_at: String,
     pub cluster_at: Option<String>,
 }
 
@@ -120,8 +122,11 @@ impl Schedule {
             let mut params = entry.params.0.iter();
             let cluster = params.find(|(name, _)| name == "cluster");
             let cluster = cluster.map(|(_, value)| place(value.span().start, String::new()));
+            let out = place(entry.out.span().start, String::new());
             let mut entry = entry_of(entry, catalogue).map_err(|(at, what)| place(at, what))?;
-            entry.cluster_at = cluster.map(|place| place.trim_end_matches(": ").to_owned());
+            let only_place = |place: String| place.trim_end_matches(": ").to_owned();
+            entry.cluster_at = cluster.map(only_place);
+            entry.out_at = only_place(out);
             let same = |other: &&Entry| {
                 (&other.name, other.every, real(&other.out))
                     == (&entry.name, entry.every, real(&entry.out))
@@ -280,6 +285,7 @@ fn entry_of(entry: FileEntry, catalogue: &Catalogue) -> Result<Entry, (usize, St
         made_for: entry.r#for.unwrap_or_else(|| MADE_FOR.to_owned()),
         params,
         skip_damaged: entry.skip_damaged,
+        out_at: String::new(),
         cluster_at: None,
     })
 }

@@ -113,6 +113,7 @@ fn entry(out: &Path) -> Entry {
         made_for: "audit".to_owned(),
         params: Vec::new(),
         skip_damaged: false,
+        out_at: String::new(),
         cluster_at: None,
     }
 }

@@ -67,6 +67,8 @@ pub fn evidence(control: &str, nth: usize, query: &str, title: &str) -> MadeEvid
             ("since".to_owned(), Some("2026-08-23T00:00:00.000000Z".to_owned())),
             ("until".to_owned(), Some("2026-11-21T00:00:00.000000Z".to_owned())),
             ("cluster".to_owned(), None),
+            ("resource".to_owned(), Some("*".to_owned())),
+            ("audit_id".to_owned(), None),
         ],
         ..MadeEvidence::default()
     }
@@ -187,20 +189,27 @@ fn steps(count: usize, marked: bool) -> Vec<Step> {
                 failures: (n as u64 * 31) % 700 + if n == count * 2 / 3 { 9000 } else { 0 },
                 ..Step::default()
             };
+            step.succeeded = (step.events - step.failures) * 2 / 3;
+            let nothing = Step {
+                from: step.from.clone(),
+                ..Step::default()
+            };
             if marked && n < count / 10 {
                 step = Step {
                     pruned: true,
-                    events: 0,
-                    failures: 0,
-                    ..step
+                    ..nothing.clone()
+                };
+            }
+            if marked && (count / 10..count / 10 + 3).contains(&n) {
+                step = Step {
+                    before: true,
+                    ..nothing.clone()
                 };
             }
             if marked && (count / 2..count / 2 + 3).contains(&n) {
                 step = Step {
                     silent_hours: 24,
-                    events: 0,
-                    failures: 0,
-                    ..step
+                    ..nothing
                 };
             }
             if marked && n + 4 == count {
@@ -240,6 +249,7 @@ pub fn ordinary() -> Made {
                 cluster: "prod-eu".to_owned(),
                 events: 1_204_331,
                 finished: 1_204_331,
+                earlier: true,
                 oldest: Some("2026-09-01T00:00:02.1Z".to_owned()),
                 newest: Some("2026-11-20T23:59:58.9Z".to_owned()),
             },
@@ -247,6 +257,7 @@ pub fn ordinary() -> Made {
                 cluster: "prod-us".to_owned(),
                 events: 310_007,
                 finished: 310_007,
+                earlier: false,
                 oldest: Some("2026-09-01T00:00:00Z".to_owned()),
                 newest: Some("2026-11-20T23:59:59.9Z".to_owned()),
             },
@@ -273,7 +284,8 @@ pub fn ordinary() -> Made {
                 },
             ],
             hours: 2160,
-            covered_hours: 2083,
+            covered_hours: 2011,
+            before_hours: 72,
             oldest: Some("2026-09-01T00:00:00.000000Z".to_owned()),
             newest: Some("2026-11-21T09:14:20.000000Z".to_owned()),
             truncated: 17,
@@ -547,6 +559,7 @@ pub fn all_texts(text: &str) -> Made {
         cluster: own(),
         events: 1,
         finished: 1,
+        earlier: false,
         oldest: Some(own()),
         newest: Some(own()),
     }];
@@ -571,9 +584,11 @@ pub fn all_texts(text: &str) -> Made {
     let step = Step {
         from: own(),
         events: 3,
+        succeeded: 1,
         failures: 1,
         silent_hours: 1,
         pruned: false,
+        before: false,
     };
     made.charts = Some(Charts {
         steps: vec![step.clone(), step],

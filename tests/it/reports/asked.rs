@@ -1,8 +1,11 @@
 //! What is asked for: whom a report may name, and what it needs and finds.
 
+use std::io::Write as _;
+
 use serde_json::Value;
 
 use super::{STORE, definition, json, own, text};
+use crate::pty::Terminal;
 use crate::support::{Server, cli, command, finish, local, temp_dir};
 
 const FORMS: [&str; 4] = ["html", "md", "json", "csv"];
@@ -172,6 +175,44 @@ fn several_documents_are_checked_at_once() {
     let run = cli(&["report", "--verify", "/nowhere", text(&md), text(&csv)]).expect(2);
     assert!(run.stderr.contains("/nowhere"), "{}", run.stderr);
     assert_eq!(run.text().lines().count(), 2, "{}", run.text());
+}
+
+#[test]
+fn a_form_that_is_named_twice_is_refused_before_anything_is_asked() {
+    let dir = temp_dir();
+    let out = ["--data", "/nowhere", "--out", text(dir.path())];
+    let args = ["report", "pci-dss", "-o", "json,html,json"];
+    let run = cli(&[&args[..], &out].concat()).expect(2);
+    assert!(
+        run.stderr.contains("-o names json twice; once is enough"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_terminal_is_not_told_what_stands_in_a_files_name() {
+    let dir = temp_dir();
+    let file = dir.path().join("a\u{1b}]0;owned\u{7}.md");
+    let made = local(
+        STORE.get().data(),
+        "report",
+        &["access-review", "--since", "all", "--summary"],
+    );
+    std::fs::write(&file, made.expect(0).stdout).unwrap();
+    for (more, code, ends) in [("", 0, "as it was written"), ("more", 1, "differs: ")] {
+        let mut changed = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&file)
+            .unwrap();
+        changed.write_all(more.as_bytes()).unwrap();
+        let mut command = command(&["report", "--verify", text(&file)]);
+        let mut terminal = Terminal::start(&mut command, 400);
+        let said = terminal.expect(ends) + &terminal.expect("\n");
+        assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
+        assert_eq!(terminal.end(), Some(code));
+    }
 }
 
 #[test]

@@ -72,8 +72,17 @@ fn gaps_of_every_kind_are_told() {
         .map(|step| step["silent_hours"].as_u64().unwrap())
         .collect();
     assert_eq!(unseen, [1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1]);
-    let pruned = steps.iter().filter(|step| step["pruned"] == true).count();
-    assert_eq!(pruned, 2);
+    let marked = |name: &str| {
+        let steps = steps.iter().zip(0..);
+        let marked = steps.filter(|(step, _)| step[name] == true);
+        marked.map(|(_, hour)| hour).collect::<Vec<u64>>()
+    };
+    assert_eq!(marked("pruned"), [0, 1]);
+    // The first event that is left is of 3:30.
+    assert_eq!(
+        (marked("before"), &coverage["before_hours"]),
+        (vec![2], &json!(1))
+    );
     let notes = coverage["notes"].to_string();
     for said in [
         "Retention removed events before 2026-11-20T02:00:00.000000Z: 1 event",
@@ -97,7 +106,7 @@ fn gaps_of_every_kind_are_told() {
 }
 
 #[test]
-fn a_range_without_end_begins_with_the_oldest_event() {
+fn a_long_range_begins_with_the_oldest_event_and_its_silence_after_it() {
     let dir = temp_dir();
     let server = Server::start(dir.path(), &[]);
     // Clocks were broken once: the range is long, and still it is answered.
@@ -128,4 +137,28 @@ fn a_range_without_end_begins_with_the_oldest_event() {
         .map(|step| step["events"].as_u64().unwrap())
         .sum();
     assert_eq!(sum, 2);
+    let silent = |from: &str, until: &str, hours: u64| json!({"cluster": "default", "from": from, "until": until, "hours": hours});
+    // 20,412 days lie between the dates.
+    assert_eq!(
+        made["coverage"]["silent"],
+        json!([
+            silent(
+                "1971-01-01T01:00:00.000000Z",
+                "2026-11-20T10:00:00.000000Z",
+                20_412 * 24 + 9
+            ),
+            silent(
+                "2026-11-20T11:00:00.000000Z",
+                "2026-11-20T12:00:00.000000Z",
+                1
+            ),
+        ])
+    );
+    assert_eq!(made["coverage"]["hours"], 20_412 * 24 + 12);
+    assert_eq!(made["coverage"]["covered_hours"], 2);
+    let in_bars: u64 = steps
+        .iter()
+        .map(|step| step["silent_hours"].as_u64().unwrap())
+        .sum();
+    assert_eq!(in_bars, 20_412 * 24 + 10);
 }

@@ -68,6 +68,10 @@ fn a_bad_file_is_named_with_its_line() {
             "mine.toml:11: ",
         ),
         (
+            definition(&["query = \"dry-runs\"\nwith = { user = [\"x\"] }"]),
+            "mine.toml:11: a value is of another type than what a flag takes; write a text,",
+        ),
+        (
             verdict("select nope as verdict, 1 as why from events"),
             "mine.toml:9: verdict of 1.a: ",
         ),

@@ -96,3 +96,44 @@ fn a_schedule_that_makes_no_sense_is_told_before_the_server_listens() {
         assert!(checked.stderr.contains(said), "{}", checked.stderr);
     }
 }
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told_and_not_tried() {
+    let dir = temp_dir();
+    let file = dir.path().join("s.toml");
+    let taken = dir.path().join("taken");
+    std::fs::write(&taken, "a file").unwrap();
+    let good = dir.path().join("a/b");
+    let check = |out: &str| {
+        let entry = format!("[[report]]\nname = \"pci-dss\"\nevery = \"daily\"\nout = {out:?}\n");
+        std::fs::write(&file, entry).unwrap();
+        // That user, or the same path on another machine, may be another one: no error.
+        cli(&["report", "--schedule", text(&file), "--check"]).expect(0)
+    };
+    for (out, said) in [
+        ("/proc/nope/x", "/proc/nope/x: /proc: read-only"),
+        (text(&taken.join("x")), "taken: not a directory"),
+        (text(&taken), "taken: not a directory"),
+    ] {
+        let run = check(out);
+        let warning = format!(
+            "warning: {}:4: this user cannot write to {out}: ",
+            text(&file)
+        );
+        assert!(run.stderr.contains(&warning), "{}", run.stderr);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.text().contains("pci-dss daily: "), "{}", run.text());
+    }
+    let run = check(text(&good));
+    assert!(!run.stderr.contains("cannot write"), "{}", run.stderr);
+    assert!(!good.exists() && !dir.path().join("a").exists());
+
+    let entry = "[[report]]\nname = \"pci-dss\"\nevery = \"daily\"\nout = \"o\"\nparams = { cluster = [\"a\"] }\n";
+    std::fs::write(&file, entry).unwrap();
+    let run = cli(&["report", "--schedule", text(&file), "--check"]).expect(2);
+    assert!(
+        run.stderr.contains("s.toml:5: a value is of another type than what a flag takes; write a text, a whole number, true or false"),
+        "{}",
+        run.stderr
+    );
+}

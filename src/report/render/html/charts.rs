@@ -1,9 +1,11 @@
 //! Charts as inline SVG. Widths are in per cent, so that they fit any screen and page while their
 //! letters keep their size.
 
+use super::mark::{Mark, mark};
 use super::scale::{scale, short};
 use super::text::{Attribute, Count, Cut, Plain, When};
 use super::zone;
+use crate::report::figures::{percent, plural};
 use crate::report::made::{Charts, Made, Step};
 
 /// Pixels: the strip above the bars for the names of gaps, the bars, the strip below for times.
@@ -32,8 +34,9 @@ pub(super) fn charts(out: &mut String, made: &Made) {
     out.push_str("<div class=\"pair\">\n");
     bars(
         out,
-        "Failed requests by outcome",
+        "Requests that were refused or failed, by outcome",
         "Outcome",
+        "Requests",
         "bad",
         &charts.failures,
     );
@@ -41,6 +44,7 @@ pub(super) fn charts(out: &mut String, made: &Made) {
         out,
         "Users with the most events",
         "User",
+        "Events",
         "good",
         &charts.actors,
     );
@@ -61,27 +65,20 @@ fn over_time(out: &mut String, made: &Made, charts: &Charts) {
     let words = in_words(charts, &every);
     put!(
         out,
-        " <span class=\"key\"><i class=\"good\"></i>succeeded</span> \
-         <span class=\"key\"><i class=\"bad\"></i>refused or failed</span>"
+        " <span class=\"key\"><i class=\"good\"></i>requests that succeeded</span> \
+         <span class=\"key\"><i class=\"bad\"></i>requests refused or failed</span> \
+         <span class=\"key\"><i class=\"other\"></i>other stages of requests</span>"
     );
-    for (class, there, name) in [
-        (
-            "gap",
-            charts.steps.iter().any(|step| mark(step) == Some("gap")),
-            "gap: an hour or more without events",
-        ),
-        (
-            "pruned",
-            charts.steps.iter().any(|step| mark(step) == Some("pruned")),
-            "pruned: removed by retention",
-        ),
-    ] {
-        if there {
+    for wanted in [Mark::Before, Mark::Gap, Mark::Pruned] {
+        if charts.steps.iter().any(|step| mark(step) == Some(wanted)) {
             put!(
                 out,
                 " <span class=\"key\"><svg width=\"16\" height=\"12\" aria-hidden=\"true\">\
-                 <rect class=\"edge\" x=\".5\" y=\".5\" width=\"15\" height=\"11\" fill=\"url(#{class})\"/>\
-                 </svg>{name}</span>"
+                 <rect class=\"edge\" x=\".5\" y=\".5\" width=\"15\" height=\"11\" fill=\"url(#{})\"/>\
+                 </svg>{}: {}</span>",
+                wanted.pattern(),
+                wanted.name(),
+                wanted.meaning()
             );
         }
     }
@@ -121,7 +118,9 @@ fn plot(out: &mut String, charts: &Charts) {
          <pattern id=\"gap\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
          patternTransform=\"rotate(45)\"><path class=\"hatch\" d=\"M0 0v6\"/></pattern>\
          <pattern id=\"pruned\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\">\
-         <circle class=\"dot\" cx=\"1.5\" cy=\"1.5\" r=\"1\"/></pattern></defs>\n"
+         <circle class=\"dot\" cx=\"1.5\" cy=\"1.5\" r=\"1\"/></pattern>\
+         <pattern id=\"before\" width=\"9\" height=\"9\" patternUnits=\"userSpaceOnUse\">\
+         <path class=\"grid\" d=\"M0 4.5h9\"/></pattern></defs>\n"
     );
     for line in 0..=lines {
         put!(
@@ -143,34 +142,33 @@ fn plot(out: &mut String, charts: &Charts) {
             _ => (HEIGHT * events as f64 / top as f64).max(LOWEST),
         };
         let failed = tall(step.failures);
-        let good = (tall(step.events) - failed).max(0.0);
+        let succeeded = tall(step.succeeded);
+        let other = match others(step) {
+            0 => 0.0,
+            _ => (tall(step.events) - failed - succeeded).max(LOWEST),
+        };
         let left = wide * (at as f64 + 0.1);
-        let mut bar = |class: &str, from: f64, tall: f64| {
+        let mut floor = STRIP + HEIGHT;
+        for (class, tall) in [("bad", failed), ("good", succeeded), ("other", other)] {
             if tall > 0.0 {
+                floor -= tall;
                 put!(
                     out,
-                    "<rect class=\"{class}\" x=\"{left:.3}%\" width=\"{:.3}%\" y=\"{from:.1}\" height=\"{tall:.1}\"/>",
+                    "<rect class=\"{class}\" x=\"{left:.3}%\" width=\"{:.3}%\" y=\"{floor:.1}\" height=\"{tall:.1}\"/>",
                     wide * 0.8
                 );
             }
-        };
-        bar("bad", STRIP + HEIGHT - failed, failed);
-        bar("good", STRIP + HEIGHT - failed - good, good);
+        }
     }
     out.push('\n');
     times(out, charts);
     out.push_str("</svg>\n");
 }
 
-/// What is wrong with a step.
-fn mark(step: &Step) -> Option<&'static str> {
-    match step {
-        Step { pruned: true, .. } => Some("pruned"),
-        Step {
-            silent_hours: 1.., ..
-        } => Some("gap"),
-        _ => None,
-    }
+/// Events of a step that say neither that a request succeeded nor that it did not.
+fn others(step: &Step) -> u64 {
+    let told = step.succeeded.saturating_add(step.failures);
+    step.events.saturating_sub(told)
 }
 
 /// Hatched stretches behind the bars, with their names where there is room.
@@ -181,13 +179,14 @@ fn marks(out: &mut String, steps: &[Step]) {
     for stretch in steps.chunk_by(|a, b| mark(a) == mark(b)) {
         let (from, until) = (wide * at as f64, wide * (at + stretch.len()) as f64);
         at += stretch.len();
-        let Some(name) = mark(&stretch[0]) else {
+        let Some(mark) = mark(&stretch[0]) else {
             continue;
         };
         put!(
             out,
-            "<rect class=\"edge\" x=\"{from:.3}%\" width=\"{:.3}%\" y=\"{STRIP}\" height=\"{HEIGHT}\" fill=\"url(#{name})\"/>",
-            until - from
+            "<rect class=\"edge\" x=\"{from:.3}%\" width=\"{:.3}%\" y=\"{STRIP}\" height=\"{HEIGHT}\" fill=\"url(#{})\"/>",
+            until - from,
+            mark.pattern()
         );
         let middle = (from + until) / 2.0;
         let (left, anchor, x) = match middle {
@@ -198,8 +197,9 @@ fn marks(out: &mut String, steps: &[Step]) {
         if left >= free {
             put!(
                 out,
-                "<text x=\"{x:.3}%\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
-                STRIP - 6.0
+                "<text x=\"{x:.3}%\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                STRIP - 6.0,
+                mark.name()
             );
             free = left + NAME_ROOM;
         }
@@ -243,33 +243,55 @@ fn times(out: &mut String, charts: &Charts) {
 /// What the chart shows, for who does not see it.
 fn in_words(charts: &Charts, every: &str) -> String {
     let steps = &charts.steps;
-    let events: u64 = steps.iter().map(|step| step.events).sum();
-    let failures: u64 = steps.iter().map(|step| step.failures).sum();
-    let share = failures as f64 * 100.0 / events.max(1) as f64;
+    let sum = |of: fn(&Step) -> u64| steps.iter().map(of).sum::<u64>();
+    let (events, failures) = (sum(|step| step.events), sum(|step| step.failures));
+    let told = failures + sum(|step| step.succeeded);
     // Of the time before the first event nothing is known.
-    let known = steps
-        .iter()
-        .skip_while(|step| step.events == 0 && !step.pruned);
-    let mut words = format!(
-        "{} events {every} on average, {:.1} % of all refused or failed.",
-        Count(events / known.count().max(1) as u64),
-        share
-    );
+    let known = steps.iter().skip_while(|step| step.events == 0).count() as u64;
+    let mut words = format!("{} {every} on average", events_of(events / known.max(1)));
+    if known < steps.len() as u64 {
+        words.push_str(" since the first one");
+    }
+    let before = steps.iter().filter(|step| step.before).count() as u64;
+    if before > 0 {
+        words.push_str(&format!(
+            "; {} of {} bars are before the first event of the store",
+            Count(before),
+            Count(steps.len() as u64)
+        ));
+    }
+    words.push_str(&match told {
+        0 => ". None says what came of a request.".to_owned(),
+        1 => format!(
+            ". One request's outcome is known: {}.",
+            if failures == 1 {
+                "refused or failed"
+            } else {
+                "success"
+            }
+        ),
+        _ => format!(
+            ". Of {} requests whose outcome is known, {} ({}) were refused or failed.",
+            Count(told),
+            Count(failures),
+            percent(failures, told)
+        ),
+    });
     if let Some(most) = steps.iter().rev().max_by_key(|step| step.events) {
         words.push_str(&format!(
-            " The most were {}, in the one from {}.",
-            Count(most.events),
+            " The most were {}, in the bar from {}.",
+            events_of(most.events),
             begin(charts, most)
         ));
     }
-    let silent: u64 = steps.iter().map(|step| step.silent_hours).sum();
-    let gaps = steps.iter().filter(|step| step.silent_hours > 0).count();
-    if gaps > 0 {
+    let gaps = steps.iter().filter(|step| mark(step) == Some(Mark::Gap));
+    let silent: u64 = gaps.clone().map(|step| step.silent_hours).sum();
+    if silent > 0 {
         words.push_str(&format!(
-            " {} of {} bars have gaps, {} hours in all.",
-            Count(gaps as u64),
+            " {} of {} bars have gaps, {} in all.",
+            Count(gaps.count() as u64),
             Count(steps.len() as u64),
-            Count(silent)
+            plural(silent, "hour", "hours")
         ));
     }
     let pruned = steps.iter().filter(|step| step.pruned).count();
@@ -301,27 +323,40 @@ fn figures(out: &mut String, made: &Made, charts: &Charts, every: &str) {
          <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Events {every}\">\n\
          <table><caption>Events {every}</caption>\n<thead><tr>\
          <th scope=\"col\">From <small>{}</small></th><th scope=\"col\" class=\"n\">Events</th>\
-         <th scope=\"col\" class=\"n\">Failed</th><th scope=\"col\" class=\"n\">Silent hours</th>\
-         <th scope=\"col\">Pruned</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\" class=\"n\">Requests that succeeded</th>\
+         <th scope=\"col\" class=\"n\">Refused or failed</th>\
+         <th scope=\"col\" class=\"n\">Hours without events</th>\
+         <th scope=\"col\">Remark</th></tr></thead>\n<tbody>\n",
         zone(made)
     );
     for step in &charts.steps {
         put!(
             out,
             "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td>{}</td></tr>\n",
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
             When(&step.from),
             Count(step.events),
+            Count(step.succeeded),
             Count(step.failures),
             Count(step.silent_hours),
-            if step.pruned { "yes" } else { "no" }
+            match mark(step) {
+                Some(mark @ (Mark::Before | Mark::Pruned)) => mark.meaning(),
+                Some(Mark::Gap) | None => "",
+            }
         );
     }
     out.push_str("</tbody></table></div>\n</details>\n");
 }
 
 /// A table whose last column draws the numbers.
-fn bars(out: &mut String, title: &str, of: &str, class: &str, values: &[(String, u64)]) {
+fn bars(
+    out: &mut String,
+    title: &str,
+    of: &str,
+    counted: &str,
+    class: &str,
+    values: &[(String, u64)],
+) {
     let most = values.iter().map(|(_, events)| *events).max().unwrap_or(0);
     if most == 0 {
         put!(out, "<div><p><b>{title}</b>: none.</p></div>\n");
@@ -331,7 +366,7 @@ fn bars(out: &mut String, title: &str, of: &str, class: &str, values: &[(String,
         out,
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\">\n\
          <table class=\"drawn\"><caption>{title}</caption>\n<thead><tr><th scope=\"col\">{of}</th>\
-         <th scope=\"col\" class=\"n\">Events</th>\
+         <th scope=\"col\" class=\"n\">{counted}</th>\
          <th scope=\"col\"><span class=\"unseen\">Drawn</span></th></tr></thead>\n<tbody>\n"
     );
     for (name, events) in values {
@@ -349,6 +384,10 @@ fn bars(out: &mut String, title: &str, of: &str, class: &str, values: &[(String,
         );
     }
     out.push_str("</tbody></table></div>\n");
+}
+
+fn events_of(count: u64) -> String {
+    plural(count, "event", "events")
 }
 
 fn every(seconds: u64) -> String {

@@ -3,7 +3,7 @@
 use super::text::{Count, Data, When, in_words_of_time};
 use super::zone;
 use crate::limits::REPORT_LISTED_MAX;
-use crate::report::figures::percent;
+use crate::report::figures::{percent, plural};
 use crate::report::made::{Coverage, Made, Silence};
 
 pub(super) fn coverage(out: &mut String, made: &Made) {
@@ -54,9 +54,18 @@ fn in_words(out: &mut String, made: &Made) {
         0 => {}
         _ => put!(
             out,
-            " <b>{} of {} are not covered</b>: what happened then is not in this report.",
+            " <b>{} of {} are not covered</b>{}: what happened then is not in this report.",
             Count(silent),
-            plural(coverage.hours, "hour", "hours")
+            plural(coverage.hours, "hour", "hours"),
+            match coverage.before_hours {
+                0 => String::new(),
+                before if before == silent =>
+                    ", all before the first event of the store".to_owned(),
+                before => format!(
+                    ", {} of them before the first event of the store",
+                    Count(before)
+                ),
+            }
         ),
     }
     out.push_str(
@@ -89,6 +98,13 @@ fn figures(out: &mut String, made: &Made) {
             ),
             "Hours since the first event in which no cluster was silent.",
         );
+        if coverage.before_hours > 0 {
+            line(
+                "Before the first event",
+                plural(coverage.before_hours, "hour", "hours"),
+                "Nothing is known of them: the store's first event of these clusters is later.",
+            );
+        }
     }
     line(
         "Levels",
@@ -253,8 +269,4 @@ fn none_or(count: u64, one: &str, many: &str) -> String {
         0 => "none".to_owned(),
         _ => plural(count, one, many),
     }
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", Count(count), if count == 1 { one } else { many })
 }
