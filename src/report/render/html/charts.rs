@@ -120,7 +120,7 @@ fn plot(out: &mut String, charts: &Charts) {
          <pattern id=\"pruned\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\">\
          <circle class=\"dot\" cx=\"1.5\" cy=\"1.5\" r=\"1\"/></pattern>\
          <pattern id=\"before\" width=\"9\" height=\"9\" patternUnits=\"userSpaceOnUse\">\
-         <path class=\"grid\" d=\"M0 4.5h9\"/></pattern></defs>\n"
+         <rect class=\"unknown\" width=\"9\" height=\"9\"/></pattern></defs>\n"
     );
     for line in 0..=lines {
         put!(
