@@ -346,6 +346,34 @@ impl Sealed {
         self.with_chunk(column as u8, chunk, |reference| reference.decode(rows, out))
     }
 
+    /// The ids of some places of a chunk; elsewhere in `out` stands anything.
+    pub(crate) fn ids_at(
+        &self,
+        column: TextColumn,
+        chunk: u32,
+        places: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(column as u8, chunk, |reference| {
+            reference.decode_ids_at(rows, places, out)
+        })
+    }
+
+    /// The numbers of some places of a chunk; elsewhere in `out` stands anything.
+    pub(crate) fn ints_at(
+        &self,
+        column: IntColumn,
+        chunk: u32,
+        places: &[u32],
+        out: &mut Vec<i64>,
+    ) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(column as u8, chunk, |reference| {
+            reference.decode_at(rows, places, out)
+        })
+    }
+
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
         let rows = self.chunk_rows(chunk);
         self.with_chunk(AUDIT_COLUMN, chunk, |reference| {
