@@ -7,7 +7,9 @@
 //! a row that is not as expected, or whose checksum is wrong, is left to SQLite, which says what is
 //! the matter.
 
+use std::collections::HashMap;
 use std::ffi::c_int;
+use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, ffi};
 
@@ -17,6 +19,8 @@ pub(super) struct Pages {
     size: usize,
     /// The last row id that each may hold, and its page; ascending.
     leaves: Box<[(i64, u32)]>,
+    /// By column the leaf that was read last: the next chunk of the column often stands on it, too.
+    last: Mutex<HashMap<u8, (u32, Vec<u8>)>>,
 }
 
 /// A row of the table of chunks.
@@ -40,6 +44,9 @@ const ROW_BYTES_MAX: usize = 1 << 18;
 /// More levels than any file has.
 const DEPTH_MAX: u32 = 8;
 
+/// Columns that questions read, about.
+const COLUMNS_IN_USE: usize = 20;
+
 const INTERIOR: u8 = 5;
 const LEAF: u8 = 13;
 
@@ -62,8 +69,11 @@ impl Pages {
         for _ in 0..DEPTH_MAX {
             let first = page(connection, size, level.first()?.1)?;
             if first[0] == LEAF {
-                let leaves = level.into();
-                return Some(Pages { size, leaves });
+                return Some(Pages {
+                    size,
+                    leaves: level.into(),
+                    last: Mutex::default(),
+                });
             }
             let mut below = Vec::new();
             for (last, number) in level {
@@ -74,22 +84,35 @@ impl Pages {
         None
     }
 
+    /// Bytes that it takes in the end, about.
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&*self.leaves)
+        size_of_val(&*self.leaves) + COLUMNS_IN_USE * self.size
     }
 
     /// The row of an id, if it is where it should be.
     pub(super) fn row(&self, connection: &Connection, id: i64) -> Option<Row> {
         let at = self.leaves.partition_point(|&(last, _)| last < id);
-        let leaf = page(connection, self.size, self.leaves.get(at)?.1)?;
+        let number = self.leaves.get(at)?.1;
+        let column = (id >> 32) as u8;
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaf = match last().remove(&column) {
+            Some((known, leaf)) if known == number => leaf,
+            _ => page(connection, self.size, number)?,
+        };
+        let row = self.row_on(connection, &leaf, id);
+        last().insert(column, (number, leaf));
+        row
+    }
+
+    fn row_on(&self, connection: &Connection, leaf: &[u8], id: i64) -> Option<Row> {
         if leaf[0] != LEAF {
             return None;
         }
-        let cells = usize::from(two(&leaf, 3)?);
+        let cells = usize::from(two(leaf, 3)?);
         let cell = |number: usize| {
-            let mut at = usize::from(two(&leaf, 8 + 2 * number)?);
-            let length = varint(&leaf, &mut at)?;
-            Some((varint(&leaf, &mut at)?, length, at))
+            let mut at = usize::from(two(leaf, 8 + 2 * number)?);
+            let length = varint(leaf, &mut at)?;
+            Some((varint(leaf, &mut at)?, length, at))
         };
         let (mut low, mut high) = (0, cells);
         while low < high {
