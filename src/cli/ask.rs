@@ -301,9 +301,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         if let Some(note) = note {
             print::say(&format!("note: {note}"));
         }
+        library.check().map_err(anyhow::Error::msg)?;
         return list(library, args.output);
     };
     let question = library.get(&asked.name).map_err(anyhow::Error::msg)?;
+    question.check().map_err(anyhow::Error::msg)?;
     let query = question
         .query(&asked.given, asked.limit, asked.skip_damaged, clock::now())
         .map_err(anyhow::Error::msg)?;

@@ -5,6 +5,7 @@ mod coverage;
 mod doubt;
 mod forms;
 mod learned;
+mod limits;
 mod own;
 mod scheduled;
 mod sets;

@@ -1,5 +1,6 @@
 //! SQL through the command line and the API, which must write the same.
 
+mod conditions;
 mod limits;
 mod words;
 
