@@ -401,8 +401,8 @@ mod tests {
                 continue;
             };
             // Where its leaves are was known before, or is looked up now.
-            let found = Pages::find(&connection);
-            for pages in std::iter::once(&intact).chain(&found) {
+            let before = Pages::find(&whole);
+            for pages in before.into_iter().chain(Pages::find(&connection)) {
                 for number in 0..CHUNKS {
                     let id = piece_id(Piece::Chunk, random.u8(..COLUMNS), number);
                     let expected = values(&intact.row(&whole, id).unwrap());
