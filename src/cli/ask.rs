@@ -336,7 +336,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     });
     let work = answer.as_ref().map(|answer| answer.stats);
     let work = work.unwrap_or_default();
-    let exit = printer.finish(answer, "there are more rows")?;
+    let exit = match question.most.filter(|most| *most == query.limit) {
+        Some(most) => {
+            let more = format!(
+                "there are more rows; the question gives at most {most}: narrow it with its filters"
+            );
+            printer.finish_with(answer, &more)?
+        }
+        None => printer.finish(answer, "there are more rows")?,
+    };
     if asked.explain {
         explain::say_work(&work);
     }
