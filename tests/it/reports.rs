@@ -3,6 +3,7 @@
 mod asked;
 mod coverage;
 mod doubt;
+mod floods;
 mod forms;
 mod learned;
 mod limits;
