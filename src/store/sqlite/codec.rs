@@ -204,6 +204,9 @@ pub(crate) fn decompress(packed: &[u8], most: usize) -> std::io::Result<Vec<u8>>
     })
 }
 
+/// One place in so many is as much work to decode alone as all of them together.
+const PLACES_WORTH_ALL: usize = 6;
+
 /// A chunk's bytes where they stand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkRef<'a> {
@@ -223,6 +226,48 @@ impl ChunkRef<'_> {
     pub(crate) fn decode_ids(&self, rows: usize, out: &mut Vec<u32>) -> Result<()> {
         let base = self.base as u32;
         self.each(rows, out, |difference| base.wrapping_add(difference as u32))
+    }
+
+    /// Decodes the numbers at some places of `rows`; elsewhere in `out` stands anything.
+    pub(crate) fn decode_at(&self, rows: usize, places: &[u32], out: &mut Vec<i64>) -> Result<()> {
+        let base = self.base;
+        let value = |difference| base.wrapping_add(difference as i64);
+        self.each_at(rows, places, out, value)
+    }
+
+    /// Decodes the string ids at some places of `rows`; elsewhere in `out` stands anything.
+    pub(crate) fn decode_ids_at(
+        &self,
+        rows: usize,
+        places: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        let base = self.base as u32;
+        let value = |difference| base.wrapping_add(difference as u32);
+        self.each_at(rows, places, out, value)
+    }
+
+    fn each_at<T: Copy + Default>(
+        &self,
+        rows: usize,
+        places: &[u32],
+        out: &mut Vec<T>,
+        value: impl Fn(u64) -> T,
+    ) -> Result<()> {
+        if places.len() > rows / PLACES_WORTH_ALL {
+            return self.each(rows, out, value);
+        }
+        if self.width > 16 || self.data.len() != chunk_bytes(rows, self.width) {
+            return Err(damaged("a column chunk has the wrong size"));
+        }
+        // No longer, so that who looks behind the rows of a chunk is found out.
+        out.resize(rows, T::default());
+        for &place in places {
+            let difference = self.difference(place as usize);
+            let difference = difference.ok_or_else(|| damaged("a column chunk is short"))?;
+            out[place as usize] = value(difference);
+        }
+        Ok(())
     }
 
     /// Every width that columns have often is a loop of its own without calls: scans spend most of
@@ -352,7 +397,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_round_trip(values in prop::collection::vec(any::<i64>(), 0..300), shift in 0u32..64) {
+        fn chunks_round_trip(values in prop::collection::vec(any::<i64>(), 0..300), shift in 0u32..64, step in 1usize..30) {
             let values: Vec<i64> = values.into_iter().map(|value| value >> shift).collect();
             let chunk = encode_chunk(&values);
             let reference = ChunkRef { base: chunk.base, width: chunk.width, data: &chunk.data };
@@ -366,6 +411,18 @@ mod tests {
                 prop_assert_eq!(ids[row], value as u32);
             }
             prop_assert!(reference.get(values.len() + 1).is_err() || chunk.width == 0);
+            let places: Vec<u32> = (0..values.len() as u32).step_by(step).collect();
+            // Whatever was there before.
+            let (mut some, mut some_ids) = (vec![7; 150], vec![7; 150]);
+            reference.decode_at(values.len(), &places, &mut some).unwrap();
+            reference.decode_ids_at(values.len(), &places, &mut some_ids).unwrap();
+            for place in places {
+                let place = place as usize;
+                prop_assert_eq!((some[place], some_ids[place]), (values[place], values[place] as u32));
+            }
+            prop_assert!(some.len() == values.len() && some_ids.len() == values.len());
+            let few = [0][..usize::from(!values.is_empty())].to_vec();
+            prop_assert!(reference.decode_at(values.len() + 2, &few, &mut some).is_err() || chunk.width == 0);
         }
 
         #[test]

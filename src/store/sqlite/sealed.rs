@@ -6,6 +6,7 @@ mod held;
 mod listed;
 mod lookup;
 mod packed;
+mod pages;
 mod stretch;
 mod strings;
 mod summarised;
@@ -13,6 +14,7 @@ mod summarised;
 pub(crate) use held::Lengths;
 pub(crate) use listed::Span;
 pub(crate) use packed::PackedCache;
+use pages::Pages;
 use strings::Strings;
 
 use std::collections::HashMap;
@@ -164,6 +166,8 @@ pub(crate) struct Sealed {
     /// Bytes of each event, by rank.
     lengths: OnceLock<Vec<u32>>,
     loading: Mutex<()>,
+    /// Where chunks are in the file, if they can be read from its pages.
+    pages: OnceLock<Option<Pages>>,
     /// What an older file does not hold.
     derived: OnceLock<Derived>,
     /// How many rows hold a string, of columns with few strings.
@@ -232,6 +236,7 @@ impl Sealed {
             audit_index: OnceLock::new(),
             lengths: OnceLock::new(),
             loading: Mutex::default(),
+            pages: OnceLock::new(),
             derived: OnceLock::new(),
             counts: Mutex::default(),
             seen: Mutex::default(),
@@ -304,9 +309,12 @@ impl Sealed {
         if let Some(made) = self.made_chunk(column, chunk)? {
             return use_it(made.chunk());
         }
+        let id = piece_id(Piece::Chunk, column, chunk);
+        if let Some(row) = self.row_of_chunk(id) {
+            return self.plain(chunk, row.base, row.width, row.data(), use_it);
+        }
         let connection = self.lock();
         let fails = |error: rusqlite::Error| failed(&self.path, &error);
-        let id = piece_id(Piece::Chunk, column, chunk);
         let mut select = connection
             .prepare_cached("select base, width, data, checksum from chunk where id = ?1")
             .map_err(fails)?;
@@ -323,6 +331,33 @@ impl Sealed {
         if checksum != chunk_checksum(id, base, width, data) {
             return Err(wrong(&self.path, "a column chunk has a wrong checksum"));
         }
+        self.plain(chunk, base, width, data, use_it)
+    }
+
+    /// The row of a chunk whose checksum is right, straight from the pages of the file.
+    fn row_of_chunk(&self, id: i64) -> Option<pages::Row> {
+        let connection = self.lock();
+        let pages = self.pages.get_or_init(|| {
+            let pages = Pages::find(&connection);
+            let bytes = pages.as_ref().map_or(0, Pages::memory);
+            self.kept.fetch_add(bytes, Ordering::Relaxed);
+            pages
+        });
+        let row = pages.as_ref()?.row(&connection, id)?;
+        drop(connection);
+        let checksum = chunk_checksum(id, row.base, row.width, row.data());
+        (checksum == row.checksum).then_some(row)
+    }
+
+    /// Hands on a chunk of which every row has its digits.
+    fn plain<T>(
+        &self,
+        chunk: u32,
+        base: i64,
+        width: i64,
+        data: &[u8],
+        use_it: impl FnOnce(ChunkRef<'_>) -> Result<T>,
+    ) -> Result<T> {
         let expanded = codec::expand_sparse(width, data, self.chunk_rows(chunk))?;
         use_it(match &expanded {
             Some(plain) => plain.as_ref(),
@@ -344,6 +379,34 @@ impl Sealed {
     pub(crate) fn ints(&self, column: IntColumn, chunk: u32, out: &mut Vec<i64>) -> Result<()> {
         let rows = self.chunk_rows(chunk);
         self.with_chunk(column as u8, chunk, |reference| reference.decode(rows, out))
+    }
+
+    /// The ids of some places of a chunk; elsewhere in `out` stands anything.
+    pub(crate) fn ids_at(
+        &self,
+        column: TextColumn,
+        chunk: u32,
+        places: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(column as u8, chunk, |reference| {
+            reference.decode_ids_at(rows, places, out)
+        })
+    }
+
+    /// The numbers of some places of a chunk; elsewhere in `out` stands anything.
+    pub(crate) fn ints_at(
+        &self,
+        column: IntColumn,
+        chunk: u32,
+        places: &[u32],
+        out: &mut Vec<i64>,
+    ) -> Result<()> {
+        let rows = self.chunk_rows(chunk);
+        self.with_chunk(column as u8, chunk, |reference| {
+            reference.decode_at(rows, places, out)
+        })
     }
 
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
