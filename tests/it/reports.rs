@@ -1,9 +1,11 @@
 //! Compliance reports through the real binary and its port.
 
 mod asked;
+mod clocks;
 mod coverage;
 mod doubt;
 mod forms;
+mod gaps;
 mod learned;
 mod own;
 mod scheduled;
