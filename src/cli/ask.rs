@@ -301,9 +301,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         if let Some(note) = note {
             print::say(&format!("note: {note}"));
         }
+        library.check().map_err(anyhow::Error::msg)?;
         return list(library, args.output);
     };
     let question = library.get(&asked.name).map_err(anyhow::Error::msg)?;
+    question.check().map_err(anyhow::Error::msg)?;
     let query = question
         .query(&asked.given, asked.limit, asked.skip_damaged, clock::now())
         .map_err(anyhow::Error::msg)?;
@@ -334,7 +336,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     });
     let work = answer.as_ref().map(|answer| answer.stats);
     let work = work.unwrap_or_default();
-    let exit = printer.finish(answer, "there are more rows")?;
+    let exit = match question.most.filter(|most| *most == query.limit) {
+        Some(most) => {
+            let more = format!(
+                "there are more rows; the question gives at most {most}: narrow it with its filters"
+            );
+            printer.finish_with(answer, &more)?
+        }
+        None => printer.finish(answer, "there are more rows")?,
+    };
     if asked.explain {
         explain::say_work(&work);
     }

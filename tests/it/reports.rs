@@ -7,6 +7,7 @@ mod doubt;
 mod forms;
 mod gaps;
 mod learned;
+mod limits;
 mod own;
 mod scheduled;
 mod sets;
