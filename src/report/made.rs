@@ -61,7 +61,9 @@ impl Made {
                 asked.push(&piece.command);
                 let why = match piece.row_count == rows_max {
                     true => more,
-                    false => "the question gives no more, or their values are too many bytes; give a shorter period",
+                    false => {
+                        "the question gives no more, or their values are too many bytes; give a shorter period"
+                    }
                 };
                 told.push(format!(
                     "report {}, control {}, question {}: more than the {} rows that were counted; {why}",

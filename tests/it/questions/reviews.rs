@@ -309,7 +309,7 @@ fn an_access_review_judges_idleness_only_when_it_can() {
         (
             "90d",
             "not enough data",
-            "the store holds no events that are old enough",
+            "0 of 2 identities were not used since 2019-10-04 12:00:00 UTC; no event is that old",
         ),
     ] {
         let until = ["--until", "2020-01-02T12:00:00Z", "--idle", idle];

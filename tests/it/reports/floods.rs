@@ -26,11 +26,13 @@ fn store(events: &[Value]) -> Both {
 
 fn incident(both: &Both, more: &[&str]) -> Value {
     let args = [
-        &["incident", "--user", "mallory", "--since", "all", "-o", "json"],
+        &[
+            "incident", "--user", "mallory", "--since", "all", "-o", "json",
+        ],
         more,
     ]
     .concat();
-    json(&local(both.server.data(), "report", &args).expect(0).stdout)
+    json(&local(both.data(), "report", &args).expect(0).stdout)
 }
 
 fn control<'a>(made: &'a Value, id: &str) -> &'a Value {
@@ -77,16 +79,32 @@ fn noise_hides_nothing_that_an_incident_armed_or_ran() {
             "objectRef": {"resource": "secrets", "namespace": "prod", "apiVersion": "v1"}}),
     ));
     let made = incident(&store(&events), &["--rows", "1000"]);
-    let armed = control(&made, "followed")["verdict"]["why"].as_str().unwrap();
-    assert!(armed.contains("system:serviceaccount:default:evil"), "{armed}");
+    let armed = control(&made, "followed")["verdict"]["why"]
+        .as_str()
+        .unwrap();
+    assert!(
+        armed.contains("system:serviceaccount:default:evil"),
+        "{armed}"
+    );
     assert!(names(&made, "followed", "made-4102"));
-    assert_eq!(control(&made, "credentials")["evidence"][0]["row_count"], 2051);
+    assert_eq!(
+        control(&made, "credentials")["evidence"][0]["row_count"],
+        2051
+    );
     let pods = &control(&made, "pods")["evidence"][0];
     assert_eq!(pods["row_count"], 2001);
     assert!(names(&made, "secrets", "vault"));
     let both = store(&events);
-    let wicked = ["incident-pods", "--user", "mallory", "--limit", "0", "-o", "csv"];
-    let run = local(both.server.data(), "ask", &wicked).expect(0);
+    let wicked = [
+        "incident-pods",
+        "--user",
+        "mallory",
+        "--limit",
+        "0",
+        "-o",
+        "csv",
+    ];
+    let run = local(both.data(), "ask", &wicked).expect(0);
     assert!(run.text().contains(",wicked,"));
 }
 
@@ -98,36 +116,58 @@ fn an_endless_request_does_not_make_an_incident_impossible() {
     let status = json!({"metadata": {}, "code": 403, "reason": "Forbidden",
         "message": format!("pods \"{long}\" is forbidden")});
     let both = store(&[
-        by_mallory(1, "get", json!({"requestURI": uri, "objectRef": object, "responseStatus": status})),
+        by_mallory(
+            1,
+            "get",
+            json!({"requestURI": uri, "objectRef": object, "responseStatus": status}),
+        ),
         by_mallory(2, "delete", json!({})),
     ]);
     let made = incident(&both, &[]);
     assert_eq!(control(&made, "timeline")["evidence"][0]["row_count"], 2);
     let asked = ["incident-timeline", "--user", "mallory", "-o", "json"];
-    let run = local(both.server.data(), "ask", &asked).expect(0);
+    let run = local(both.data(), "ask", &asked).expect(0);
     let rows = json(&run.stdout);
     let uri = rows[0]["request_uri"].as_str().unwrap();
-    assert!(uri.len() < 5000 && uri.ends_with("nnn ..."), "{}", uri.len());
+    assert!(
+        uri.len() < 5000 && uri.ends_with("nnn ..."),
+        "{}",
+        uri.len()
+    );
 }
 
 /// A timeline that is cut says so, in a report and on the command line.
 #[test]
 fn a_timeline_says_that_it_goes_on() {
-    let events: Vec<Value> = (0..20_001).map(|n| by_mallory(n, "get", json!({}))).collect();
+    let events: Vec<Value> = (0..20_001)
+        .map(|n| by_mallory(n, "get", json!({})))
+        .collect();
     let both = Both::empty();
     for events in events.chunks(5000) {
         let lines: Vec<String> = events.iter().map(Value::to_string).collect();
         both.server.post("/webhook", lines.join("\n")).expect(200);
     }
-    let data = both.server.data();
+    let data = both.data();
     let timeline = |made: &Value| control(made, "timeline")["evidence"][0].clone();
     let piece = timeline(&incident(&both, &[]));
-    assert_eq!((&piece["row_count"], &piece["truncated"]), (&json!(20_000), &json!(true)));
-    let asked = ["incident-timeline", "--user", "mallory", "--limit", "0", "-o", "csv"];
+    assert_eq!(
+        (&piece["row_count"], &piece["truncated"]),
+        (&json!(20_000), &json!(true))
+    );
+    let asked = [
+        "incident-timeline",
+        "--user",
+        "mallory",
+        "--limit",
+        "0",
+        "-o",
+        "csv",
+    ];
     let run = local(data, "ask", &asked).expect(0);
     assert_eq!(run.text().lines().count(), 20_001);
     assert!(
-        run.stderr.contains("the question gives at most 20000: narrow it"),
+        run.stderr
+            .contains("the question gives at most 20000: narrow it"),
         "{}",
         run.stderr
     );
@@ -143,11 +183,13 @@ fn what_one_cluster_records_another_need_not() {
         let object = json!({"resource": "pods", "namespace": namespace, "name": "p"});
         by_mallory(n, "get", json!({"objectRef": object})).to_string()
     };
-    both.server.post("/webhook/a", read(1, "payments")).expect(200);
+    both.server
+        .post("/webhook/a", read(1, "payments"))
+        .expect(200);
     both.server.post("/webhook/b", read(2, "other")).expect(200);
     let verdict = |more: &[&str]| {
         let args = [&["pci-dss", "--since", "all", "-o", "json"], more].concat();
-        let made = json(&local(both.server.data(), "report", &args).expect(0).stdout);
+        let made = json(&local(both.data(), "report", &args).expect(0).stdout);
         control(&made, "10.2.1.1")["verdict"].clone()
     };
     let of_both = verdict(&[]);
@@ -172,17 +214,30 @@ fn members_and_strangers_are_counted_however_they_come() {
         by_mallory(1, "get", lent),
         stranger(2, "/healthz", "ResponseComplete", Value::Null),
         stranger(3, "/metrics", "ResponseComplete", Value::Null),
-        stranger(4, "/api/v1/secrets?watch=1", "ResponseStarted", json!({"resource": "secrets"})),
+        stranger(
+            4,
+            "/api/v1/secrets?watch=1",
+            "ResponseStarted",
+            json!({"resource": "secrets"}),
+        ),
     ]);
     let args = ["access-review", "--since", "all", "-o", "json"];
-    let made = json(&local(both.server.data(), "report", &args).expect(0).stdout);
+    let made = json(&local(both.data(), "report", &args).expect(0).stdout);
     let verdict = |id: &str| {
         let verdict = &control(&made, id)["verdict"];
-        (verdict["verdict"].clone(), verdict["why"].as_str().unwrap().to_owned())
+        (
+            verdict["verdict"].clone(),
+            verdict["why"].as_str().unwrap().to_owned(),
+        )
     };
     let (word, why) = verdict("masters");
     assert_eq!(word, "not met");
-    assert!(why.starts_with("1 requests as members of system:masters other than the apiserver itself, 1 of"), "{why}");
+    assert!(
+        why.starts_with(
+            "1 requests as members of system:masters other than the apiserver itself, 1 of"
+        ),
+        "{why}"
+    );
     let (word, why) = verdict("anonymous");
     assert_eq!(word, "not met");
     assert!(
