@@ -6,10 +6,10 @@ cannot_see = "Identifiers that were not given, such as an address that a provide
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-words", "person-addresses", "person-long", "person-short"]
+tables = ["person-words", "person-addresses", "person-short", "person-held"]
 
 [params]
-person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
+person = { type = "names", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
 
 [columns]
 found_as = "acting user, impersonator, impersonated user, UID, group, address, binding subject, namespace, object name or owner"
@@ -21,38 +21,39 @@ last_time = "when the last was answered or ended"
 a_request = "audit ID of the last, for auditql show"
 cluster = "where"
 */
-with answered as materialized (
-  -- Of calls that are not long each answer stands for a request: they are counted.
+with calls as materialized (
   select user, impersonated_user, cluster, events, first_time, last_time
   from person_short
   where user match :person
+  union all
+  select user, impersonated_user, cluster, events, first_time, last_time
+  from person_held
+  where user match :person
+),
+answered as (
+  select
+    user, impersonated_user, cluster, sum(events) as requests, min(first_time) as first_time,
+    max(last_time) as last_time
+  from calls
+  group by user, impersonated_user, cluster
 ),
 counted as (
   select
     iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
-    impersonated_user as related, events as requests, first_time, last_time,
+    impersonated_user as related, requests, first_time, last_time,
     (
       select max(e.time || e.audit_id)
       from events as e
       where e.user = answered.user and e.impersonated_user is answered.impersonated_user
         and e.stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-        and e.verb match '!watch'
-        and e.subresource match '!exec,attach,portforward,proxy,log'
         and e.cluster = answered.cluster and e.time = answered.last_time
     ) as last, cluster
   from answered
 ),
 found as (
   select
-    iif(impersonated_user is null, 'acting user', 'impersonator') as found_as, user as value,
-    impersonated_user as related, cluster, time, audit_id, received_time,
-    verb, subresource, resource, path, id
-  from person_long
-  where user match :person
-  union all
-  select
-    'impersonated user', impersonated_user, user, cluster, time, audit_id, received_time,
-    verb, subresource, resource, path, id
+    'impersonated user' as found_as, impersonated_user as value, user as related, cluster, time,
+    audit_id, received_time, verb, subresource, resource, path, id
   from events
   where impersonated_user match :person
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')

@@ -9,7 +9,7 @@ required = ["person"]
 tables = ["person-words"]
 
 [params]
-person = { type = "words", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
+person = { type = "names", help = "The person's user names, UIDs, e-mail addresses and IP addresses: alice,alice@example.com,203.0.113.7" }
 indexed_only = { type = "flag", default = false, help = "Skip this search, which takes the longest" }
 
 [columns]

@@ -6,10 +6,10 @@ cannot_see = "Who sat behind a shared address or account. Addresses behind a pro
 level = "Metadata"
 tags = ["gdpr:15"]
 required = ["person"]
-tables = ["person-addresses", "person-long", "person-short"]
+tables = ["person-addresses", "person-held", "person-long", "person-short"]
 
 [params]
-person = { type = "words", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
+person = { type = "names", help = "The person's user names, UIDs and IP addresses: alice,203.0.113.7" }
 
 [columns]
 user = "who asked"
@@ -23,7 +23,10 @@ first_time = "when the first was answered"
 last_time = "when the last was answered or ended"
 cluster = "where"
 */
-with used as (
+with own as materialized (
+  -- Long calls that are counted already.
+  select id from person_long where user match :person
+), used as (
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     first_time, last_time, events, null as call
@@ -57,8 +60,8 @@ with used as (
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
-    time, time, 0, call
-  from person_long
+    first_time, last_time, events, null
+  from person_held
   where user match :person
   union all
   select
@@ -66,18 +69,21 @@ with used as (
     time, time, 0, call
   from person_long
   where impersonated_user match :person
+    and id not in (select id from own)
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     time, time, 0, call
   from person_long
   where user_uid match :person
+    and id not in (select id from own)
   union all
   select
     user, impersonated_user, client_ip, source_ip, user_agent, credential_id, cluster,
     time, time, 0, call
   from person_long
   where source_ips match (select words from person_addresses)
+    and id not in (select id from own)
 )
 select
   user, impersonated_user as as_user, client_ip, source_ip, user_agent, credential_id,

@@ -18,17 +18,19 @@ subresource = "subresource"
 namespace = "its namespace"
 name = "its name; NULL for a list, a collection, or where it is not recorded"
 requests = "how many"
-succeeded = "how many of them went well"
+succeeded = "how many of them went well, to their end"
 outcomes = { json = "all outcomes, a JSON array" }
 dry_runs = "how many changed nothing because of dryRun=All"
 first_time = "when the first of them was answered"
 last_time = "when the last of them was answered or ended"
 users = { json = "who asked, a JSON array" }
 */
-with answered as not materialized (
-  select *
-  from events
-  where stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+with counted as not materialized (
+  select *, per_request
+  from event_counts
+  where summed = 1
+    and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
+    and resource is not null
     and cluster match :cluster
     and verb match :verb
     and resource match :resource
@@ -37,39 +39,48 @@ with answered as not materialized (
     and outcome match :outcome
     and source_ip match :source_ip
     and time >= :since and time < :until
-), stages as not materialized (
-  -- Of a long call (watch, session, log) several stages may have been answered. They share audit id and
-  -- received time; a client may choose the one, but not the other.
-  select
-    verb, resource, subresource, namespace, name, outcome, dry_run, time, user, impersonated_user,
-    audit_id || ifnull(received_time, id) as call
-  from answered
-  where resource is not null and verb = 'watch'
-  union all
-  select
-    verb, resource, subresource, namespace, name, outcome, dry_run, time, user, impersonated_user,
-    audit_id || ifnull(received_time, id)
-  from answered
-  where resource is not null and verb match '!watch'
-    and subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
-  union all
-  -- What a request for no resource touched is its path. Profiles of the apiserver are long calls, too.
-  select
-    verb, resource, subresource, namespace, path, outcome, dry_run, time, user, impersonated_user,
-    audit_id || ifnull(received_time, id)
-  from answered
-  where resource is null
-), counts as not materialized (
-  -- Of all others each answer stands for a request: they are counted.
+), answered as not materialized (
+  -- An answer stands for a request, but for those of long calls (watches, sessions, logs): these count
+  -- once, and what rows of no events add is when their stages were answered and what came of them.
   select
     verb, resource, subresource, namespace, name, outcome, dry_run, user, impersonated_user, events,
     first_time, last_time
-  from event_counts
-  where summed = 1
+  from counted
+  where verb match '!watch' and subresource match '!exec,attach,portforward,proxy,log'
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, impersonated_user, events,
+    cast(null as text), cast(null as text)
+  from counted
+  where per_request = 1 and verb = 'watch'
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, impersonated_user, events,
+    cast(null as text), cast(null as text)
+  from counted
+  where per_request = 1
+    and verb match '!watch' and subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, impersonated_user,
+    cast(0 as integer), first_time, last_time
+  from counted
+  where verb = 'watch'
+  union all
+  select
+    verb, resource, subresource, namespace, name, outcome, dry_run, user, impersonated_user,
+    cast(0 as integer), first_time, last_time
+  from counted
+  where verb match '!watch' and subresource in ('exec', 'attach', 'portforward', 'proxy', 'log')
+), stages as not materialized (
+  -- What a request for no resource touched is its path. Among these are profiles of the apiserver, which
+  -- are long calls.
+  select
+    verb, subresource, namespace, path, outcome, dry_run, time, user, impersonated_user,
+    audit_id || ifnull(received_time, id) as call
+  from events
+  where resource is null
     and stage in ('ResponseStarted', 'ResponseComplete', 'Panic')
-    and verb match '!watch'
-    and subresource match '!exec,attach,portforward,proxy,log'
-    and resource is not null
     and cluster match :cluster
     and verb match :verb
     and resource match :resource
@@ -82,29 +93,29 @@ with answered as not materialized (
   select
     verb, resource, subresource, namespace, name, outcome, dry_run, user, events, first_time,
     last_time, null as call
-  from counts
+  from answered
   where user match :user
   union all
   select
     verb, resource, subresource, namespace, name, outcome, dry_run, user, events, first_time,
     last_time, null
-  from counts
+  from answered
   where :user not glob '!*' and impersonated_user match :user
   union all
   -- What somebody did in their own name was counted twice.
   select
     verb, resource, subresource, namespace, name, outcome, dry_run, user, -events, first_time,
     last_time, null
-  from counts
+  from answered
   where :user not glob '!*' and impersonated_user match :user and user match :user
   union all
   select
-    verb, resource, subresource, namespace, name, outcome, dry_run, user, 0, time, time, call
+    verb, null, subresource, namespace, path, outcome, dry_run, user, 0, time, time, call
   from stages
   where user match :user
   union all
   select
-    verb, resource, subresource, namespace, name, outcome, dry_run, user, 0, time, time, call
+    verb, null, subresource, namespace, path, outcome, dry_run, user, 0, time, time, call
   from stages
   where :user not glob '!*' and impersonated_user match :user
 )

@@ -216,6 +216,7 @@ fn subcommand(question: &Question) -> Command {
 pub(super) fn flag(param: &Param) -> Arg {
     let value = match param.kind {
         Kind::Words => "LIST",
+        Kind::Names => "NAMES",
         Kind::Text => "TEXT",
         Kind::Int => "N",
         Kind::Duration => "DURATION",

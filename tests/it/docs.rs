@@ -289,7 +289,7 @@ fn the_help_of_every_command_is_documented() {
 fn every_question_of_the_library_is_documented() {
     let mut text = String::from(
         "# Questions\n\nGenerated from `queries/`; [OWN_QUESTIONS.md](OWN_QUESTIONS.md) says how to add your own. Ask with `auditql ask NAME` or \
-         `GET /api/v1/queries/NAME`; parameters marked LIST take the words of a filter.\n",
+         `GET /api/v1/queries/NAME`; parameters marked LIST take the words of a filter, those marked NAMES such as leave nothing out.\n",
     );
     for (group, title) in GROUPS {
         writeln!(text, "\n## {title}").unwrap();

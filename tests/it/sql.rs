@@ -1,5 +1,6 @@
 //! SQL through the command line and the API, which must write the same.
 
+mod conditions;
 mod limits;
 mod words;
 
@@ -332,9 +333,18 @@ fn all_ways_of_asking_for_requests_agree() {
         of("two-begun", "RequestReceived", 1, 2),
         of("one-ended", "RequestReceived", 0, 1),
         of("one-ended", "RequestReceived", 1, 2),
+        // Several starts are of one call.
+        of("two-starts", "ResponseStarted", 2, 202),
+        of("two-starts", "ResponseStarted", 1, 201),
+        of("three-starts", "ResponseStarted", 1, 201),
+        of("three-starts", "ResponseStarted", 1, 202),
+        of("starts-end", "ResponseStarted", 1, 201),
+        of("starts-end", "ResponseStarted", 2, 202),
     ]);
     both.server.cli("seal", &[]).expect(0);
     let later = [
+        of("three-starts", "ResponseStarted", 1, 203),
+        of("starts-end", "ResponseComplete", 0, 200),
         of("one-ended", "ResponseComplete", 3, 200),
         of("two-ends", "ResponseComplete", 1, 403),
     ];
@@ -342,11 +352,14 @@ fn all_ways_of_asking_for_requests_agree() {
     let check = || {
         let expected = [
             "one-ended|200|1",
+            "starts-end|200|1",
+            "three-starts|203|1",
             "two-begun|1|1",
             "two-begun|2|1",
             "two-ends|200|1",
             "two-ends|403|1",
             "two-ends|500|1",
+            "two-starts|202|1",
             "unknown|500|1",
             "waits|201|1",
         ];
@@ -369,19 +382,23 @@ fn all_ways_of_asking_for_requests_agree() {
             both.rows(stages),
             [
                 r#"one-ended|["RequestReceived","RequestReceived","ResponseComplete"]|1"#,
+                r#"starts-end|["ResponseStarted","ResponseStarted","ResponseComplete"]|1"#,
+                r#"three-starts|["ResponseStarted","ResponseStarted","ResponseStarted"]|1"#,
                 r#"two-begun|["RequestReceived"]|1"#,
                 r#"two-ends|["RequestReceived","Panic"]|1"#,
                 r#"two-ends|["RequestReceived","ResponseComplete"]|1"#,
             ]
         );
         // Nothing measured gets lost where events make no row.
-        let measured = |condition: &str| {
-            both.rows(&format!(
-                "select min(first_time), max(last_time), sum(raw_bytes) from event_counts \
-                 where user = 'two-ends' {condition}"
-            ))
-        };
-        assert_eq!(measured("and per_request = 1"), measured(""));
+        for user in ["two-ends", "three-starts"] {
+            let measured = |condition: &str| {
+                both.rows(&format!(
+                    "select min(first_time), max(last_time), sum(raw_bytes) from event_counts \
+                     where user = '{user}' {condition}"
+                ))
+            };
+            assert_eq!(measured("and per_request = 1"), measured(""), "{user}");
+        }
     };
     check();
     both.server.cli("seal", &[]).expect(0);

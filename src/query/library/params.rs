@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::column::Column;
 use crate::model::time;
 use crate::model::value::Value;
 use crate::query::params::FilterParams;
+use crate::store::filter::{Filter, Term, Test};
 
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +14,8 @@ use crate::query::params::FilterParams;
 pub enum Kind {
     /// A filter's words, for `column match :name`; bound as text, NULL when not given.
     Words,
+    /// A filter's words of which none leaves anything out; bound as [`Kind::Words`].
+    Names,
     /// Text as it is; NULL when not given.
     Text,
     /// A whole number.
@@ -81,6 +85,18 @@ impl Param {
         };
         match self.kind {
             Kind::Words | Kind::Text => Ok(Value::text(text)),
+            Kind::Names => {
+                let mut filter = Filter::default();
+                filter.push_words(Column::User, text)?;
+                let finds = |term: &Term| !term.negate && matches!(term.test, Test::Text { .. });
+                match filter.terms.iter().all(finds) {
+                    true => Ok(Value::text(text)),
+                    false => Err(format!(
+                        "{text:?} leaves out what follows the !; say whose names they are, and write \\! \
+                         where a name begins with !"
+                    )),
+                }
+            }
             Kind::Int => match text.parse() {
                 Ok(number) => Ok(Value::Int(number)),
                 Err(_) => Err(format!("{text:?} is no whole number")),

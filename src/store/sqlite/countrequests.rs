@@ -1,6 +1,6 @@
 //! Counting each request once, by the last of those of its events that match: what is asked of calls
 //! whose stages are all recorded (sessions, watches), and says what came of each. Several at the last
-//! place each count ([`super::stages`]).
+//! place each count, but for starts ([`super::stages`]).
 //!
 //! Events are of one request as in the table `requests`: they agree in cluster, audit id, user, URI and
 //! received time, and have all of these. Within a part string ids say so; texts are read only where
@@ -27,7 +27,8 @@ use crate::limits::COUNT_GROUPS_MAX;
 use crate::store::{Budget, CountQuery, Result, StoreError, Work};
 
 /// Bytes of a request beside those of its group, about.
-const REQUEST_BYTES: usize = 2 * (size_of::<Key>() + 2 * size_of::<Vec<u32>>() + size_of::<Ids>());
+const REQUEST_BYTES: usize =
+    2 * (size_of::<Key>() + 2 * size_of::<Vec<u32>>() + size_of::<Ids>() + size_of::<(i64, i64)>());
 
 /// Events after which the memory of requests is counted again.
 const CHARGED_REQUESTS: usize = 1024;
@@ -50,7 +51,9 @@ pub(crate) struct Requests<'a> {
     known: HashMap<Key, Vec<u32>, BuildHasherDefault<FxHasher>>,
     /// By number: the part of the first event and its ids.
     firsts: Vec<(usize, Ids)>,
+    /// Of the last event so far: its place, and when it was.
     places: Vec<u8>,
+    moments: Vec<(i64, i64)>,
     groups: Groups,
     /// By request: those that stand for others of its events at the same place, rarely any.
     others: HashMap<usize, Vec<usize>, BuildHasherDefault<FxHasher>>,
@@ -70,6 +73,7 @@ impl<'a> Requests<'a> {
             known: HashMap::default(),
             firsts: Vec::new(),
             places: Vec::new(),
+            moments: Vec::new(),
             groups,
             others: HashMap::default(),
             passed: HashSet::default(),
@@ -93,9 +97,9 @@ impl<'a> Requests<'a> {
                 Some((key, ids)) => self.find(key, ids)?,
                 None => self.firsts.len(),
             };
-            let place = events.places[row];
+            let (place, moment) = (events.places[row], events.moments[row]);
             let next = self.firsts.len();
-            let other = at < next && self.places[at] == place;
+            let other = at < next && self.places[at] == place && place != stages::STARTED;
             if other {
                 self.others.entry(at).or_default().push(next);
             }
@@ -108,11 +112,12 @@ impl<'a> Requests<'a> {
                 let ids = request.map_or([0; 9], |(_, ids)| ids);
                 self.firsts.push((self.parts.len() - 1, ids));
                 self.places.push(place);
+                self.moments.push(moment);
                 self.groups.push(&groups, row);
             } else {
                 self.groups.measured[at].add(&groups.measured[row]);
-                if place > self.places[at] {
-                    self.places[at] = place;
+                if (place, moment) > (self.places[at], self.moments[at]) {
+                    (self.places[at], self.moments[at]) = (place, moment);
                     self.groups.put(at, &groups, row);
                     for other in self.others.remove(&at).unwrap_or_default() {
                         let measured = self.groups.measured[other];

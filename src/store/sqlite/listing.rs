@@ -177,8 +177,14 @@ impl LastStages {
         let mut siblings =
             self.snapshot
                 .cursor(&filter, ScanOrder::Any, true, self.budget.clone())?;
+        let moment = moment(cursor)?;
         while siblings.advance()? {
-            if request_key(&mut siblings)? == Some(key) && self::place(&mut siblings)? > place {
+            if request_key(&mut siblings)? != Some(key) {
+                continue;
+            }
+            let sibling = self::place(&mut siblings)?;
+            let same_start = sibling == place && place == stages::STARTED;
+            if sibling > place || same_start && self::moment(&mut siblings)? > moment {
                 return Ok(false);
             }
         }
@@ -192,6 +198,17 @@ fn place(cursor: &mut Cursor) -> Result<u8> {
         Cell::Text(stage) => stages::place(Some(stage)),
         _ => stages::place(None),
     })
+}
+
+/// When the cursor's row was, in microseconds, and its id.
+fn moment(cursor: &mut Cursor) -> Result<(i64, i64)> {
+    let mut number = |column| {
+        Ok(match cursor.cell(column)? {
+            Cell::Int(number) | Cell::Time(number) => number,
+            _ => i64::MIN,
+        })
+    };
+    Ok((number(Column::Time)?, number(Column::Id)?))
 }
 
 /// What the stages of one request have in common; `None` when a part of it is absent, which matches

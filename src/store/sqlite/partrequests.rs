@@ -28,10 +28,12 @@ pub(crate) struct Events {
     pub(crate) requests: Vec<Option<(Key, Ids)>>,
     /// How far each has got.
     pub(crate) places: Vec<u8>,
+    /// When each was, in microseconds, and its event's id: which of several starts is the last.
+    pub(crate) moments: Vec<(i64, i64)>,
 }
 
 /// Bytes of an event beside those of its group, about.
-const EVENT_BYTES: usize = size_of::<Option<(Key, Ids)>>() + 1;
+const EVENT_BYTES: usize = size_of::<Option<(Key, Ids)>>() + size_of::<(i64, i64)>() + 1;
 
 impl Events {
     /// Counts the memory that they take now.
@@ -113,6 +115,7 @@ impl PartCount<'_> {
             groups: self.new_groups(),
             requests: Vec::new(),
             places: Vec::new(),
+            moments: Vec::new(),
         };
         if among.is_some_and(<[u32]>::is_empty) {
             return Ok(events);
@@ -147,6 +150,7 @@ impl PartCount<'_> {
                 let (time, latency) = (read.times[row], decode_latency(read.latencies[row]));
                 events.requests.push(read.request(row));
                 events.places.push(places[read.stages[row] as usize]);
+                events.moments.push((time, read.event_ids[row]));
                 events.groups.counts.push(1);
                 let bucket = self.query.step.map_or(0, |step| begin(time, step));
                 events.groups.buckets.push(bucket);
@@ -182,6 +186,7 @@ struct Chunk {
     stages: Vec<u32>,
     audit: Vec<[u8; 16]>,
     times: Vec<i64>,
+    event_ids: Vec<i64>,
     latencies: Vec<i64>,
     lengths: Vec<i64>,
     /// For the columns that are counted by.
@@ -198,6 +203,7 @@ impl Chunk {
         part.ids(TextColumn::Stage, chunk, &mut self.stages)?;
         part.audit_keys(chunk, &mut self.audit)?;
         part.ints(IntColumn::Time, chunk, &mut self.times)?;
+        part.ints(IntColumn::Id, chunk, &mut self.event_ids)?;
         part.ints(IntColumn::Latency, chunk, &mut self.latencies)?;
         if lengths {
             part.ints(IntColumn::RawBytes, chunk, &mut self.lengths)?;

@@ -486,6 +486,27 @@ fn apiserver_writes_response_started_twice() {
             assert_eq!(cell(row, "time"), at, "{question}: the last that is known");
         }
     }
-    let touched = ask_of(&store, "touched-by", &["--user", "alice", "--since", "all"]);
-    assert_eq!((touched.len(), &touched[0]["requests"]), (1, &json!(2)));
+    for (question, flags) in [
+        ("touched-by", ["--user", "alice"]),
+        ("incident-objects", ["--user", "alice"]),
+        ("incident-origins", ["--user", "alice"]),
+        ("person-found", ["--person", "alice"]),
+        ("person-found", ["--person", "carol"]),
+        ("person-origins", ["--person", "alice"]),
+        ("person-origins", ["--person", "carol"]),
+    ] {
+        let rows = ask_of(
+            &store,
+            question,
+            &[&flags[..], &["--since", "all"]].concat(),
+        );
+        assert_eq!(rows.len(), 1, "{question} {flags:?}");
+        assert_eq!(rows[0]["requests"], json!(2), "{question} {flags:?}");
+        let times = ["first_time", "last_time"].map(|column| cell(&rows[0], column));
+        assert_eq!(
+            times,
+            ["2026-11-20T00:00:02.000002Z", "2026-11-20T00:00:09.000009Z"],
+            "{question} {flags:?}"
+        );
+    }
 }

@@ -80,6 +80,28 @@ fn one_of_several_parameters_is_needed() {
     cli(&check).expect(0);
 }
 
+/// Who is everybody but somebody is no person, and rows of a list that adds and leaves out are of none of both.
+#[test]
+fn a_person_leaves_nobody_out() {
+    let store = STORE.get();
+    let said = "leaves out what follows the !";
+    for person in ["!alice", "a*,!alice", "!*"] {
+        for asked in [
+            ["report", "subject-access"],
+            ["ask", "person-found"],
+            ["ask", "person-origins"],
+            ["ask", "person-mentions"],
+        ] {
+            let run = local(store.data(), asked[0], &[asked[1], "--person", person]).expect(2);
+            assert!(run.stderr.contains("person"), "{}", run.stderr);
+            assert!(run.stderr.contains(said), "{}", run.stderr);
+            assert!(run.stdout.is_empty());
+        }
+    }
+    let exact = ["person-found", "--person", "\\!alice,carol"];
+    local(store.data(), "ask", &exact).expect(0);
+}
+
 #[test]
 fn what_matches_nothing_is_told_first() {
     let store = STORE.get();

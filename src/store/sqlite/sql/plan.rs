@@ -283,11 +283,15 @@ fn takes(
         return Ok(Some(true));
     }
     let collation = info.collation(at)?;
+    let binary = collation.eq_ignore_ascii_case("binary");
+    // A value of another type is converted by affinities that the table is not told.
+    let text = || matches!(info.rhs_value(at), Ok(Some(ValueRef::Text(text))) if std::str::from_utf8(text).is_ok());
+    let whole = || matches!(info.rhs_value(at), Ok(Some(ValueRef::Integer(_))));
     Ok(match (column.kind(), op) {
         (Kind::Time, Op::Like | Op::Glob) => None,
         // What a comparison with a time means is ours to say.
         (Kind::Time, _) => {
-            let plain = plain_times && collation.eq_ignore_ascii_case("binary");
+            let plain = plain_times && binary;
             (plain || collation.eq_ignore_ascii_case(instant::COLLATION)).then_some(true)
         }
         (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
@@ -295,13 +299,12 @@ fn takes(
         (Kind::Int, _) if plain_times && column.is_counting_condition() => {
             matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(true)
         }
-        (Kind::Int | Kind::Bool, _) => Some(false),
+        // The values of a list come as SQLite compares them.
+        (Kind::Int | Kind::Bool, Op::In) => Some(true),
+        (Kind::Int | Kind::Bool, _) => Some(whole()),
         (_, Op::Like | Op::Glob) => Some(false),
-        // Another type than text is converted by affinities that the table is not told.
-        (_, Op::Eq | Op::Ne | Op::Is | Op::IsNot) => collation
-            .eq_ignore_ascii_case("binary")
-            .then(|| matches!(info.rhs_value(at), Ok(Some(ValueRef::Text(_))))),
-        _ => collation.eq_ignore_ascii_case("binary").then_some(false),
+        (_, Op::In) => binary.then_some(true),
+        _ => binary.then(text),
     })
 }
 

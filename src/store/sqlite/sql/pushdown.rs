@@ -277,14 +277,15 @@ impl Building {
                 (Kind::Time, value) => {
                     numbers.extend(instant::from_value(value)?.map(|at| (at, at)));
                 }
+                // SQLite has converted the values to the column's type where that is possible: what is of
+                // another type equals nothing in it.
                 (Kind::Int | Kind::Bool, ValueRef::Integer(number)) => {
                     numbers.push((number, number));
                 }
-                (Kind::Text, value) if utf8(value).is_some() => {
+                (Kind::Text, value) => {
                     texts.extend(utf8(value).map(|text| Pattern::Is(text.to_owned())));
                 }
-                // A value that SQLite may convert: leave all of the list to SQLite.
-                _ => return Ok(()),
+                _ => {}
             }
         }
         if numbers.is_empty() && texts.is_empty() {

@@ -5,6 +5,7 @@
 //! scan gives events by received time, so a call's stages stand in one small batch. When a place
 //! among the stages is taken twice within such a group, the calls in it cannot be told apart: every
 //! event at the last place then is a row of its own, marked `ambiguous`, after all earlier ones.
+//! Only starts are of one call, however many there are ([`stages::STARTED`]).
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -282,7 +283,10 @@ impl Batch {
             let mut pairs = order[start..end].windows(2);
             let ambiguous = pairs.any(|pair| self.place(pair[0]) == self.place(pair[1]));
             let furthest = self.place(order[end - 1]);
-            let earlier = order[start..end].partition_point(|&event| self.place(event) < furthest);
+            let earlier = match furthest {
+                stages::STARTED => end - start - 1,
+                _ => order[start..end].partition_point(|&event| self.place(event) < furthest),
+            };
             self.requests
                 .extend((start + earlier..end).map(|last| Request {
                     start,
