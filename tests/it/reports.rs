@@ -1,9 +1,12 @@
 //! Compliance reports through the real binary and its port.
 
 mod asked;
+mod clocks;
 mod coverage;
 mod doubt;
+mod floods;
 mod forms;
+mod gaps;
 mod learned;
 mod limits;
 mod own;

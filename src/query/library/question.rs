@@ -61,6 +61,9 @@ pub struct Question {
     /// Parameters of which it makes no sense without at least one.
     #[serde(default)]
     pub one_of: Vec<String>,
+    /// An answer has no more rows, whatever limit is given: the statement looks at no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u64>,
     /// In the order in which the statement names them, `since` and `until` last.
     pub params: Vec<Param>,
     /// The columns of the answer with what they mean.
@@ -104,6 +107,8 @@ struct Header {
     /// Filters of which the question makes no sense without at least one.
     #[serde(default)]
     one_of: Vec<Spanned<String>>,
+    /// Rows that an answer has at most; the statement gives one more where there are more.
+    most: Option<u64>,
     #[serde(default)]
     params: InOrder<Spanned<OwnParam>>,
     columns: Spanned<InOrder<Spanned<OwnColumn>>>,
@@ -196,6 +201,7 @@ impl Question {
             level: header.level,
             tags: header.tags,
             one_of: header.one_of.into_iter().map(Spanned::into_inner).collect(),
+            most: header.most,
             params,
             columns: columns.into_iter().map(column).collect(),
             sql,
@@ -278,6 +284,10 @@ impl Question {
                 text(until)
             ));
         }
+        let limit = match self.most {
+            Some(most) if limit == 0 || limit > most => most,
+            _ => limit,
+        };
         Ok(SqlQuery {
             sql: self.sql.clone(),
             params,
