@@ -2,9 +2,10 @@
 title = "Which credentials an incident minted, and where they were used"
 group = "incident"
 answers = "One row per service account token, certificate request or approval, or secret of a token's type that an identity asked for and got, and address that used the token since; tokens nobody used have one row."
-cannot_see = "Where a certificate or the token in a secret was used: only tokens of recorded TokenRequests have an id that their use repeats (Kubernetes 1.30 and later). Types of secrets below level Request. How long a credential is valid. More than the first 2,000 changes of service accounts, certificate requests and secrets."
+cannot_see = "Where a certificate or the token in a secret was used: only tokens of recorded TokenRequests have an id that their use repeats (Kubernetes 1.30 and later). Types of secrets below level Request. How long a credential is valid. More than the first 20,000 of them; of secrets only the first 20,000 that were written are looked at."
 level = "Metadata"
 tags = ["attack:T1528", "attack:T1550.001", "attack:T1649"]
+most = 20000
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
 tables = ["incident-events"]
 
@@ -30,49 +31,65 @@ user_agents = { json = "programs, as claimed, a JSON array" }
 cluster = "where"
 audit_id = "of the request that minted it, for auditql show"
 */
-with minting as (
+with asked as not materialized (
   select
     id, time, user, impersonated_user, verb, resource, subresource, namespace, name,
-    issued_credential_id, source_ip, client_ip, cluster, audit_id,
-    iif(resource = 'secrets' and level <> 'Metadata',
-      coalesce(request_object ->> '$.type', response_object ->> '$.type'), null) as type
+    issued_credential_id, source_ip, client_ip, cluster, audit_id, level, request_object,
+    response_object
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and user match :user
-    and resource in ('serviceaccounts', 'certificatesigningrequests', 'secrets')
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
+    and user match :user
   union all
   select
     id, time, user, impersonated_user, verb, resource, subresource, namespace, name,
-    issued_credential_id, source_ip, client_ip, cluster, audit_id,
-    iif(resource = 'secrets' and level <> 'Metadata',
-      coalesce(request_object ->> '$.type', response_object ->> '$.type'), null) as type
+    issued_credential_id, source_ip, client_ip, cluster, audit_id, level, request_object,
+    response_object
   from incident_events
   where :user not glob '!*'
-    and impersonated_user match :user
-    and resource in ('serviceaccounts', 'certificatesigningrequests', 'secrets')
     and verb in ('create', 'update', 'patch')
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
+    and impersonated_user match :user
     and id not in (
       select id from events
       where impersonated_user match :user and user match :user
         and time >= :since and time < :until)
-  order by time limit 2000
-), minted as materialized (
+), tokens as (
   select
-    *,
-    case
-      when resource = 'serviceaccounts' and subresource = 'token' and verb = 'create' then 'token'
-      when resource = 'certificatesigningrequests' and verb = 'create' then 'certificate request'
-      when resource = 'certificatesigningrequests' and subresource = 'approval'
-        then 'certificate approval'
-      when type in ('kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token')
-        then 'token secret'
-    end as kind
-  from minting
+    id, time, 'token' as kind, user, impersonated_user, namespace, name, issued_credential_id,
+    source_ip, client_ip, cluster, audit_id
+  from asked
+  where resource = 'serviceaccounts' and subresource = 'token' and verb = 'create'
+  order by time limit 20001
+), certificates as (
+  select
+    id, time, iif(verb = 'create', 'certificate request', 'certificate approval') as kind, user,
+    impersonated_user, namespace, name, issued_credential_id, source_ip, client_ip, cluster, audit_id
+  from asked
+  where resource = 'certificatesigningrequests'
+    and (verb = 'create' or subresource = 'approval')
+  order by time limit 20001
+), written as (
+  select
+    id, time, iif(level <> 'Metadata',
+      coalesce(request_object ->> '$.type', response_object ->> '$.type'), null) as type, user,
+    impersonated_user, namespace, name, issued_credential_id, source_ip, client_ip, cluster, audit_id
+  from asked
+  where resource = 'secrets'
+  order by time limit 20001
+), minted as materialized (
+  select * from tokens
+  union all
+  select * from certificates
+  union all
+  select
+    id, time, 'token secret', user, impersonated_user, namespace, name, issued_credential_id,
+    source_ip, client_ip, cluster, audit_id
+  from written
+  where type in ('kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token')
 ), used as materialized (
   select
     cluster, credential_id, user, client_ip, source_ip,
@@ -103,5 +120,4 @@ select
   used.first_used, used.last_used, used.user_agents, minted.cluster, minted.audit_id
 from minted left join used
   on used.credential_id = minted.issued_credential_id and used.cluster = minted.cluster
-where kind is not null
 order by minted.time, minted.id, used.first_used

@@ -2,7 +2,7 @@
 title = "Which secrets an incident exposed"
 group = "incident"
 answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods, or that accounts which these requests had armed read, listed, watched or wrote since; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. With a name or namespace of a secret also what lists and watches of its namespace and of all namespaces may have shown."
-cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, those after the first 2,000 requests with pods or templates that name secrets, and those by armed accounts."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, and those by armed accounts."
 level = "Metadata"
 tags = ["attack:T1552.007"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
@@ -145,9 +145,8 @@ with asking as (
     *, iif(verb = 'watch', audit_id || ifnull(received_time, id) || ifnull(namespace, ''), id)
       as request
   from asking
-), mounting as (
-  select
-    id as row, time, user, cluster, audit_id, namespace as at, pod_secrets
+), submitted as (
+  select id, time, user, cluster, audit_id, namespace, pod_secrets
   from incident_events
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
     and pod_secrets is not null
@@ -155,7 +154,26 @@ with asking as (
     and outcome = 'success' and dry_run = 0
     and stage in ('ResponseComplete', 'Panic')
     and user match :user
-  order by time limit 2000
+  union all
+  select id, time, user, cluster, audit_id, namespace, pod_secrets
+  from incident_events
+  where :user not glob '!*'
+    and pod_secrets is not null
+    and verb in ('create', 'update', 'patch')
+    and outcome = 'success' and dry_run = 0
+    and stage in ('ResponseComplete', 'Panic')
+    and impersonated_user match :user
+    and id not in (
+      select id from events
+      where impersonated_user match :user and user match :user
+        and time >= :since and time < :until)
+), mounting as (
+  -- Most pods of a workload mount the same.
+  select
+    cluster, user, namespace as at, pod_secrets, count(*) as requests, min(time) as first_time,
+    max(time) as last_time, min(time || audit_id) as first_request
+  from submitted
+  group by cluster, user, namespace, pod_secrets
 ), named as materialized (
   select
     row_number() over (order by namespace, name, cluster) as number, cluster, namespace, name,
@@ -265,7 +283,8 @@ with asking as (
   from listed left join json_each(secrets) as item left join named on named.number = item.value
   union all
   select
-    cluster, user, 0, at, secret.value, 'request', 'mounted', row, 0, time, time, time || audit_id
+    cluster, user, 0, at, secret.value, 'request', 'mounted', null, requests, first_time, last_time,
+    first_request
   from mounting cross join json_each(pod_secrets) as secret
 )
 select

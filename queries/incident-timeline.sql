@@ -2,11 +2,12 @@
 title = "What happened, step by step"
 group = "incident"
 answers = "One row per request by an identity, in its name, from an address or on an object, oldest first, with what was asked and what came of it in words. With --resource and --name also every deletecollection of the resource and namespace, and of secrets every list and watch; with --resource secrets and -n also those of all namespaces."
-cannot_see = "Whether a collection held the object: compare the selector in request_uri. Deletions of its owner or namespace (why-deleted), and what shows it as a part of others. What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. Calls that the audit policy left out."
+cannot_see = "Whether a collection held the object: compare the selector in request_uri. Deletions of its owner or namespace (why-deleted), and what shows it as a part of others. What happened inside a session or a pod. Attempts to impersonate the user that were refused: those are their own caller's. Requests by other identities that the same hands used: see incident-followed. More than the first 20,000 requests. The rest of texts of more than 1,000 to 4,000 letters, which end in '...' (auditql show has all). Calls that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
-tables = ["incident-nameless"]
+tables = ["incident-nameless", "incident-steps"]
+most = 20000
 
 [params.user]
 help = "User, as authenticated or as impersonated"
@@ -31,131 +32,97 @@ outcome = "success, denied_authz, not_found, ..."
 cluster = "where"
 audit_id = "for auditql show"
 */
-with step as materialized (
+with steps as not materialized (
+  select * from incident_steps
+  where not :notable
+    or impersonated_user is not null
+    or resource = 'secrets'
+    or subresource in ('exec', 'attach', 'portforward', 'proxy', 'token')
+    or outcome not in ('success', 'pending')
+    or (verb not in ('get', 'list', 'watch', 'head', 'options') and resource is not null
+      and resource not glob '*accessreviews' and resource <> 'selfsubjectrulesreviews')
+), step as materialized (
   select
-    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
-    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
-    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
-    e.command, e.cluster, e.audit_id, 0 as collection
-  from events as e
+    id, time, arrived, user, impersonated_user, verb, resource, subresource, namespace, object, at,
+    outcome, dry_run, message, request_uri, source_ip, client_ip, user_agent, role_ref, subjects,
+    pod_security, command, cluster, audit_id, 0 as collection
+  from steps
   where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
-    and e.user match :user
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.name match :name
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
-    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
-      select 1 from events as later
-      where later.audit_id = e.audit_id and later.received_time = e.received_time
-        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-        and later.time >= e.time
-        -- Some apiservers record two starts of one call.
-        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
-          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+    and user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
   union all
   select
-    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
-    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
-    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
-    e.command, e.cluster, e.audit_id, 0 as collection
-  from events as e
+    id, time, arrived, user, impersonated_user, verb, resource, subresource, namespace, object, at,
+    outcome, dry_run, message, request_uri, source_ip, client_ip, user_agent, role_ref, subjects,
+    pod_security, command, cluster, audit_id, 0
+  from steps
   where :user not glob '!*'
-    and e.impersonated_user match :user
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.name match :name
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
-    and e.id not in (
+    and impersonated_user match :user
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and name match :name
+    and audit_id match :audit_id
+    and id not in (
       select id from events
       where impersonated_user match :user and user match :user
         and time >= :since and time < :until)
-    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
-      select 1 from events as later
-      where later.audit_id = e.audit_id and later.received_time = e.received_time
-        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-        and later.time >= e.time
-        -- Some apiservers record two starts of one call.
-        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
-          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
   union all
   -- What names no object may have held the one that was asked for.
   select
-    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
-    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
-    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
-    e.command, e.cluster, e.audit_id, 1 as collection
-  from events as e
+    id, time, arrived, user, impersonated_user, verb, resource, subresource, namespace, object, at,
+    outcome, dry_run, message, request_uri, source_ip, client_ip, user_agent, role_ref, subjects,
+    pod_security, command, cluster, audit_id, 1
+  from steps
   where :name is not null and :resource is not null and :name not glob '*!*'
-    and e.name is null and e.subresource is null
-    and e.verb in ('deletecollection', 'list', 'watch')
-    and case when e.verb = 'deletecollection' then 1
-      else e.resource = 'secrets' and e.api_group is null end
-    and (:user is null or e.id in (select id from incident_nameless))
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.namespace match :namespace
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
-    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
-      select 1 from events as later
-      where later.audit_id = e.audit_id and later.received_time = e.received_time
-        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-        and later.time >= e.time
-        -- Some apiservers record two starts of one call.
-        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
-          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
+    and name is null and subresource is null
+    and verb in ('deletecollection', 'list', 'watch')
+    and case when verb = 'deletecollection' then 1
+      else resource = 'secrets' and api_group is null end
+    and (:user is null or id in (select id from incident_nameless))
+    and source_ips match :source_ip
+    and resource match :resource
+    and namespace match :namespace
+    and audit_id match :audit_id
   union all
   select
-    e.id, e.time, ifnull(e.received_time, e.time) as arrived, e.user, e.impersonated_user, e.verb,
-    e.resource, e.subresource, e.namespace, e.name, e.path, e.outcome, e.dry_run, e.message,
-    e.request_uri, e.source_ip, e.client_ip, e.user_agent, e.role_ref, e.subjects, e.pod_security,
-    e.command, e.cluster, e.audit_id, 1 as collection
-  from events as e
+    id, time, arrived, user, impersonated_user, verb, resource, subresource, namespace, object, at,
+    outcome, dry_run, message, request_uri, source_ip, client_ip, user_agent, role_ref, subjects,
+    pod_security, command, cluster, audit_id, 1
+  from steps
   where :resource is not null and :namespace is not null
     and ifnull(:name, '') not glob '*!*' and :namespace not glob '*!*'
-    and e.resource = 'secrets' and e.api_group is null and e.verb in ('list', 'watch')
-    and e.name is null and e.namespace is null and e.subresource is null
-    and (:user is null or e.id in (select id from incident_nameless))
-    and e.source_ips match :source_ip
-    and e.resource match :resource
-    and e.audit_id match :audit_id
-    and e.cluster match :cluster
-    and e.time >= :since and e.time < :until
-    and (e.stage in ('ResponseComplete', 'Panic') or not exists (
-      select 1 from events as later
-      where later.audit_id = e.audit_id and later.received_time = e.received_time
-        and later.request_uri = e.request_uri and later.user is e.user and later.cluster = e.cluster
-        and later.time >= e.time
-        -- Some apiservers record two starts of one call.
-        and case when later.stage = e.stage then later.time > e.time or later.id > e.id
-          else e.stage = 'RequestReceived' or later.stage in ('ResponseComplete', 'Panic') end))
-  order by time limit 20000
+    and resource = 'secrets' and api_group is null and verb in ('list', 'watch')
+    and name is null and namespace is null and subresource is null
+    and (:user is null or id in (select id from incident_nameless))
+    and source_ips match :source_ip
+    and resource match :resource
+    and audit_id match :audit_id
+  -- One more than an answer has.
+  order by time limit 20001
 )
 select
   arrived as time, user, impersonated_user as as_user,
   case
-    when resource is null then upper(verb) || ' ' || path
+    when resource is null then upper(verb) || ' ' || at
     when resource in ('selfsubjectrulesreviews', 'selfsubjectaccessreviews')
       then 'ask what it may do itself'
     when subresource = 'token' and verb = 'create'
-      then 'mint a token for service account ' || ifnull(namespace || '/', '') || ifnull(name, '')
-    when subresource = 'exec' then 'run in pod ' || ifnull(namespace || '/', '') || ifnull(name, '')
+      then 'mint a token for service account ' || ifnull(namespace || '/', '') || ifnull(object, '')
+    when subresource = 'exec' then 'run in pod ' || ifnull(namespace || '/', '') || ifnull(object, '')
       || ifnull(': ' || (select group_concat(value, ' ') from json_each(command)), '')
     when subresource = 'attach'
-      then 'attach to pod ' || ifnull(namespace || '/', '') || ifnull(name, '')
+      then 'attach to pod ' || ifnull(namespace || '/', '') || ifnull(object, '')
     when subresource = 'portforward'
-      then 'forward ports of pod ' || ifnull(namespace || '/', '') || ifnull(name, '')
+      then 'forward ports of pod ' || ifnull(namespace || '/', '') || ifnull(object, '')
     when role_ref is not null and verb in ('create', 'update', 'patch') then
       'bind ' || ifnull((select group_concat(value, ', ') from json_each(subjects)), 'nobody')
       || ' to ' || role_ref || ' by ' || resource || ' ' || ifnull(namespace || '/', '')
-      || ifnull(name, '')
+      || ifnull(object, '')
     else
       case verb
         when 'get' then 'read' when 'update' then 'replace' when 'patch' then 'change'
@@ -163,7 +130,7 @@ select
       end
       || ' ' || resource || ifnull('/' || subresource, '')
       || case
-        when name is not null then ' ' || ifnull(nullif(namespace, name) || '/', '') || name
+        when object is not null then ' ' || ifnull(nullif(namespace, object) || '/', '') || object
         when namespace is not null then ' in namespace ' || namespace
         when verb in ('list', 'watch', 'deletecollection') then ' cluster-wide'
         else ''
@@ -190,11 +157,4 @@ select
   source_ip, client_ip, user_agent, message, request_uri, outcome, cluster,
   audit_id
 from step
-where not :notable
-  or impersonated_user is not null
-  or resource = 'secrets'
-  or subresource in ('exec', 'attach', 'portforward', 'proxy', 'token')
-  or outcome not in ('success', 'pending')
-  or (verb not in ('get', 'list', 'watch', 'head', 'options') and resource is not null
-    and resource not glob '*accessreviews' and resource <> 'selfsubjectrulesreviews')
 order by arrived, id

@@ -49,16 +49,18 @@ held as (
   select
     cluster, min(hour) as oldest_hour, max(hour) as newest_hour,
     (ends - began) / 86400.0 as held_days,
+    -- Where retention removed what is older, no event needs to be as old as the first day's beginning.
+    ends - began >= 86400 * iif(removed.newest is null, :days, :days - 1) as reaches,
     count(distinct (at - begins) / 86400) filter (where at >= begins and at < ends) as with_events,
     min(:days, (ends - min(at) + 86399) / 86400) as spanned,
-    coalesce(sum(events) filter (where at >= begins), 0) as events, begins
-  from hours join oldest using (cluster) cross join bounds
+    coalesce(sum(hours.events) filter (where at >= begins), 0) as events, begins
+  from hours join oldest using (cluster) cross join bounds cross join removed
   group by cluster
 )
 select
   case
     when unixepoch(removed.newest) >= begins then 'not met'
-    when held_days < :days or with_events < spanned then 'not enough data'
+    when not reaches or with_events < spanned then 'not enough data'
     else 'met'
   end as verdict,
   cluster, :days as demanded_days, round(held_days, 1) as held_days, oldest_hour, newest_hour,
@@ -69,9 +71,10 @@ select
       'retention removed events up to %s, which are among the last %d days',
       substr(removed.newest, 1, 10), :days
     )
-    when held_days < :days then format(
-      'the oldest event is %.1f days old; %d days are demanded and cannot be shown yet',
-      held_days, :days
+    when not reaches then format(
+      'the oldest event is %.1f days old; %d days are demanded and cannot be shown%s',
+      held_days, :days, iif(removed.newest is null, ' yet',
+        format('; retention removed older ones, up to %s', substr(removed.newest, 1, 10)))
     )
     when with_events < spanned then format(
       '%d of the last %d days have no event: nothing happened, or it did not come here',

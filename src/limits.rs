@@ -206,6 +206,12 @@ pub const CLUSTER_BYTES_MAX: usize = 128;
 /// The longest reason kept with a quarantined item, in bytes.
 pub const REASON_BYTES_MAX: usize = 400;
 
+/// The largest file of a question or a shared table, in bytes.
+pub const QUESTION_FILE_BYTES_MAX: u64 = 256 << 10;
+
+/// The most bytes of a message about somebody's own file: it may repeat a word of any length.
+pub const OWN_FILE_ERROR_BYTES_MAX: usize = 4 << 10;
+
 /// The largest file that defines a report, in bytes, and the most pieces of evidence in it.
 pub const REPORT_FILE_BYTES_MAX: u64 = 256 << 10;
 pub const REPORT_EVIDENCE_MAX: usize = 500;

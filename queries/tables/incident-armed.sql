@@ -19,7 +19,7 @@ with deeds as materialized (
   from incident_arming
     left join json_each(iif(resource = 'serviceaccounts', null, subjects)) as one
   where iif(resource = 'serviceaccounts',
-    verb = 'create' and (subresource is null or subresource = 'token'),
+    subresource is null or subresource = 'token',
     one.value glob 'User:*' or one.value glob 'ServiceAccount:*/*')
 )
 select

@@ -1,22 +1,41 @@
 /*
-rows = "Requests of the incident that created service accounts, minted their tokens or bound roles."
-tables = ["incident-events"]
+rows = "What the incident did that created service accounts, minted their tokens or bound roles: since when, and by whom."
+tables = ["incident-events", "incident-tally"]
 */
-select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
+select
+  first_time as time, user, resource, subresource, namespace, name, null as subjects,
+  null as role_ref, cluster
+from incident_tally
+where ended = 1
+  and coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
+  and user match :user
+  and resource = 'serviceaccounts' and verb = 'create'
+  and outcome = 'success' and dry_run = 0
+union all
+select
+  first_time, user, resource, subresource, namespace, name, null, null, cluster
+from incident_tally
+where ended = 1
+  and :user not glob '!*'
+  and impersonated_user match :user
+  and resource = 'serviceaccounts' and verb = 'create'
+  and outcome = 'success' and dry_run = 0
+union all
+select time, user, resource, subresource, namespace, name, subjects, role_ref, cluster
 from incident_events
 where coalesce(:user, :source_ip, :resource, :namespace, :name, :audit_id) is not null
   and user match :user
-  and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
+  and resource in ('rolebindings', 'clusterrolebindings')
   and verb in ('create', 'update', 'patch')
   and outcome = 'success' and dry_run = 0
   and stage in ('ResponseComplete', 'Panic')
 union all
-select time, user, verb, resource, subresource, namespace, name, subjects, role_ref, cluster
+select time, user, resource, subresource, namespace, name, subjects, role_ref, cluster
 from incident_events
 where :user not glob '!*'
   and impersonated_user match :user
-  and resource in ('serviceaccounts', 'rolebindings', 'clusterrolebindings')
+  and resource in ('rolebindings', 'clusterrolebindings')
   and verb in ('create', 'update', 'patch')
   and outcome = 'success' and dry_run = 0
   and stage in ('ResponseComplete', 'Panic')
-order by time limit 2000
+order by time

@@ -140,10 +140,15 @@ impl<'a> Printer<'a> {
     /// Ends the output, says on stderr what the answer could not show, and gives the exit code.
     /// An answer that failed midway ends without its end mark, so that it cannot pass for whole.
     pub(super) fn finish(self, answer: Result<Answer>, more: &str) -> anyhow::Result<Exit> {
+        self.finish_with(answer, &format!("{more}; --limit 0 shows all"))
+    }
+
+    /// As [`Printer::finish`] with all that is said where there is more.
+    pub(super) fn finish_with(self, answer: Result<Answer>, more: &str) -> anyhow::Result<Exit> {
         let rows = self.rows;
         let answer = self.end(answer)?;
         if answer.truncated {
-            say(&format!("note: {more}; --limit 0 shows all"));
+            say(&format!("note: {more}"));
         }
         for note in notes(&answer.coverage) {
             say(&format!("note: {note}"));

@@ -134,7 +134,11 @@ pub enum LogFormat {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     start_log(args.log_format, "info");
     let library = match &args.queries {
-        Some(directory) => Library::with_directory(directory).map_err(anyhow::Error::msg)?,
+        Some(directory) => {
+            let library = Library::with_directory(directory).map_err(anyhow::Error::msg)?;
+            library.check().map_err(anyhow::Error::msg)?;
+            library
+        }
         None => Library::shipped().clone(),
     };
     let reports = match &args.reports {

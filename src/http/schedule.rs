@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 
 use super::App;
-use crate::limits::REPORT_SCHEDULE_ROUND;
+use crate::limits::{REPORT_SCHEDULE_ROUND, REPORT_SCHEDULED_TIME};
 use crate::model::time;
 use crate::report::schedule::Keeper;
 
@@ -30,6 +30,7 @@ pub(super) fn start(app: &App) -> Option<Running> {
         schedule,
         catalogue: settings.reports.clone(),
         library: settings.library.clone(),
+        time: REPORT_SCHEDULED_TIME,
         cancelled: Arc::clone(&cancelled),
     };
     let (stop, stopped) = channel();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::limits::OWN_FILE_ERROR_BYTES_MAX;
 use crate::query::output::visible;
 
 /// The text of a plain file of at most so many bytes. An error names the file, and the line where it
@@ -40,9 +41,36 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
     })
 }
 
+/// A message about a file without its middle, if it is too long for people.
+pub fn brief(mut message: String) -> String {
+    if message.len() > OWN_FILE_ERROR_BYTES_MAX {
+        let half = OWN_FILE_ERROR_BYTES_MAX / 2;
+        let until = message.ceil_char_boundary(message.len() - half);
+        message.replace_range(message.floor_char_boundary(half)..until, " ... ");
+    }
+    message
+}
+
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{brief, read};
+    use crate::limits::OWN_FILE_ERROR_BYTES_MAX;
+
+    #[test]
+    fn long_messages_keep_their_begin_and_end() {
+        let message = |letters: usize| format!("x.sql:1: {}: bad", "\u{e4}".repeat(letters));
+        assert_eq!(brief(message(9)), message(9));
+        let short = brief(message(OWN_FILE_ERROR_BYTES_MAX));
+        assert!(
+            short.len() <= OWN_FILE_ERROR_BYTES_MAX + 5,
+            "{}",
+            short.len()
+        );
+        assert!(
+            short.starts_with("x.sql:1: \u{e4}") && short.ends_with("\u{e4}: bad"),
+            "{short}"
+        );
+    }
 
     #[test]
     fn what_is_no_text_is_told_with_its_line() {

@@ -125,7 +125,7 @@ pub struct Problem {
 }
 
 /// Kind (the end of the type URN), title and status of every problem that stands for a
-/// [`StoreError`], in the order of its variants.
+/// [`StoreError`], in the order of its variants; both kinds of time limit are one.
 const PROBLEMS: [(&str, &str, u16); 8] = [
     ("bad-request", "bad request", 400),
     ("timed-out", "over the time limit", 408),
@@ -180,7 +180,7 @@ impl From<&StoreError> for Problem {
     fn from(error: &StoreError) -> Problem {
         let at = match error {
             StoreError::BadRequest(_) => 0,
-            StoreError::TimedOut { .. } => 1,
+            StoreError::TimedOut { .. } | StoreError::TimedOutIn { .. } => 1,
             StoreError::LimitReached(_) => 2,
             StoreError::Cancelled => 3,
             StoreError::Locked(_) => 4,
@@ -190,7 +190,7 @@ impl From<&StoreError> for Problem {
         };
         let (kind, title, status) = PROBLEMS[at];
         let mut problem = Problem::new(kind, title, status, error.to_string());
-        if let StoreError::TimedOut { limit } = error {
+        if let StoreError::TimedOut { limit } | StoreError::TimedOutIn { limit, .. } = error {
             problem.limit_ms = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
         }
         problem

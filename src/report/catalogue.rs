@@ -45,6 +45,10 @@ impl Catalogue {
     /// ones of the same name and may use the questions of `library`. An error names the file and
     /// the line.
     pub fn with_directory(directory: &Path, library: &Library) -> Result<Catalogue, String> {
+        Catalogue::read(directory, library).map_err(textfile::brief)
+    }
+
+    fn read(directory: &Path, library: &Library) -> Result<Catalogue, String> {
         let mut catalogue = Catalogue::over(library)?;
         let unreadable = |error: std::io::Error| {
             format!("directory of reports {}: {error}", directory.display())

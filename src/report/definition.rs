@@ -54,8 +54,8 @@ pub struct Control {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
     pub evidence: Vec<Evidence>,
-    /// Where that statement stands in files.
-    #[serde(skip)]
+    /// Where the parts of that statement stand in files of one's own.
+    #[serde(rename = "parts", skip_serializing_if = "Places::are_shipped")]
     pub(super) places: Places,
 }
 

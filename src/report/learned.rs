@@ -35,6 +35,8 @@ struct ToldControl {
     cannot_prove: String,
     verdict: Option<String>,
     evidence: Vec<ToldEvidence>,
+    #[serde(default, rename = "parts")]
+    places: Places,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,10 +61,14 @@ impl Told {
         if self.sha256.len() != report.sha256.len() || !self.sha256.bytes().all(digit) {
             return None;
         }
-        // That of the server's file, whose lines are not these.
+        // Of the server's file, whose text and lines are not these.
         report.sha256.clone_from(&self.sha256);
-        for control in &mut report.controls {
-            control.places = Places::default();
+        for (control, told) in report.controls.iter_mut().zip(&self.controls) {
+            let sql = control.verdict.as_deref().unwrap_or_default();
+            if !told.places.fit(sql) {
+                return None;
+            }
+            control.places.clone_from(&told.places);
         }
         Some(report)
     }

@@ -2,10 +2,14 @@
 
 mod asked;
 mod charts;
+mod clocks;
 mod coverage;
 mod doubt;
+mod floods;
 mod forms;
+mod gaps;
 mod learned;
+mod limits;
 mod own;
 mod scheduled;
 mod sets;

@@ -26,6 +26,7 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
         library, catalogue, ..
     } = loaded();
     let report = catalogue.get(&asked.name).map_err(anyhow::Error::msg)?;
+    library.check().map_err(anyhow::Error::msg)?;
     let place = asked.connection.place()?.to_string();
     let source = asked.connection.open_read()?;
     let made_for = asked.made_for.unwrap_or_else(user_name);
@@ -76,7 +77,7 @@ pub(super) fn make_one(asked: Asked) -> anyhow::Result<Exit> {
             made
         }
     };
-    notes(&made);
+    notes(&made, asked.rows_max);
     Ok(match made.nothing_matches {
         true => Exit::Nothing,
         false => Exit::Found,
@@ -171,8 +172,9 @@ fn told(line: &str) -> Cow<'_, str> {
 }
 
 /// What a reader must know, on stderr.
-fn notes(made: &Made) {
-    for note in &made.coverage.notes {
+fn notes(made: &Made, rows_max: u64) {
+    let cut = made.cut_short(rows_max, "--rows-max sets the limit, 0 is none");
+    for note in made.coverage.notes.iter().chain(&cut) {
         print::say(&format!("note: {note}"));
     }
 }
@@ -202,11 +204,15 @@ fn user_of(uid: u32) -> Option<String> {
 /// The reports, a row each.
 pub(super) fn list(output: Output) -> anyhow::Result<Exit> {
     let Loaded {
-        catalogue, note, ..
+        catalogue,
+        library,
+        note,
+        ..
     } = loaded();
     if let Some(note) = note {
         print::say(&format!("note: {note}"));
     }
+    library.check().map_err(anyhow::Error::msg)?;
     let mut printer = output.printer();
     let column = |name: &str| SqlColumn {
         name: name.to_owned(),

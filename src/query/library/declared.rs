@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::header::{InOrder, OwnParam, Scalar, names, uses};
 use super::params::{Param, SINCE, UNTIL};
 use super::question::RESERVED;
-use crate::model::suggest::suggest;
+use crate::model::suggest::{nearest, suggest};
 use crate::query::params::FilterParams;
 
 /// What a header says of parameters.
@@ -33,6 +33,7 @@ impl Declared<'_> {
     /// The parameters that the statement names, in the order of its `own` text, then of the `whole`.
     pub(super) fn params(&self, own: &str, whole: &str) -> Result<Vec<Param>, Wrong> {
         let named = names(&format!("{own}\n{whole}"));
+        let params = self.described(&named, whole)?;
         let in_header = |at: usize, what: String| Wrong {
             place: Place::Header(at),
             what,
@@ -45,25 +46,33 @@ impl Declared<'_> {
         let since = self.since.iter().map(|since| (SINCE, since.span().start));
         for (name, at) in declared.chain(needed).chain(since) {
             if !is_named(name) {
-                let what = format!("the statement does not use the parameter :{name}");
+                let mut what = format!("the statement does not use the parameter :{name}");
+                if let Some(near) = nearest(name, named.iter().map(String::as_str)) {
+                    what.push_str(&format!("; did you mean :{near}?"));
+                }
                 return Err(in_header(at, what));
             }
         }
+        Ok(params)
+    }
+
+    /// The parameters of these names, which the `whole` statement uses.
+    fn described(&self, named: &[String], whole: &str) -> Result<Vec<Param>, Wrong> {
         let mut params = Vec::new();
         for name in named {
-            let own = self.params.0.iter().find(|(known, _)| *known == name);
+            let own = self.params.0.iter().find(|(known, _)| known == name);
             let own = own.map(|(_, own)| own);
             let since = self.since.filter(|_| name == SINCE);
             let at = own.map(Spanned::span).or(since.map(Spanned::span));
-            let wrong = |what: String| match at {
-                Some(at) => in_header(at.start, what),
-                None => {
-                    let uses = uses(whole).filter(|(_, used)| *used == name);
-                    let place = Place::Statement(uses.map(|(at, _)| at).collect());
-                    Wrong { place, what }
-                }
+            let wrong = |what: String| {
+                let uses = || uses(whole).filter(|(_, used)| used == name);
+                let place = match &at {
+                    Some(at) => Place::Header(at.start),
+                    None => Place::Statement(uses().map(|(at, _)| at).collect()),
+                };
+                Wrong { place, what }
             };
-            let param = self.param(&name, own.map(Spanned::as_ref));
+            let param = self.param(name, own.map(Spanned::as_ref));
             params.push(param.map_err(wrong)?);
         }
         params.sort_by_key(|param| match param.name.as_str() {
@@ -93,10 +102,12 @@ impl Declared<'_> {
                 required: false,
             },
             (None, None) => {
-                let known = FilterParams::NAMES.iter().copied();
+                let own = self.params.0.iter().map(|(known, _)| known.as_str());
+                let known = FilterParams::NAMES.iter().copied().chain(own);
+                let known: Vec<String> = known.map(|known| format!(":{known}")).collect();
                 return Err(format!(
                     "the header does not describe :{name}, and it is no filter; {}",
-                    suggest(name, known)
+                    suggest(&format!(":{name}"), known.iter().map(String::as_str))
                 ));
             }
         };

@@ -4,6 +4,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::params::Kind;
+use super::token::parameters;
 
 /// A parameter that is no filter of `auditql query`, or a filter with a default of its own.
 #[derive(Debug, Deserialize)]
@@ -69,36 +70,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for InOrder<T> {
 
 /// The parameters that a statement names, and the byte of the `:` before each.
 pub(crate) fn uses(sql: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut rest = sql;
-    std::iter::from_fn(move || {
-        while let Some(at) = rest.find([':', '\'', '"', '-', '/']) {
-            let (sign, after) = (rest.as_bytes()[at], &rest[at + 1..]);
-            let past = |end: &str| {
-                after
-                    .find(end)
-                    .map_or("", |found| &after[found + end.len()..])
-            };
-            rest = match sign {
-                b'\'' => past("'"),
-                b'"' => past("\""),
-                b'-' if after.starts_with('-') => past("\n"),
-                b'/' if after.starts_with('*') => past("*/"),
-                b':' => {
-                    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                    let length = after.bytes().take_while(letters).count();
-                    let (name, after) = after.split_at(length);
-                    rest = after;
-                    if name.is_empty() {
-                        continue;
-                    }
-                    return Some((sql.len() - after.len() - length - 1, name));
-                }
-                _ => after,
-            };
-        }
-        rest = "";
-        None
-    })
+    parameters(sql).filter_map(|(at, word)| Some((at, word.strip_prefix(':')?)))
 }
 
 /// The names of a statement's parameters, in order, each once.

@@ -16,7 +16,8 @@ impl Question {
             |name: &str| !name.is_empty() && name.bytes().all(plain) && !RESERVED.contains(&name);
         let sound = is_name(&self.name)
             && names.into_iter().all(|name| fit(name) && seen.insert(name))
-            && self.one_of.iter().all(|name| seen.contains(name.as_str()));
+            && self.one_of.iter().all(|name| seen.contains(name.as_str()))
+            && self.places.fit(&self.sql);
         if !sound {
             return None;
         }

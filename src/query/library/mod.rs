@@ -6,6 +6,7 @@
 
 mod chosen;
 mod declared;
+mod described;
 pub(crate) mod header;
 mod learned;
 mod params;
@@ -15,7 +16,7 @@ mod shipped;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
-mod token;
+pub(crate) mod token;
 
 pub use chosen::Chosen;
 pub use params::{Kind, Param, flag, lacking};
@@ -25,6 +26,7 @@ pub use question::Question;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::limits::QUESTION_FILE_BYTES_MAX;
 use crate::model::suggest::suggest;
 use crate::query::output::visible;
 use crate::query::textfile;
@@ -72,6 +74,10 @@ impl Library {
     /// shipped ones of the same name, as those in its directory `tables` go before shipped shared
     /// tables in these questions. An error names the file and the line.
     pub fn with_directory(directory: &Path) -> Result<Library, String> {
+        Library::read(directory).map_err(textfile::brief)
+    }
+
+    fn read(directory: &Path) -> Result<Library, String> {
         let mut library = Library::shipped().clone();
         let tables = directory.join("tables");
         // A link to nothing is there, and is an error.
@@ -82,9 +88,17 @@ impl Library {
             library.tables.check()?;
         }
         for (name, origin, text) in files(directory, "")? {
-            library.add(Question::parse(&name, &origin, &text, &library.tables)?);
+            let question = Question::parse(&name, &origin, &text, &library.tables)?;
+            library.add(question);
         }
         Ok(library)
+    }
+
+    /// Checks every question of one's own: see [`Question::check`].
+    pub fn check(&self) -> Result<(), String> {
+        let mut questions = self.questions.iter();
+        let checked = questions.try_for_each(Question::check);
+        checked.map_err(textfile::brief)
     }
 
     /// A statement that begins at `begin` behind the shared tables that it names, and where its parts
@@ -151,7 +165,9 @@ fn files(directory: &Path, below: &str) -> Result<Vec<(String, Origin, String)>,
         let shown = visible(&path.display().to_string()).into_owned();
         let name = path.file_stem().and_then(|stem| stem.to_str());
         let name = name.ok_or_else(|| format!("{shown}: its name is no text; rename it"))?;
-        let text = textfile::read(&path, u64::MAX)?;
+        let text = textfile::read(&path, QUESTION_FILE_BYTES_MAX)?;
+        // Some editors of other systems begin every file with it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
         let origin = Origin::own(&shown, &format!("{below}{name}.sql"));
         Ok((name.to_owned(), origin, text))
     };

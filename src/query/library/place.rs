@@ -1,8 +1,14 @@
 //! Where statements stand in files, so that what is wrong in one is told with the file and the line.
 //! A statement is put together from the text of a question or a verdict and those of shared tables.
 
+mod told;
+
+use serde::{Deserialize, Serialize};
+
 use super::token::tokens;
+use crate::query::textfile::brief;
 use crate::store::check_sql;
+use told::Told;
 
 /// A file of statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +41,8 @@ pub(crate) struct Begin {
 }
 
 /// Where the parts of a statement stand in files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<Told>", from = "Vec<Told>")]
 pub(crate) struct Places {
     /// In the order of the statement; the last is its own text, the others are shared tables.
     parts: Vec<Part>,
@@ -176,10 +183,9 @@ impl Places {
         });
     }
 
-    /// Whether the statement is one of this program's own.
+    /// Whether every part of the statement is one of this program's own.
     pub(crate) fn are_shipped(&self) -> bool {
-        let own = self.parts.last();
-        own.is_none_or(|own| own.begin.origin.shipped)
+        self.parts.iter().all(|part| part.begin.origin.shipped)
     }
 
     /// File and line of the first of some bytes of the statement, of one of its own text if any is
@@ -195,23 +201,52 @@ impl Places {
 
     /// What to say of an error that a statement met: file and line, what it is `about`, the message.
     pub(crate) fn tell(&self, sql: &str, message: &str, about: &str, reader: Reader) -> String {
-        let (said, at) = match pointed_at(message) {
+        let (said, pointed) = match pointed_at(message) {
             Some((said, line, column)) => (said, offset(sql, line, column)),
             None => (message, None),
         };
-        let Some(part) = self.broken(sql, said).or(self.parts.last()) else {
+        let broken = self.broken(sql, said);
+        let Some(part) = broken.or(self.parts.last()) else {
             return format!("{about}: {message}");
         };
         // What stands before a table's text and what closes it is ours.
-        let at = at.or_else(|| named(said, &sql[part.from..part.until]).map(|at| part.from + at));
-        let at = at.filter(|at| (part.from..=part.until).contains(at));
-        let (line, column) = match at {
+        let named = || named(said, &sql[part.from..part.until]).map(|at| part.from + at);
+        let at = pointed.or_else(named);
+        let inside = at.filter(|at| (part.from..=part.until).contains(at));
+        let (line, column) = match inside {
             Some(at) => part.place(sql, at),
             None => (part.begin.line, None),
         };
         let column = column.map(|column| format!(" (column {column})"));
         let (file, column) = (part.begin.origin.told(reader), column.unwrap_or_default());
-        format!("{file}:{line}: {about}: {said}{column}")
+        let unplaced = broken.is_none() && at.is_none();
+        let running = match unplaced && self.parts.len() > 1 && check_sql(sql).is_ok() {
+            true => self.running(reader),
+            false => String::new(),
+        };
+        let said = brief(said.to_owned());
+        format!("{file}:{line}: {about}: {said}{column}{running}")
+    }
+
+    /// What to say of the statement itself, such as that its answer is not what it is asked for.
+    pub(crate) fn tell_of_it(&self, what: &str, about: &str, reader: Reader) -> String {
+        let Some(own) = self.parts.last() else {
+            return format!("{about}: {what}");
+        };
+        let (file, line) = (own.begin.origin.told(reader), own.begin.line);
+        format!("{file}:{line}: {about}: {what}")
+    }
+
+    /// What to add to an error of a statement that compiles: SQLite does not tell which part of it
+    /// was running then.
+    fn running(&self, reader: Reader) -> String {
+        let tables = self.parts.iter().filter(|part| !part.table.is_empty());
+        let place = |part: &Part| format!("{}:{}", part.begin.origin.told(reader), part.begin.line);
+        let places: Vec<String> = tables.map(place).collect();
+        format!(
+            " (found while the statement ran, here or in a shared table that it reads: {})",
+            places.join(", ")
+        )
     }
 
     /// The first shared table that does not compile, for the reason that is told of the whole or

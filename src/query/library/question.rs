@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::declared::{Declared, Place};
+use super::described::Described;
 use super::header::{InOrder, OwnParam};
 use super::params::{Param, SINCE, UNTIL, flag, lacking};
 use super::place::{Begin, Origin, Places, Reader};
 use super::tables::Tables;
+use super::token::fault;
 use crate::model::suggest::suggest;
 use crate::model::value::Value;
 use crate::query::wire::Conforming;
@@ -59,14 +61,20 @@ pub struct Question {
     /// Parameters of which it makes no sense without at least one.
     #[serde(default)]
     pub one_of: Vec<String>,
+    /// An answer has no more rows, whatever limit is given: the statement looks at no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u64>,
     /// In the order in which the statement names them, `since` and `until` last.
     pub params: Vec<Param>,
     /// The columns of the answer with what they mean.
     pub columns: Vec<ResultColumn>,
     pub sql: String,
-    /// Where the statement stands in files.
-    #[serde(skip)]
+    /// Where the parts of the statement stand in files of one's own.
+    #[serde(rename = "parts", default, skip_serializing_if = "Places::are_shipped")]
     pub(super) places: Places,
+    /// Absent of what this program brings or has learned.
+    #[serde(skip)]
+    pub(super) described: Option<Described>,
 }
 
 /// A column of an answer.
@@ -99,9 +107,11 @@ struct Header {
     /// Filters of which the question makes no sense without at least one.
     #[serde(default)]
     one_of: Vec<Spanned<String>>,
+    /// Rows that an answer has at most; the statement gives one more where there are more.
+    most: Option<u64>,
     #[serde(default)]
     params: InOrder<Spanned<OwnParam>>,
-    columns: InOrder<OwnColumn>,
+    columns: Spanned<InOrder<Spanned<OwnColumn>>>,
 }
 
 /// What a column means: `name = "..."`, or `name = { json = "..." }` where its texts are documents.
@@ -129,6 +139,12 @@ impl Question {
         }
         let (header, own) = split::<Header>(origin, text)?;
         let begin = Begin::verbatim(origin, text, text.len() - own.len());
+        // A test looks at what is shipped.
+        if !origin.is_shipped()
+            && let Some((at, what)) = fault(own)
+        {
+            return Err(fail(text.len() - own.len() + at, &what));
+        }
         let named: Vec<&str> = header.tables.iter().map(|name| &**name.as_ref()).collect();
         let (sql, places) = tables.before(&named, own, &begin).map_err(|fault| {
             let at = HEADER_BEGIN + header.tables[fault.at].span().start;
@@ -153,14 +169,24 @@ impl Question {
                     None => fail(0, &wrong.what),
                 },
             })?;
-        if header.columns.0.is_empty() {
+        let columns_at = header.columns.span().start;
+        let columns = header.columns.into_inner().0;
+        if columns.is_empty() {
             return Err(fail(
-                0,
+                HEADER_BEGIN + columns_at,
                 "the header's columns are empty; name each with what it means",
             ));
         }
-        let column = |(name, column)| {
-            let (doc, json) = match column {
+        let place = |at: usize| origin.line(text, HEADER_BEGIN + at);
+        let described = (!origin.is_shipped()).then(|| Described {
+            all: place(columns_at),
+            each: columns
+                .iter()
+                .map(|(_, column)| place(column.span().start))
+                .collect(),
+        });
+        let column = |(name, column): (String, Spanned<OwnColumn>)| {
+            let (doc, json) = match column.into_inner() {
                 OwnColumn::Doc(doc) => (doc, false),
                 OwnColumn::Json { json: doc } => (doc, true),
             };
@@ -175,10 +201,12 @@ impl Question {
             level: header.level,
             tags: header.tags,
             one_of: header.one_of.into_iter().map(Spanned::into_inner).collect(),
+            most: header.most,
             params,
-            columns: header.columns.0.into_iter().map(column).collect(),
+            columns: columns.into_iter().map(column).collect(),
             sql,
             places,
+            described,
         })
     }
 
@@ -256,6 +284,10 @@ impl Question {
                 text(until)
             ));
         }
+        let limit = match self.most {
+            Some(most) if limit == 0 || limit > most => most,
+            _ => limit,
+        };
         Ok(SqlQuery {
             sql: self.sql.clone(),
             params,

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::place::{Begin, Origin, Places};
 use super::question::{HEADER_BEGIN, is_name, split};
+use super::token::fault;
 use crate::model::suggest::suggest;
 
 /// Name and text of every shipped table, as the build script lists them.
@@ -72,6 +73,12 @@ impl Tables {
             ));
         }
         let (header, sql) = split::<Header>(origin, text)?;
+        if !origin.is_shipped()
+            && let Some((at, what)) = fault(sql)
+        {
+            let at = text.len() - sql.len() + at;
+            return Err(format!("{}: {what}", origin.line(text, at)));
+        }
         let needed = header.tables.into_iter().map(|needed| {
             let place = origin.line(text, HEADER_BEGIN + needed.span().start);
             (needed.into_inner(), place)

@@ -20,6 +20,7 @@ fn every_shipped_question_reads() {
         ) {
             panic!("{error}");
         }
+        assert_eq!(token::fault(text), None, "{name}");
     }
     for question in Library::shipped().questions() {
         assert!(GROUPS.iter().any(|(group, _)| *group == question.group));
@@ -184,7 +185,7 @@ fn errors_of_a_statement_are_told_with_the_file_and_the_line_of_the_part_that_is
         ("good", table("select 1 as a,\n  2 as b")),
         ("typo", table("select 1 as a,\n  usr from events")),
         ("far", table("select user\nfrom evnts")),
-        ("open", table("select 1 as a from (\nselect 2")),
+        ("open", table("select 1 as a /* no end")),
         ("odd", table("select 1 as a\nunion select 1, 2")),
         // One that a table of the statement serves.
         ("late", table("select n as a from later")),
@@ -223,7 +224,7 @@ fn errors_of_a_statement_are_told_with_the_file_and_the_line_of_the_part_that_is
             "with b as (select 1 as a),\na as (select * from c), c as (select * from a) select 1 from a",
             "q.sql:11: Q: circular reference: a (column 1)",
         ),
-        ("", "\nselect 1 from (", "q.sql:11: Q: incomplete input"),
+        ("", "\nselect 1 from", "q.sql:11: Q: incomplete input"),
         (
             "",
             "select 1 union\nselect 1, 2",
@@ -257,7 +258,7 @@ fn errors_of_a_statement_are_told_with_the_file_and_the_line_of_the_part_that_is
         (
             "good, open",
             "select 1 from good, open",
-            "tables/open.sql:5: Q: near",
+            "tables/open.sql:5: Q: incomplete input",
         ),
         (
             "odd",
@@ -317,4 +318,49 @@ fn a_parameter_that_nobody_describes_is_told_where_it_is_named() {
         error.starts_with("/d/q.sql:6: default of since: "),
         "{error}"
     );
+}
+
+#[test]
+fn places_of_parts_survive_the_wire_and_only_fitting_ones_are_learned() {
+    let mut tables = Tables::default();
+    let origin = Origin::own("/d/tables/t.sql", "tables/t.sql");
+    let text = "/*\nrows = \"R\"\n*/\nselect 1 as n,\n  usr from events";
+    tables.add("t", &origin, text).unwrap();
+    let text = format!("/*{HEADER}tables = [\"t\"]\n[columns]\nn = \"N\"\n*/\nselect n from t");
+    let origin = Origin::own("/d/q.sql", "q.sql");
+    let question = Question::parse("q", &origin, &text, &tables).unwrap();
+    let told = serde_json::to_value(&question).unwrap();
+    assert!(!told.to_string().contains("/d/"), "{told}");
+    let learned = |told: &serde_json::Value| {
+        let told: Question = serde_json::from_value(told.clone()).ok()?;
+        let mut library = Library::default();
+        library.learn(vec![told]);
+        library.get("q").ok().cloned()
+    };
+    let said = learned(&told)
+        .unwrap()
+        .tell("no such column: usr", "Q", Reader::Owner);
+    let place = "the server's tables/t.sql:4: Q: no such column: usr";
+    assert_eq!(said.unwrap(), place);
+    for (at, value) in [
+        ("/parts/0/file", serde_json::json!("/etc/passwd")),
+        ("/parts/0/file", "../x.sql".into()),
+        ("/parts/0/file", "x\u{1b}[2J.sql".into()),
+        ("/parts/0/file", "".into()),
+        ("/parts/0/table", "t; drop".into()),
+        ("/parts/0/line", 0.into()),
+        ("/parts/0/line", (-1).into()),
+        ("/parts/0/until", 10_000.into()),
+        ("/parts/1/from", 0.into()),
+        ("/sql", "short".into()),
+    ] {
+        let mut bad = told.clone();
+        *bad.pointer_mut(at).unwrap() = value;
+        assert_eq!(learned(&bad), None, "{at}");
+    }
+    // One of an earlier version tells nothing of them.
+    let mut earlier = told;
+    earlier.as_object_mut().unwrap().remove("parts").unwrap();
+    let said = learned(&earlier).unwrap().tell("x", "Q", Reader::Owner);
+    assert_eq!(said, None);
 }

@@ -9,6 +9,7 @@ use crate::limits::REPORT_EVIDENCE_MAX;
 use crate::model::suggest::suggest;
 use crate::query::library::header::{InOrder, OwnParam, Scalar, uses};
 use crate::query::library::place::{Begin, Origin, Places};
+use crate::query::library::token::fault;
 use crate::query::library::{Library, Param};
 
 /// Names of flags and of query parameters that every report has.
@@ -284,6 +285,13 @@ fn one_control(
                 let at = control.tables[fault.at].span().start;
                 Wrong::Here(at, format!("verdict of {id}: {}", fault.what))
             })?;
+        let here = |byte: usize, what: String| match parts.first(&sql, &[byte]) {
+            Some((place, _)) => Wrong::There(place, what),
+            None => Wrong::Here(at, what),
+        };
+        if let Some((byte, what)) = fault(&sql) {
+            return Err(here(byte, format!("verdict of {id}: {what}")));
+        }
         for (byte, name) in uses(&sql) {
             if !params.iter().any(|param| param.name == name) {
                 let known = params.iter().map(|param| param.name.as_str());
@@ -291,10 +299,7 @@ fn one_control(
                     "verdict of {id}: the report has no parameter :{name}; {}",
                     suggest(name, known)
                 );
-                return Err(match parts.first(&sql, &[byte]) {
-                    Some((place, _)) => Wrong::There(place, what),
-                    None => Wrong::Here(at, what),
-                });
+                return Err(here(byte, what));
             }
         }
         (verdict, places) = (Some(sql), parts);

@@ -9,7 +9,7 @@ use super::coverage::{self, Overview};
 use super::evidence::{self, Gathered};
 use super::texts::Texts;
 use crate::model::value::Value;
-use crate::query::library::{Library, Question, Reader};
+use crate::query::library::{Library, Question};
 use crate::query::output;
 use crate::report::definition::{Control, Definition};
 use crate::report::made::Verdict;
@@ -108,7 +108,7 @@ pub(super) fn of<'a>(
 }
 
 /// Looks at the store and runs the jobs, on as many threads as were asked for; gives what each
-/// found. The first error in the order of the jobs is the report's.
+/// found. Of several errors the report's is the same whichever thread was faster: see [`all_of`].
 pub(super) fn run(
     making: &Making<'_>,
     overview: &Overview,
@@ -129,7 +129,13 @@ pub(super) fn run(
         give_way();
         while !failed.load(Ordering::Relaxed) {
             let good = match next.fetch_add(1, Ordering::Relaxed) {
-                0 => keep(&looked, coverage::look(making, overview)),
+                0 => {
+                    let seen = coverage::look(making, overview);
+                    keep(
+                        &looked,
+                        seen.map_err(|error| making.blamed(error, "coverage")),
+                    )
+                }
                 turn => match order.get(turn - 1) {
                     Some(&at) => keep(&slots[at], jobs[at].run(making)),
                     None => break,
@@ -150,11 +156,24 @@ pub(super) fn run(
     let taken = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
     // What was not begun comes after what failed.
     let seen = taken.unwrap_or(Err(StoreError::Cancelled))?;
-    let done = slots
+    let outcomes = slots
         .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect::<Result<Vec<Done>>>()?;
-    Ok((seen, done))
+        .map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect();
+    Ok((seen, all_of(outcomes, &order)?))
+}
+
+/// What all jobs gave, or the first error. If that is the end of the report's time, the job that had
+/// most of it, which began before others in `order`, is the one to tell of. Jobs that were not begun
+/// gave nothing.
+fn all_of<T>(mut outcomes: Vec<Option<Result<T>>>, order: &[usize]) -> Result<Vec<T>> {
+    let timed_out = |at: &usize| matches!(outcomes[*at], Some(Err(StoreError::TimedOutIn { .. })));
+    let failed = outcomes.iter().position(|one| matches!(one, Some(Err(_))));
+    if failed.is_some_and(|at| timed_out(&at)) {
+        let longest = order.iter().copied().find(timed_out);
+        outcomes.swap(0, longest.unwrap_or_default());
+    }
+    outcomes.into_iter().flatten().collect()
 }
 
 /// Puts an outcome into its slot; says whether it is good.
@@ -166,42 +185,49 @@ fn keep<T>(slot: &Mutex<Option<Result<T>>>, outcome: Result<T>) -> bool {
 
 impl Job<'_> {
     fn run(&self, making: &Making<'_>) -> Result<Done> {
-        let done = match &self.purpose {
-            Purpose::Verdict(..) => {
-                verdict(making, &self.query).map(|(verdict, why)| Done::Verdict(verdict, why))
+        match &self.purpose {
+            Purpose::Verdict(_, control) => {
+                let rows = rows_of(making, &self.query);
+                let rows = rows.map_err(|error| self.blamed(error, making))?;
+                let read = verdict(&rows).map_err(|what| {
+                    let reader = making.request.reader;
+                    let told = control.places.tell_of_it(&what, &self.about, reader);
+                    StoreError::BadRequest(told)
+                });
+                read.map(|(verdict, why)| Done::Verdict(verdict, why))
             }
             Purpose::Evidence {
                 question,
                 rows,
                 file,
                 ..
-            } => evidence::gather(making, question, &self.query, *rows, file).map(Done::Evidence),
-        };
-        done.map_err(|error| self.blamed(error, making.request.reader))
+            } => {
+                let gathered = evidence::gather(making, question, &self.query, *rows, file);
+                let gathered = gathered.map_err(|error| self.blamed(error, making));
+                gathered.map(Done::Evidence)
+            }
+        }
     }
 
     /// The error, with what it is about before it; with file and line where a file is to blame.
-    fn blamed(&self, error: StoreError, reader: Reader) -> StoreError {
+    fn blamed(&self, error: StoreError, making: &Making<'_>) -> StoreError {
         let (sql, about) = (&self.query.sql, &self.about);
-        let told = |text: String| format!("{about}: {text}");
+        let reader = making.request.reader;
         match error {
             StoreError::BadRequest(text) => StoreError::BadRequest(match &self.purpose {
                 Purpose::Verdict(_, control) => control.places.tell(sql, &text, about, reader),
                 Purpose::Evidence { question, .. } => {
                     let own = question.tell(&text, about, reader);
-                    own.unwrap_or_else(|| told(text))
+                    own.unwrap_or_else(|| format!("{about}: {text}"))
                 }
             }),
-            StoreError::LimitReached(text) => StoreError::LimitReached(told(text)),
-            StoreError::Damaged(text) => StoreError::Damaged(told(text)),
-            StoreError::Io(text) => StoreError::Io(told(text)),
-            other => other,
+            other => making.blamed(other, about),
         }
     }
 }
 
-/// The one row of a verdict's statement.
-fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
+/// The rows of a verdict's statement.
+fn rows_of(making: &Making<'_>, query: &SqlQuery) -> Result<Vec<Vec<Value>>> {
     #[derive(Default)]
     struct Rows(Vec<Vec<Value>>);
     impl SqlSink for Rows {
@@ -213,15 +239,19 @@ fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
     }
     let mut rows = Rows::default();
     making.sql(query, &mut rows)?;
-    let bad = |what: String| Err(StoreError::BadRequest(what));
-    let [row] = &rows.0[..] else {
-        return bad(format!(
+    Ok(rows.0)
+}
+
+/// What the one row of a verdict's statement says; the error says what is wrong with the statement.
+fn verdict(rows: &[Vec<Value>]) -> Result<(Verdict, String), String> {
+    let [row] = rows else {
+        return Err(format!(
             "the statement gives {} rows; give exactly one",
-            if rows.0.is_empty() { "no" } else { "several" }
+            if rows.is_empty() { "no" } else { "several" }
         ));
     };
     let [said, why] = &row[..] else {
-        return bad("the statement does not give verdict and why".to_owned());
+        return Err("the statement does not give verdict and why".to_owned());
     };
     let verdict = match said {
         Value::Text(text) if &**text == "met" => Verdict::Met,
@@ -229,7 +259,7 @@ fn verdict(making: &Making<'_>, query: &SqlQuery) -> Result<(Verdict, String)> {
         Value::Text(text) if &**text == "not enough data" => Verdict::NotEnoughData,
         Value::Text(text) if &**text == "finding" => Verdict::Finding,
         other => {
-            return bad(format!(
+            return Err(format!(
                 "the statement says {}; give 'met', 'not met', 'not enough data' or 'finding'",
                 quoted(other)
             ));
@@ -245,5 +275,39 @@ fn quoted(value: &Value) -> String {
         Value::Text(text) => format!("{text:?}"),
         Value::Bytes(bytes) => format!("a blob of {} bytes", bytes.len()),
         other => output::plain(other).unwrap_or_else(|| "NULL".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_told_or_the_job_that_had_most_of_the_time() {
+        let late = |job: &str| {
+            let told = job.to_owned();
+            let limit = std::time::Duration::ZERO;
+            Some(Err(StoreError::TimedOutIn { limit, told }))
+        };
+        let bad = |job: &str| Some(Err(StoreError::BadRequest(job.to_owned())));
+        for (outcomes, told) in [
+            (
+                vec![Some(Ok(0)), Some(Ok(1)), Some(Ok(2)), None],
+                Ok(vec![0, 1, 2]),
+            ),
+            (
+                vec![Some(Ok(0)), bad("one"), bad("two"), bad("three")],
+                Err("one"),
+            ),
+            (
+                vec![late("zero"), late("one"), Some(Ok(2)), late("three")],
+                Err("three"),
+            ),
+            (vec![late("zero"), bad("one"), None, None], Err("zero")),
+            (vec![None, bad("one"), late("two"), None], Err("one")),
+        ] {
+            let outcome = all_of(outcomes, &[2, 3, 0, 1]).map_err(|error| error.to_string());
+            assert_eq!(outcome, told.map_err(str::to_owned));
+        }
     }
 }

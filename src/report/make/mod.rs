@@ -7,14 +7,15 @@ mod doubt;
 mod evidence;
 mod hours;
 mod job;
+mod making;
 mod notes;
 mod silence;
 mod texts;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::definition::Definition;
 use super::digest;
@@ -23,9 +24,10 @@ use crate::limits::REPORT_ROWS_MAX;
 use crate::query::clock;
 use crate::query::library::{Library, Reader, flag};
 use crate::query::source::Source;
-use crate::store::{Result, SqlQuery, SqlSink, StoreError};
+use crate::store::{Result, StoreError};
 use coverage::{HOUR, Overview};
 use job::{Done, Job, Purpose};
+use making::Making;
 use texts::Texts;
 
 /// What is asked of a report, beside its definition.
@@ -46,6 +48,8 @@ pub struct Request<'a> {
     pub summary: bool,
     /// For all of it; `None` is without limit.
     pub timeout: Option<Duration>,
+    /// What to do where that is not enough, in words.
+    pub longer: &'a str,
     pub cancelled: Arc<AtomicBool>,
     /// How many questions are asked at once.
     pub threads: usize,
@@ -67,6 +71,7 @@ impl Default for Request<'_> {
             skip_damaged: false,
             summary: false,
             timeout: Some(crate::limits::REPORT_TIME),
+            longer: "raise the limit with --timeout (timeout_ms)",
             cancelled: Arc::default(),
             threads: 1,
             now: clock::now(),
@@ -92,66 +97,6 @@ pub(super) struct Period {
     pub(super) until: i64,
 }
 
-/// What all parts of a report's making share.
-pub(super) struct Making<'a> {
-    pub(super) source: &'a dyn Source,
-    pub(super) request: &'a Request<'a>,
-    pub(super) period: Period,
-    /// The words of the parameter `cluster`, if it was given.
-    pub(super) cluster: Option<String>,
-    /// Whether the report has charts.
-    pub(super) charts: bool,
-    deadline: Option<Instant>,
-    /// Damaged segments that answers left out.
-    damaged: Mutex<Vec<String>>,
-}
-
-impl Making<'_> {
-    /// The time that is left for the next question.
-    pub(super) fn left(&self) -> Result<Option<Duration>> {
-        if self.request.cancelled.load(Ordering::Relaxed) {
-            return Err(StoreError::Cancelled);
-        }
-        let Some(deadline) = self.deadline else {
-            return Ok(None);
-        };
-        match deadline.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(self.timed_out()),
-            left => Ok(Some(left)),
-        }
-    }
-
-    fn timed_out(&self) -> StoreError {
-        StoreError::TimedOut {
-            limit: self.request.timeout.unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn note_damage(&self, segments: &[String]) {
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        for segment in segments {
-            if !damaged.contains(segment) {
-                damaged.push(segment.clone());
-            }
-        }
-    }
-
-    /// Runs a statement for the report.
-    fn sql(&self, query: &SqlQuery, sink: &mut dyn SqlSink) -> Result<bool> {
-        let left = self.left()?;
-        let answer = self
-            .source
-            .sql_until(query, left, &self.request.cancelled, sink)
-            .map_err(|error| match error {
-                // Each question has what is left of the report's time.
-                StoreError::TimedOut { .. } => self.timed_out(),
-                error => error,
-            })?;
-        self.note_damage(&answer.coverage.damaged);
-        Ok(answer.truncated)
-    }
-}
-
 /// Makes a report. An error says which control and question it came from.
 pub fn make(
     definition: &Definition,
@@ -168,15 +113,7 @@ pub fn make(
     let overview = Overview::new(&stats);
     let period = period(definition, request, &overview).map_err(StoreError::BadRequest)?;
     let cluster = given("cluster").filter(|words| !words.is_empty());
-    let making = Making {
-        source,
-        request,
-        period,
-        cluster,
-        charts: definition.charts && !request.summary,
-        deadline: request.timeout.map(|limit| Instant::now() + limit),
-        damaged: Mutex::default(),
-    };
+    let making = Making::new(definition, source, request, period, cluster);
     let texts = Texts {
         definition,
         making: &making,
@@ -187,9 +124,7 @@ pub fn make(
     made.clusters = seen.clusters;
     made.coverage = seen.coverage;
     made.charts = seen.charts;
-    let damaged = making.damaged.into_inner();
-    made.coverage.damaged = damaged.unwrap_or_else(PoisonError::into_inner);
-    made.coverage.damaged.sort();
+    made.coverage.damaged = making.damaged();
     notes::say(&mut made, request.now);
     for (job, done) in jobs.into_iter().zip(answers) {
         settle(&mut made, definition, job, done, request);

@@ -1,5 +1,7 @@
 //! What of the coverage a reader must know, in words.
 
+use std::collections::BTreeSet;
+
 use super::coverage::HOUR;
 use super::{Request, doubt};
 use crate::limits::{REPORT_LISTED_MAX, REPORT_SILENCES_MAX};
@@ -136,8 +138,13 @@ fn silence(coverage: &Coverage) -> Option<String> {
         .iter()
         .map(|silence| silence.hours)
         .sum::<u64>();
+    let clusters = coverage.silent.iter().map(|silence| &silence.cluster);
+    let added_up = match clusters.collect::<BTreeSet<_>>().len() {
+        1 => String::new(),
+        several => format!(", added up over {several} clusters"),
+    };
     Some(format!(
-        "{} passed without any event of a cluster, in {}; the longest is {} from cluster {} from {} to {}.",
+        "{} passed without any event of a cluster{added_up}, in {}; the longest is {} from cluster {} from {} to {}.",
         plural(hours, "hour", "hours"),
         plural(coverage.silent.len() as u64, "stretch", "stretches"),
         plural(longest.hours, "hour", "hours"),

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::{Entry, Period, Schedule};
 use crate::limits::{
-    REPORT_CATCH_UP_MAX, REPORT_DOCUMENT_BYTES_MAX, REPORT_RETRY_WAIT, REPORT_SCHEDULED_TIME,
-    REPORT_TRIES_MAX,
+    REPORT_CATCH_UP_MAX, REPORT_DOCUMENT_BYTES_MAX, REPORT_RETRY_WAIT, REPORT_TRIES_MAX,
 };
 use crate::model::time;
 use crate::query::library::{Library, Reader};
@@ -33,6 +33,8 @@ pub struct Keeper {
     pub schedule: Schedule,
     pub catalogue: Catalogue,
     pub library: Library,
+    /// How long a report may take.
+    pub time: Duration,
     /// Ends what is being made.
     pub cancelled: Arc<AtomicBool>,
 }
@@ -73,7 +75,8 @@ impl Keeper {
             // Why one failed stands in the table `reports`, for every client.
             reader: Reader::Client,
             skip_damaged: entry.skip_damaged,
-            timeout: Some(REPORT_SCHEDULED_TIME),
+            timeout: Some(self.time),
+            longer: "make it with auditql report --timeout: that of schedules is fixed",
             cancelled: Arc::clone(&self.cancelled),
             now,
             ..Request::default()
@@ -98,12 +101,15 @@ impl Keeper {
             made_for: entry.made_for.clone(),
             ..ReportRecord::default()
         };
-        let written = match published {
-            Ok(Ok((_, written))) => written,
+        let (made, written) = match published {
+            Ok(Ok(made)) => made,
             Ok(Err(error)) => return vec![failure(entry, &stem, record, error.to_string())],
             Err(error) => return vec![failure(entry, &stem, record, error)],
         };
         tracing::info!(report = entry.name, period = stem, "a report was written");
+        for cut in made.cut_short(request.rows_max, "this limit of schedules is fixed") {
+            tracing::warn!(report = entry.name, period = stem, "{cut}");
+        }
         let made = written.into_iter().map(|file| ReportRecord {
             form: file.form.map_or(ROWS, |form| form.name()).to_owned(),
             path: file.path.display().to_string(),

@@ -263,6 +263,7 @@ fn keeper(dir: &Path) -> (Arc<dyn Store>, Keeper, PathBuf) {
         },
         catalogue: catalogue(&reports),
         library: Library::shipped().clone(),
+        time: crate::limits::REPORT_SCHEDULED_TIME,
         cancelled: Arc::default(),
     };
     (store, keeper, out)

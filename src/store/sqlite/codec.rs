@@ -204,6 +204,9 @@ pub(crate) fn decompress(packed: &[u8], most: usize) -> std::io::Result<Vec<u8>>
     })
 }
 
+/// One place in so many is as much work to decode alone as all of them together.
+const PLACES_WORTH_ALL: usize = 6;
+
 /// A chunk's bytes where they stand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkRef<'a> {
@@ -223,6 +226,50 @@ impl ChunkRef<'_> {
     pub(crate) fn decode_ids(&self, rows: usize, out: &mut Vec<u32>) -> Result<()> {
         let base = self.base as u32;
         self.each(rows, out, |difference| base.wrapping_add(difference as u32))
+    }
+
+    /// Decodes the numbers at some places of `rows`; elsewhere in `out` stands anything.
+    pub(crate) fn decode_at(&self, rows: usize, places: &[u32], out: &mut Vec<i64>) -> Result<()> {
+        let base = self.base;
+        self.each_at(rows, places, out, |difference| {
+            base.wrapping_add(difference as i64)
+        })
+    }
+
+    /// Decodes the string ids at some places of `rows`; elsewhere in `out` stands anything.
+    pub(crate) fn decode_ids_at(
+        &self,
+        rows: usize,
+        places: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        let base = self.base as u32;
+        self.each_at(rows, places, out, |difference| {
+            base.wrapping_add(difference as u32)
+        })
+    }
+
+    fn each_at<T: Copy + Default>(
+        &self,
+        rows: usize,
+        places: &[u32],
+        out: &mut Vec<T>,
+        value: impl Fn(u64) -> T,
+    ) -> Result<()> {
+        if places.len() > rows / PLACES_WORTH_ALL {
+            return self.each(rows, out, value);
+        }
+        if self.width > 16 || self.data.len() != chunk_bytes(rows, self.width) {
+            return Err(damaged("a column chunk has the wrong size"));
+        }
+        // No longer, so that who looks behind the rows of a chunk is found out.
+        out.resize(rows, T::default());
+        for &place in places {
+            let difference = self.difference(place as usize);
+            let difference = difference.ok_or_else(|| damaged("a column chunk is short"))?;
+            out[place as usize] = value(difference);
+        }
+        Ok(())
     }
 
     /// Every width that columns have often is a loop of its own without calls: scans spend most of
@@ -346,54 +393,4 @@ pub(crate) fn put_rows(out: &mut Vec<u8>, rows: &[u32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn chunks_round_trip(values in prop::collection::vec(any::<i64>(), 0..300), shift in 0u32..64) {
-            let values: Vec<i64> = values.into_iter().map(|value| value >> shift).collect();
-            let chunk = encode_chunk(&values);
-            let reference = ChunkRef { base: chunk.base, width: chunk.width, data: &chunk.data };
-            let mut decoded = Vec::new();
-            reference.decode(values.len(), &mut decoded).unwrap();
-            prop_assert_eq!(&decoded, &values);
-            let mut ids = Vec::new();
-            reference.decode_ids(values.len(), &mut ids).unwrap();
-            for (row, &value) in values.iter().enumerate() {
-                prop_assert_eq!(reference.get(row).unwrap(), value);
-                prop_assert_eq!(ids[row], value as u32);
-            }
-            prop_assert!(reference.get(values.len() + 1).is_err() || chunk.width == 0);
-        }
-
-        #[test]
-        fn sparse_chunks_round_trip(values in prop::collection::vec(prop_oneof![9 => Just(0), 1 => 1i64..100_000], 0..300), cut: prop::sample::Index) {
-            let chunk = encode_sparse(&values);
-            let expanded = expand_sparse(i64::from(chunk.width), &chunk.data, values.len()).unwrap();
-            let plain = expanded.as_ref().unwrap_or(&chunk);
-            let reference = ChunkRef { base: plain.base, width: plain.width, data: &plain.data };
-            let mut decoded = Vec::new();
-            reference.decode(values.len(), &mut decoded).unwrap();
-            prop_assert_eq!(&decoded, &values);
-            if expanded.is_some() {
-                let short = &chunk.data[..cut.index(chunk.data.len())];
-                prop_assert!(expand_sparse(i64::from(chunk.width), short, values.len()).is_err());
-            }
-        }
-
-        #[test]
-        fn varints_round_trip(value: u64) {
-            let mut bytes = Vec::new();
-            put_varint(&mut bytes, value);
-            prop_assert_eq!(Reader::new(&bytes).varint().unwrap(), value);
-        }
-
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let mut reader = Reader::new(&bytes);
-            while reader.varint().is_ok() {}
-        }
-    }
-}
+mod tests;

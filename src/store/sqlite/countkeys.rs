@@ -140,32 +140,36 @@ impl Key {
         }
     }
 
-    /// The ids of a chunk.
+    /// The ids of some places of a chunk; elsewhere in `out` stands anything.
     pub(crate) fn ids(
         self,
         part: &Part,
-        chunk: u32,
+        (chunk, places): (u32, &[u32]),
         ints: &mut Vec<i64>,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         match self {
-            Key::Text(column) => part.ids(column, chunk, out),
+            Key::Text(column) => return part.ids_at(column, chunk, places, out),
             Key::Flag(flag) => {
-                part.ints(IntColumn::Flags, chunk, ints)?;
-                out.clear();
-                out.extend(ints.iter().map(|flags| 1 + u32::from(flags & flag != 0)));
-                Ok(())
+                part.ints_at(IntColumn::Flags, chunk, places, ints)?;
+                each(places, ints, out, |flags| 1 + u32::from(flags & flag != 0));
             }
             Key::Within(micros) => {
-                part.ints(IntColumn::Latency, chunk, ints)?;
-                out.clear();
-                out.extend(ints.iter().map(|&stored| match decode_latency(stored) {
-                    None => 0,
-                    Some(latency) => 1 + u32::from(latency < micros),
-                }));
-                Ok(())
+                part.ints_at(IntColumn::Latency, chunk, places, ints)?;
+                each(places, ints, out, |stored| {
+                    decode_latency(stored).map_or(0, |latency| 1 + u32::from(latency < micros))
+                });
             }
         }
+        Ok(())
+    }
+}
+
+/// The ids that numbers at some places stand for.
+fn each(places: &[u32], ints: &[i64], out: &mut Vec<u32>, id: impl Fn(i64) -> u32) {
+    out.resize(ints.len(), 0);
+    for &place in places {
+        out[place as usize] = id(ints[place as usize]);
     }
 }
 

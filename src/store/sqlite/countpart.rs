@@ -287,19 +287,19 @@ impl PartCount<'_> {
         while scan.next_rows(&mut rows, self.budget, work)? {
             let Some(&first) = rows.first() else { continue };
             let (chunk, base) = part.chunk_of(first);
+            rows.iter_mut().for_each(|row| *row -= base);
             if buckets.step.is_some() || measures.times || errors.is_some() {
-                part.ints(IntColumn::Time, chunk, &mut times)?;
+                part.ints_at(IntColumn::Time, chunk, &rows, &mut times)?;
             }
             if measures.latency {
-                part.ints(IntColumn::Latency, chunk, &mut latencies)?;
+                part.ints_at(IntColumn::Latency, chunk, &rows, &mut latencies)?;
             }
             if measures.raw_bytes {
-                part.ints(IntColumn::RawBytes, chunk, &mut lengths)?;
+                part.ints_at(IntColumn::RawBytes, chunk, &rows, &mut lengths)?;
             }
             for (&column, ids) in columns.iter().zip(&mut ids) {
-                column.ids(part, chunk, &mut flags, ids)?;
+                column.ids(part, (chunk, &rows), &mut flags, ids)?;
             }
-            rows.iter_mut().for_each(|row| *row -= base);
             let columns: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
             if let Some(wanted) = self.wanted {
                 wanted.keep(&columns, &mut rows, &mut hashes);

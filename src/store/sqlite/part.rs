@@ -140,6 +140,34 @@ impl Part {
         }
     }
 
+    /// The ids of some places of a chunk; elsewhere in `out` stands anything.
+    pub(crate) fn ids_at(
+        &self,
+        column: TextColumn,
+        chunk: u32,
+        places: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        match self {
+            Part::Block(..) => self.ids(column, chunk, out),
+            Part::Sealed(sealed) => sealed.ids_at(column, chunk, places, out),
+        }
+    }
+
+    /// The numbers of some places of a chunk; elsewhere in `out` stands anything.
+    pub(crate) fn ints_at(
+        &self,
+        column: IntColumn,
+        chunk: u32,
+        places: &[u32],
+        out: &mut Vec<i64>,
+    ) -> Result<()> {
+        match self {
+            Part::Block(..) => self.ints(column, chunk, out),
+            Part::Sealed(sealed) => sealed.ints_at(column, chunk, places, out),
+        }
+    }
+
     pub(crate) fn audit_keys(&self, chunk: u32, out: &mut Vec<[u8; 16]>) -> Result<()> {
         match self {
             Part::Block(block, _) => {

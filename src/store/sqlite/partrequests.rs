@@ -142,7 +142,7 @@ impl PartCount<'_> {
             read.load(part, chunk, self.measures.raw_bytes)?;
             rows.iter_mut().for_each(|row| *row -= base);
             for (key, column) in keys.iter().zip(&mut events.groups.columns) {
-                key.ids(part, chunk, &mut read.flags, &mut read.ids)?;
+                key.ids(part, (chunk, &rows), &mut read.flags, &mut read.ids)?;
                 column.extend(rows.iter().map(|&row| read.ids[row as usize]));
             }
             for &row in &rows {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use auditql::model::time;
 use serde_json::{Value, json};
 
 use super::made::{made, store_of};
@@ -131,6 +132,15 @@ fn retention() {
         (8, 2)
     );
 
+    // A store that begins on the first of the demanded days may not have held what was before.
+    let young = Both::with_events(&daily[12..]);
+    let row = verdict(&young, "7", "2026-03-20T11:00");
+    assert_eq!(cell(&row, "verdict"), "not enough data", "{row:?}");
+    assert!(
+        cell(&row, "why").ends_with("cannot be shown yet"),
+        "{row:?}"
+    );
+
     // What was removed on purpose is more than too young.
     both.server
         .post("/api/v1/prune", r#"{"before":"2026-03-13"}"#)
@@ -141,6 +151,19 @@ fn retention() {
     assert_eq!(cell(&row, "pruned_before"), "2026-03-13T00:00:00.000000Z");
     let row = verdict(&both, "5", "2026-03-20T13:00");
     assert_eq!(cell(&row, "verdict"), "met");
+    // Retention removed what was older than the first of the demanded days, so it was held.
+    let row = verdict(&both, "7", "2026-03-20T11:00");
+    assert_eq!(cell(&row, "verdict"), "met", "{row:?}");
+    let gap = Both::with_events(&[&daily[..2], &daily[12..]].concat());
+    gap.server
+        .post("/api/v1/prune", r#"{"before":"2026-03-05"}"#)
+        .expect(200);
+    let row = verdict(&gap, "10", "2026-03-20T11:00");
+    assert_eq!(cell(&row, "verdict"), "not enough data", "{row:?}");
+    assert!(
+        cell(&row, "why").contains("retention removed older ones, up to 2026-03-02"),
+        "{row:?}"
+    );
 
     let pruned = both.rows("select before, events, oldest, newest from pruned");
     let [one] = &pruned[..] else {
@@ -199,11 +222,26 @@ fn clock_check() {
         let answer = both.server.get(path).expect(200);
         serde_json::from_str::<Value>(&answer.text()).unwrap()
     };
-    let sound = one(&Both::with_events(&[event(1), event(2)]));
+    // More than an hour before the newest of its cluster: not looked at.
+    let hours_ago = |hours: i64| {
+        let at = time::to_text(time::now() - hours * 3_600_000_000);
+        event_at(hours.unsigned_abs(), &at)
+    };
+    let sound = one(&Both::with_events(&[hours_ago(0), hours_ago(2)]));
     assert_eq!(
         (&sound["verdict"], &sound["events"]),
-        (&json!("met"), &json!(2))
+        (&json!("met"), &json!(1))
     );
+    let behind = one(&Both::with_events(&[hours_ago(2), hours_ago(4)]));
+    assert_eq!(
+        (&behind["verdict"], &behind["events"]),
+        (&json!("not enough data"), &json!(1))
+    );
+    assert!(
+        behind["least_delay_s"].as_f64().unwrap() >= 7200.0,
+        "{behind}"
+    );
+    assert!(cell(behind.as_object().unwrap(), "why").contains("a clock is behind, or"));
     let future = one(&Both::with_events(&[
         event(1),
         event_at(2, "2999-01-01T00:00:00.000000Z"),
@@ -277,7 +315,10 @@ fn audit_interruptions() {
                 ],
                 Some(7200)
             ),
-            (["2026-11-20T02:00:00.000000Z", "recording began", ""], None),
+            (
+                ["2026-11-20T02:00:00.000000Z", "oldest event left", ""],
+                None
+            ),
         ]
     );
     // Removed now, so after the time range above; and nothing has come in since.

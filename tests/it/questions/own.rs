@@ -1,5 +1,8 @@
 //! What is wrong with questions and shared tables of one's own is told with the file and the line.
 
+mod far;
+mod written;
+
 use std::path::Path;
 
 use super::STORE;
@@ -203,17 +206,32 @@ fn verdicts_are_told_with_the_line_of_the_statement() {
     // What is found when it runs names the file, to clients without its directory.
     let running = "'''\n\n  select 'met' as verdict, max(b) as why from mine'''";
     define(USES_MINE, running);
-    let told = "r.toml:12: verdict of 1.a: malformed JSON";
+    // Which part was running is not known, so it is not told.
+    let told = "r.toml:12: verdict of 1.a: malformed JSON (found while the statement ran, here or in a shared \
+                table that it reads: ";
+    let table = "tables/mine.sql:5)";
     let args = [&flags[..], &["r", "--since", "all"]].concat();
     let made = local(STORE.get().data(), "report", &args).expect(2);
-    let path = format!("error: {}/{told}", text(reports.path()));
+    let paths = [text(reports.path()), text(queries.path())];
+    let path = format!("error: {}/{told}{}/{table}", paths[0], paths[1]);
     assert!(made.stderr.starts_with(&path), "{path}\n{}", made.stderr);
     let server = Server::start(data.path(), &flags);
     server.post("/webhook", event(0)).expect(200);
     let answer = server.get("/api/v1/reports/r?since=all");
     let answer = answer.expect(400).json();
     let detail = answer["detail"].as_str().unwrap();
-    assert!(detail.starts_with(told), "{detail}");
+    assert_eq!(detail, format!("{told}{table}"));
+
+    // What the statement gives is its own fault.
+    define(
+        USES_MINE,
+        "'select 1 as verdict, a as why from mine limit 1'",
+    );
+    let made = local(STORE.get().data(), "report", &args).expect(2);
+    let told = "r.toml:10: verdict of 1.a: the statement says 1; give 'met',";
+    let path = format!("error: {}/{told}", text(reports.path()));
+    assert!(made.stderr.starts_with(&path), "{path}\n{}", made.stderr);
+    assert!(!made.stderr.contains("mine.sql"), "{}", made.stderr);
 }
 
 #[test]
@@ -307,26 +325,6 @@ fn bytes_that_are_no_text_are_told_with_their_line() {
     let refused = cli(&["report", "--check", "--schedule", text(&file)]).expect(2);
     let path = format!("schedule {}:{told}", text(&file));
     assert!(refused.stderr.contains(&path), "{path}\n{}", refused.stderr);
-}
-
-/// The header says what columns mean; which there are the statement says.
-#[test]
-fn a_column_that_only_the_header_knows_cannot_be_chosen() {
-    let text_of = question("", "select 1 as m from events");
-    let text_of = text_of.replace("n = \"N\"", "m = \"M\"\nn = \"N\"");
-    let dir = directory(&[("q.sql", text_of)]);
-    let args = ["q", "--queries", text(dir.path()), "--columns", "m,n"];
-    let run = local(STORE.get().data(), "ask", &args).expect(2);
-    let told =
-        "q.sql:12: in the question q: the statement gives no column n, which the header names";
-    assert!(run.stderr.contains(told), "{}", run.stderr);
-    assert!(run.stdout.is_empty());
-    let run = local(
-        STORE.get().data(),
-        "ask",
-        &[&args[..4], &["m", "-o", "csv"]].concat(),
-    );
-    assert!(run.expect(0).text().starts_with("m\r\n1\r\n"));
 }
 
 /// A link to nothing must not bring back the shipped question whose place it takes.

@@ -9,7 +9,12 @@ use super::made::{made, store_of};
 use super::{EVENTS, Row, ask, ask_of, cell, list, text};
 use crate::both::unpacked;
 
-pub(super) const TESTED: &[&str] = &["person-found", "person-origins", "person-mentions"];
+pub(super) const TESTED: &[&str] = &[
+    "person-calls",
+    "person-found",
+    "person-origins",
+    "person-mentions",
+];
 
 const USER: &str = "/user/username";
 const AS: &str = "/impersonatedUser/username";
@@ -42,6 +47,53 @@ fn found<'a>(rows: &'a [Row], as_what: &str) -> BTreeMap<(&'a str, &'a str), u64
         (key, row["requests"].as_u64().unwrap())
     })
     .collect()
+}
+
+#[test]
+fn person_calls() {
+    // Each request that is found counts by the first of these.
+    let address = |network: &str, event: &Value| {
+        let addresses = event["sourceIPs"].as_array();
+        addresses.is_some_and(|known| {
+            let mut known = known.iter().filter_map(Value::as_str);
+            known.any(|known| known == network)
+        })
+    };
+    let uid = EVENTS
+        .iter()
+        .find_map(|event| event["user"]["uid"].as_str())
+        .unwrap();
+    let person = ["carol", "198.51.100.23", uid];
+    let found_as = |event: &Value| {
+        let known = |at: &str| person.contains(&text(event, at));
+        match event {
+            _ if known(USER) => Some("acting user"),
+            _ if known(AS) => Some("impersonated user"),
+            _ if known("/user/uid") => Some("UID"),
+            _ if address(person[1], event) => Some("address"),
+            _ => None,
+        }
+    };
+    let expected = super::access::calls(|event| {
+        event["stage"] != "RequestReceived" && found_as(event).is_some()
+    });
+    let mut expected: Vec<_> = expected
+        .iter()
+        .map(|event| (text(event, "/auditID"), found_as(event).unwrap()))
+        .collect();
+    let list = person.join(",");
+    let rows = ask("person-calls", &["--person", &list, "--since", "all"]);
+    let times: Vec<_> = rows.iter().map(|row| cell(row, "time")).collect();
+    assert!(times.is_sorted_by(|a, b| a >= b), "newest first");
+    let mut told: Vec<_> = rows
+        .iter()
+        .map(|row| (cell(row, "audit_id"), cell(row, "found_as")))
+        .collect();
+    (expected.sort_unstable(), told.sort_unstable());
+    assert_eq!(told, expected);
+    for kind in ["acting user", "impersonated user", "UID", "address"] {
+        assert!(told.iter().any(|(_, as_what)| *as_what == kind), "{kind}");
+    }
 }
 
 #[test]

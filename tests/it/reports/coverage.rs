@@ -86,7 +86,7 @@ fn gaps_of_every_kind_are_told() {
     let notes = coverage["notes"].to_string();
     for said in [
         "Retention removed events before 2026-11-20T02:00:00.000000Z: 1 event",
-        "7 hours passed without any event of a cluster, in 3 stretches; the longest is 3 hours",
+        "7 hours passed without any event of a cluster, added up over 2 clusters, in 3 stretches; the longest is 3 hours",
         "10 of 10 events (100.0 %) were recorded at the level Metadata",
         "The bodies of 1 event were cut off",
         "1 received item could not be understood",

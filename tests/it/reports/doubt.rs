@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use crate::support::{cli, cli_with, event_at, local, temp_dir};
 
-fn made(data: &Path, args: &[&str]) -> Value {
+pub(super) fn made(data: &Path, args: &[&str]) -> Value {
     let run = local(data, "report", &[args, &["-o", "json"]].concat()).expect(0);
     serde_json::from_slice(&run.stdout).unwrap()
 }
 
-fn control<'a>(made: &'a Value, id: &str) -> &'a Value {
+pub(super) fn control<'a>(made: &'a Value, id: &str) -> &'a Value {
     let controls = made["controls"].as_array().unwrap();
     controls.iter().find(|control| control["id"] == id).unwrap()
 }
 
-fn import(data: &Path, cluster: &str, times: &[&str]) {
+pub(super) fn import(data: &Path, cluster: &str, times: &[&str]) {
     let lines: Vec<String> = times
         .iter()
         .enumerate()
@@ -32,39 +32,6 @@ fn import(data: &Path, cluster: &str, times: &[&str]) {
         "-",
     ];
     cli_with(&args, lines.join("\n").as_bytes()).expect(0);
-}
-
-#[test]
-fn a_cluster_that_fell_silent_is_an_interruption() {
-    let dir = temp_dir();
-    import(
-        dir.path(),
-        "a",
-        &[
-            "2026-11-18T23:30:00Z",
-            "2026-11-19T00:10:00Z",
-            "2026-11-19T01:10:00Z",
-        ],
-    );
-    import(dir.path(), "b", &["2026-11-18T22:30:00Z"]);
-    let range = ["--since", "2026-11-19", "--until", "2026-11-19T02:00:00Z"];
-    for (report, id) in [
-        ("pci-dss", "10.2.1.6"),
-        ("pci-dss", "10.7"),
-        ("nist-800-53", "AU-5"),
-    ] {
-        let made = made(dir.path(), &[&[report][..], &range].concat());
-        let verdict = &control(&made, id)["verdict"];
-        assert_eq!(verdict["verdict"], "not enough data", "{id}");
-        let why = verdict["why"].as_str().unwrap();
-        assert!(why.contains("hours without any event: 2"), "{id}: {why}");
-    }
-    // Of a alone there is an event in every hour.
-    let made = made(
-        dir.path(),
-        &[&["pci-dss", "--cluster", "a"][..], &range].concat(),
-    );
-    assert_eq!(control(&made, "10.2.1.6")["verdict"]["verdict"], "met");
 }
 
 #[test]
@@ -316,9 +283,7 @@ fn a_policy_that_records_no_end_of_requests_shows_nothing_to_be_met() {
     let range = ["--since", "2026-11-19", "--until", "2026-11-19T04:00:00Z"];
     for (report, id) in [
         ("access-review", "masters"),
-        ("access-review", "anonymous"),
         ("pci-dss", "10.2.2"),
-        ("stig-kubernetes", "V-242403"),
         ("nist-800-53", "AU-3"),
     ] {
         let verdict = |data: &Path| {

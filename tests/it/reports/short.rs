@@ -127,7 +127,7 @@ fn an_incident_says_who_what_when_and_what_followed() {
     let told = format!("requests that ended: {asked}; by kubernetes-admin");
     assert!(number.starts_with(&told), "{number}");
     assert!(
-        why("timeline").starts_with("from 2026-11-21T03:4"),
+        why("timeline").starts_with("answered from 2026-11-21T03:4"),
         "{}",
         why("timeline")
     );
@@ -160,6 +160,8 @@ fn an_incident_counts_refused_logins_and_open_sessions() {
     let made = run(STORE.get().data(), &["--source-ip", address]);
     let requests = format!("\"requests that ended: {}; by ", logins + rest);
     assert!(why(&made, 0).starts_with(&requests), "{}", why(&made, 0));
+    let nobody = format!("; {logins} of them by nobody who is known\"");
+    assert!(why(&made, 0).ends_with(&nobody), "{}", why(&made, 0));
     assert_eq!(
         made["controls"][1]["evidence"][0]["row_count"].as_u64(),
         Some(logins + rest)

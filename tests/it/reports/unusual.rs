@@ -253,39 +253,6 @@ fn an_empty_store_gives_a_report_that_says_so() {
 }
 
 #[test]
-fn a_limit_on_rows_or_time_is_told() {
-    let store = STORE.get();
-    let reports = own(&definition(&["query = \"noisiest-identities\""]));
-    let args = [
-        "mine",
-        "--reports",
-        text(reports.path()),
-        "--since",
-        "all",
-        "-o",
-        "json",
-    ];
-    let run = local(
-        store.data(),
-        "report",
-        &[&args[..], &["--rows-max", "3"]].concat(),
-    )
-    .expect(0);
-    let evidence = &parsed(&run.stdout)["controls"][0]["evidence"][0];
-    assert_eq!(
-        (&evidence["row_count"], &evidence["truncated"]),
-        (&json!(3), &json!(true))
-    );
-    let run = local(
-        store.data(),
-        "report",
-        &[&args[..], &["--timeout", "1us"]].concat(),
-    )
-    .expect(2);
-    assert!(run.stderr.contains("time limit"), "{}", run.stderr);
-}
-
-#[test]
 fn a_killed_making_leaves_no_document_and_the_next_one_clears_up() {
     let store = STORE.get();
     let reports = own(&definition(&[

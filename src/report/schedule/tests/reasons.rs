@@ -32,3 +32,19 @@ fn a_report_that_cannot_be_made_is_recorded_with_the_reason() {
     assert!(last.reason.as_ref().unwrap().contains("out"), "{last:?}");
     store.close().unwrap();
 }
+
+#[test]
+fn a_limit_is_recorded_with_what_reached_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut keeper, _) = keeper(dir.path());
+    keeper.time = std::time::Duration::ZERO;
+    keeper.round(at("2026-11-20T00:10:00Z")).unwrap();
+    let records = store.reports().unwrap();
+    let reason = records.last().unwrap().reason.as_ref().unwrap();
+    assert_eq!(
+        reason,
+        "report mine, coverage: not done within the report's time limit of 0ns; give it a shorter \
+         period, or make it with auditql report --timeout: that of schedules is fixed"
+    );
+    store.close().unwrap();
+}

@@ -14,6 +14,8 @@ const LOOKED_UP_ROWS: usize = 64;
 /// Room for the values of a chunk, to be used again for the next one.
 #[derive(Default)]
 pub(super) struct Room {
+    /// Of the rows in their chunk.
+    places: Vec<u32>,
     ids: Vec<u32>,
     other_ids: Vec<u32>,
     ints: Vec<i64>,
@@ -36,6 +38,9 @@ pub(super) fn apply(
 ) -> Result<()> {
     let first = chunk * limits::CHUNK_ROWS as u32;
     let at = |row: u32| (row - first) as usize;
+    room.places.clear();
+    room.places.extend(out.iter().map(|row| row - first));
+    let places = &room.places;
     match predicate {
         Predicate::Ids(column, set) if out.len() < LOOKED_UP_ROWS => {
             let mut failure = None;
@@ -52,14 +57,14 @@ pub(super) fn apply(
             }
         }
         Predicate::Ids(column, set) => {
-            part.ids(*column, chunk, &mut room.ids)?;
+            part.ids_at(*column, chunk, places, &mut room.ids)?;
             let ids = &room.ids;
             keep(out, |row| set.holds(ids[at(row)]));
         }
         Predicate::Pairs(pairs) => {
             let [first, second] = pairs.columns;
-            part.ids(first, chunk, &mut room.ids)?;
-            part.ids(second, chunk, &mut room.other_ids)?;
+            part.ids_at(first, chunk, places, &mut room.ids)?;
+            part.ids_at(second, chunk, places, &mut room.other_ids)?;
             let (ids, others) = (&room.ids, &room.other_ids);
             keep(out, |row| pairs.hold(ids[at(row)], others[at(row)]));
         }
@@ -70,7 +75,7 @@ pub(super) fn apply(
             negate,
         } => {
             let (source, second) = predicate::number_sources(*column);
-            part.ints(source, chunk, &mut room.ints)?;
+            part.ints_at(source, chunk, places, &mut room.ints)?;
             let ints = &room.ints;
             if let Origin::Flag(bit) = origin(*column) {
                 let [clear, set] = [0, 1].map(|flag| predicate::in_any(flag, any) != *negate);
@@ -81,7 +86,7 @@ pub(super) fn apply(
                 return Ok(());
             }
             if let Some(second) = second {
-                part.ints(second, chunk, &mut room.other_ints)?;
+                part.ints_at(second, chunk, places, &mut room.other_ints)?;
             }
             let others = second.map_or(ints, |_| &room.other_ints);
             keep(out, |row| {
