@@ -18,7 +18,7 @@ pub enum Form {
     Md,
     /// One JSON object with everything in it
     Json,
-    /// RFC 4180: a line per control; a ' goes before text that a spreadsheet would run as a formula
+    /// RFC 4180: a line per control and piece of evidence; a ' goes before text that a spreadsheet would run as a formula
     Csv,
 }
 

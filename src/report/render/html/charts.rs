@@ -243,36 +243,31 @@ fn times(out: &mut String, charts: &Charts) {
 /// What the chart shows, for who does not see it.
 fn in_words(charts: &Charts, every: &str) -> String {
     let steps = &charts.steps;
+    let bars = Count(steps.len() as u64);
     let sum = |of: fn(&Step) -> u64| steps.iter().map(of).sum::<u64>();
     let (events, failures) = (sum(|step| step.events), sum(|step| step.failures));
     let told = failures + sum(|step| step.succeeded);
     // Of the time before the first event nothing is known.
     let known = steps.iter().skip_while(|step| step.events == 0).count() as u64;
-    let mut words = format!("{} {every} on average", events_of(events / known.max(1)));
+    let mut words = format!(
+        "{} {every} on average",
+        plural(events / known.max(1), "event", "events")
+    );
     if known < steps.len() as u64 {
         words.push_str(" since the first one");
     }
     let before = steps.iter().filter(|step| step.before).count() as u64;
     if before > 0 {
         words.push_str(&format!(
-            "; {} of {} bars are before the first event of the store",
+            "; {} of {bars} bars are before the first event of the store",
             Count(before),
-            Count(steps.len() as u64)
         ));
     }
     words.push_str(&match told {
         0 => ". None says what came of a request.".to_owned(),
-        1 => format!(
-            ". One request's outcome is known: {}.",
-            if failures == 1 {
-                "refused or failed"
-            } else {
-                "success"
-            }
-        ),
         _ => format!(
-            ". Of {} requests whose outcome is known, {} ({}) were refused or failed.",
-            Count(told),
+            ". Of {} whose outcome is known, {} ({}) were refused or failed.",
+            plural(told, "request", "requests"),
             Count(failures),
             percent(failures, told)
         ),
@@ -280,7 +275,7 @@ fn in_words(charts: &Charts, every: &str) -> String {
     if let Some(most) = steps.iter().rev().max_by_key(|step| step.events) {
         words.push_str(&format!(
             " The most were {}, in the bar from {}.",
-            events_of(most.events),
+            plural(most.events, "event", "events"),
             begin(charts, most)
         ));
     }
@@ -288,18 +283,16 @@ fn in_words(charts: &Charts, every: &str) -> String {
     let silent: u64 = gaps.clone().map(|step| step.silent_hours).sum();
     if silent > 0 {
         words.push_str(&format!(
-            " {} of {} bars have gaps, {} in all.",
+            " {} of {bars} bars have gaps, {} in all.",
             Count(gaps.count() as u64),
-            Count(steps.len() as u64),
             plural(silent, "hour", "hours")
         ));
     }
     let pruned = steps.iter().filter(|step| step.pruned).count();
     if pruned > 0 {
         words.push_str(&format!(
-            " {} of {} bars reach into what was pruned.",
+            " {} of {bars} bars reach into what was pruned.",
             Count(pruned as u64),
-            Count(steps.len() as u64)
         ));
     }
     words
@@ -384,10 +377,6 @@ fn bars(
         );
     }
     out.push_str("</tbody></table></div>\n");
-}
-
-fn events_of(count: u64) -> String {
-    plural(count, "event", "events")
 }
 
 fn every(seconds: u64) -> String {
