@@ -296,11 +296,10 @@ fn a_policy_that_records_no_end_of_requests_shows_nothing_to_be_met() {
         };
         let without = verdict(begun.path());
         assert_eq!(without["verdict"], "not enough data", "{id}");
+        // What would be met says what it lacks; what is not met anyway has a reason of its own.
         let why = without["why"].as_str().unwrap();
-        assert!(
-            why.starts_with("no end of a request is recorded of a"),
-            "{id}: {why}"
-        );
+        let said = why.starts_with("no end of a request is recorded of a");
+        assert!(said || with_ends != "met", "{id}: {why}");
         assert_eq!(verdict(ended.path())["verdict"], with_ends, "{id}");
     }
     let person = |data: &Path| {
