@@ -1,6 +1,7 @@
 //! `auditql ask`: the library of questions. Every question is a subcommand made from its header,
 //! so that its parameters are flags with help.
 
+mod command;
 pub(super) mod learn;
 
 use std::ffi::OsString;
@@ -8,14 +9,17 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::anyhow;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Command, FromArgMatches};
+
+pub(super) use command::flag;
+use command::subcommand;
 
 use super::connection::Connection;
 use super::print::{self, Output};
-use super::{Exit, complete, early, empty, explain, shell};
+use super::{Exit, early, empty, explain, shell};
 use crate::limits::{QUERY_TIME, ROWS_DEFAULT};
 use crate::model::value::Value;
-use crate::query::library::{self, Chosen, GROUPS, Kind, Library, Param, Question, Reader};
+use crate::query::library::{Chosen, GROUPS, Kind, Library, Question, Reader};
 use crate::query::output::Columns;
 use crate::query::params::FilterParams;
 use crate::query::{clock, equivalent};
@@ -129,117 +133,6 @@ impl clap::Args for Args {
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
-    }
-}
-
-/// A question as a command.
-fn subcommand(question: &Question) -> Command {
-    let mut about = format!("{}\n\n{}", question.title, question.answers);
-    about.push_str(&format!("\n\nCannot see: {}", question.cannot_see));
-    about.push_str(&format!(
-        "\n\nNeeds audit level {} or more.",
-        question.level
-    ));
-    if !question.one_of.is_empty() {
-        let flags: Vec<String> = question
-            .one_of
-            .iter()
-            .map(|name| library::flag(name))
-            .collect();
-        about.push_str(&format!("\nNeeds one of {}.", flags.join(", ")));
-    }
-    if !question.tags.is_empty() {
-        about.push_str(&format!("\nTags: {}", question.tags.join(", ")));
-    }
-    let mut after = String::from("Columns:\n");
-    let width = question
-        .columns
-        .iter()
-        .map(|column| column.name.len())
-        .max();
-    for column in &question.columns {
-        let width = width.unwrap_or(0);
-        after.push_str(&format!("  {:width$}  {}\n", column.name, column.doc));
-    }
-    let command = Command::new(question.name.clone())
-        .args(question.params.iter().map(flag))
-        .arg(
-            Arg::new("limit")
-                .long("limit")
-                .value_name("N")
-                .default_value(ROWS_DEFAULT.to_string())
-                .value_parser(clap::value_parser!(u64))
-                .help_heading("Answer")
-                .help("Most rows; 0 is all"),
-        )
-        .arg(
-            // Not the columns of events, which complete others of this name.
-            Arg::new("chosen-columns")
-                .long("columns")
-                .value_name("LIST")
-                .add(complete::columns_of(question))
-                .help_heading("Answer")
-                .help("Columns of the answer, in this order; all is every column"),
-        )
-        .arg(
-            Arg::new("skip_damaged")
-                .long("skip-damaged")
-                .action(ArgAction::SetTrue)
-                .help_heading("Answer")
-                .help("Answer without damaged segments instead of failing"),
-        )
-        .arg(
-            Arg::new("explain")
-                .long("explain")
-                .action(ArgAction::SetTrue)
-                .help_heading("Answer")
-                .help(
-                    "Say on stderr which SQL statement and API call give the same rows, and what \
-                     work it took",
-                ),
-        )
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("DURATION")
-                .value_parser(super::sql::timeout)
-                .help_heading("Answer")
-                .help("Give up after this long, such as 1m; 0 is without limit [default: 10s]"),
-        );
-    command
-        .about(question.title.clone())
-        .long_about(about)
-        .after_long_help(after)
-}
-
-/// A parameter as a flag.
-pub(super) fn flag(param: &Param) -> Arg {
-    let value = match param.kind {
-        Kind::Words => "LIST",
-        Kind::Names => "NAMES",
-        Kind::Text => "TEXT",
-        Kind::Int => "N",
-        Kind::Duration => "DURATION",
-        Kind::Time => "TIME",
-        Kind::Flag => "",
-    };
-    let mut help = param.help.clone();
-    if let Some(default) = &param.default
-        && param.kind != Kind::Flag
-    {
-        help.push_str(&format!(" [default: {default}]"));
-    }
-    let mut arg = Arg::new(param.name.clone())
-        .long(param.flag())
-        .help(help)
-        .help_heading("Parameters (a,b = any of them; !a,b = none; * = any text)")
-        .required(param.required);
-    if param.name == "namespace" {
-        arg = arg.short('n');
-    }
-    match param.kind {
-        Kind::Flag => arg.action(ArgAction::SetTrue),
-        _ => arg.value_name(value),
     }
 }
 

@@ -47,11 +47,11 @@ pub struct Made {
 }
 
 impl Made {
-    /// Which evidence a limit cut short, a sentence for each question. `rows_max` is the limit that
+    /// Which evidence a limit cut short, a sentence for each question of a control. `rows_max` is the limit that
     /// was given, `more` how it is raised, in words.
     pub fn cut_short(&self, rows_max: u64, more: &str) -> Vec<String> {
         let mut asked: Vec<&str> = Vec::new();
-        let mut told = Vec::new();
+        let mut told: Vec<String> = Vec::new();
         for control in &self.controls {
             for piece in control.evidence.iter().filter(|piece| piece.truncated) {
                 // What several controls show is asked once.
@@ -65,10 +65,14 @@ impl Made {
                         "the question gives no more, or their values are too many bytes; give a shorter period"
                     }
                 };
-                told.push(format!(
+                let cut = format!(
                     "report {}, control {}, question {}: more than the {} rows that were counted; {why}",
                     self.name, control.id, piece.query, piece.row_count
-                ));
+                );
+                // It may be asked for several values of a parameter.
+                if !told.contains(&cut) {
+                    told.push(cut);
+                }
             }
         }
         told

@@ -3,13 +3,22 @@
 /// Words, parameters with their sign and other signs of one letter, with the byte at which each begins;
 /// a quoted name without its quotes. Strings and comments are left out.
 pub(super) fn tokens(sql: &str) -> Vec<(usize, &str)> {
+    scanned(sql).0
+}
+
+/// The tokens, and whether the text ends within a string or a quoted name.
+fn scanned(sql: &str) -> (Vec<(usize, &str)>, bool) {
     let mut tokens = Vec::new();
+    let mut open = false;
     let mut at = 0;
     while let Some(&byte) = sql.as_bytes().get(at) {
         let rest = &sql[at..];
         let length = match apart(rest) {
             Some((length, name)) => {
                 tokens.extend(name.map(|name| (at, name)));
+                let end = if byte == b'[' { b']' } else { byte };
+                let closed = length > 1 && rest.as_bytes()[length - 1] == end;
+                open = !matches!(byte, b'-' | b'/') && !closed;
                 length
             }
             None if byte.is_ascii_whitespace() => 1,
@@ -24,7 +33,7 @@ pub(super) fn tokens(sql: &str) -> Vec<(usize, &str)> {
         };
         at += length;
     }
-    tokens
+    (tokens, open)
 }
 
 /// The parameters of a statement as they are written, with their sign, and the byte of that.
@@ -106,8 +115,13 @@ pub(crate) fn fault(sql: &str) -> Option<(usize, String)> {
             }
         }
     }
+    let (tokens, within) = scanned(sql);
+    // SQLite says so, and what stands in it is unknown.
+    if within {
+        return None;
+    }
     let mut open = Vec::new();
-    for (at, _) in tokens(sql) {
+    for (at, _) in tokens {
         match sql.as_bytes()[at] {
             b'(' => open.push(at),
             b')' if open.pop().is_none() => {
@@ -180,6 +194,10 @@ mod tests {
                 Some((7, "parameters begin with a colon; write :who for $who")),
             ),
             ("select '$.a', a$b, ':x?', @ ", None),
+            ("select 1 in ('a, 'b')", None),
+            ("select (\"a", None),
+            ("select ('", None),
+            ("select (a -- ", Some((7, "this ( is not closed; add a )"))),
         ] {
             let found = fault(sql);
             let found = found.as_ref().map(|(at, what)| (*at, what.as_str()));

@@ -108,7 +108,7 @@ pub(super) fn of<'a>(
 }
 
 /// Looks at the store and runs the jobs, on as many threads as were asked for; gives what each
-/// found. The first error in the order of the jobs is the report's.
+/// found. Of several errors the report's is the same whichever thread was faster: see [`all_of`].
 pub(super) fn run(
     making: &Making<'_>,
     overview: &Overview,
@@ -156,11 +156,24 @@ pub(super) fn run(
     let taken = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
     // What was not begun comes after what failed.
     let seen = taken.unwrap_or(Err(StoreError::Cancelled))?;
-    let done = slots
+    let outcomes = slots
         .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect::<Result<Vec<Done>>>()?;
-    Ok((seen, done))
+        .map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect();
+    Ok((seen, all_of(outcomes, &order)?))
+}
+
+/// What all jobs gave, or the first error. If that is the end of the report's time, the job that had
+/// most of it, which began before others in `order`, is the one to tell of. Jobs that were not begun
+/// gave nothing.
+fn all_of<T>(mut outcomes: Vec<Option<Result<T>>>, order: &[usize]) -> Result<Vec<T>> {
+    let timed_out = |at: &usize| matches!(outcomes[*at], Some(Err(StoreError::TimedOutIn { .. })));
+    let failed = outcomes.iter().position(|one| matches!(one, Some(Err(_))));
+    if failed.is_some_and(|at| timed_out(&at)) {
+        let longest = order.iter().copied().find(timed_out);
+        outcomes.swap(0, longest.unwrap_or_default());
+    }
+    outcomes.into_iter().flatten().collect()
 }
 
 /// Puts an outcome into its slot; says whether it is good.
@@ -262,5 +275,39 @@ fn quoted(value: &Value) -> String {
         Value::Text(text) => format!("{text:?}"),
         Value::Bytes(bytes) => format!("a blob of {} bytes", bytes.len()),
         other => output::plain(other).unwrap_or_else(|| "NULL".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_is_told_or_the_job_that_had_most_of_the_time() {
+        let late = |job: &str| {
+            let told = job.to_owned();
+            let limit = std::time::Duration::ZERO;
+            Some(Err(StoreError::TimedOutIn { limit, told }))
+        };
+        let bad = |job: &str| Some(Err(StoreError::BadRequest(job.to_owned())));
+        for (outcomes, told) in [
+            (
+                vec![Some(Ok(0)), Some(Ok(1)), Some(Ok(2)), None],
+                Ok(vec![0, 1, 2]),
+            ),
+            (
+                vec![Some(Ok(0)), bad("one"), bad("two"), bad("three")],
+                Err("one"),
+            ),
+            (
+                vec![late("zero"), late("one"), Some(Ok(2)), late("three")],
+                Err("three"),
+            ),
+            (vec![late("zero"), bad("one"), None, None], Err("zero")),
+            (vec![None, bad("one"), late("two"), None], Err("one")),
+        ] {
+            let outcome = all_of(outcomes, &[2, 3, 0, 1]).map_err(|error| error.to_string());
+            assert_eq!(outcome, told.map_err(str::to_owned));
+        }
     }
 }

@@ -288,13 +288,12 @@ fn takes(
     let text = || matches!(info.rhs_value(at), Ok(Some(ValueRef::Text(text))) if std::str::from_utf8(text).is_ok());
     let whole = || matches!(info.rhs_value(at), Ok(Some(ValueRef::Integer(_))));
     Ok(match (column.kind(), op) {
-        (Kind::Time, Op::Like | Op::Glob) => None,
+        (Kind::Time | Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
         // What a comparison with a time means is ours to say.
         (Kind::Time, _) => {
             let plain = plain_times && binary;
             (plain || collation.eq_ignore_ascii_case(instant::COLLATION)).then_some(true)
         }
-        (Kind::Int | Kind::Bool, Op::Like | Op::Glob) => None,
         // Such a column cannot be read to be tested again.
         (Kind::Int, _) if plain_times && column.is_counting_condition() => {
             matches!(op, Op::Eq | Op::Lt | Op::Le | Op::Gt | Op::Ge).then_some(true)
