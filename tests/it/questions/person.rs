@@ -89,7 +89,8 @@ fn person_calls() {
         .iter()
         .map(|row| (cell(row, "audit_id"), cell(row, "found_as")))
         .collect();
-    (expected.sort_unstable(), told.sort_unstable());
+    expected.sort_unstable();
+    told.sort_unstable();
     assert_eq!(told, expected);
     for kind in ["acting user", "impersonated user", "UID", "address"] {
         assert!(told.iter().any(|(_, as_what)| *as_what == kind), "{kind}");
