@@ -325,7 +325,7 @@ fn figures(out: &mut String, made: &Made, charts: &Charts, every: &str) {
     for step in &charts.steps {
         put!(
             out,
-            "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+            "<tr><th scope=\"row\" class=\"s\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
             When(&step.from),
             Count(step.events),
