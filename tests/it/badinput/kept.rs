@@ -68,6 +68,7 @@ fn a_changed_row_is_an_error_that_names_it() {
                 "item 1",
             ),
             ("delete from quarantine_part where id = 2", "item 2"),
+            ("update quarantine set id = 65 where id = 1", "item 65"),
             (
                 "update ingest set events = events + 1, duplicates = duplicates - 1",
                 "ingest log",
