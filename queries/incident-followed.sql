@@ -2,7 +2,7 @@
 title = "What identities did that an incident had armed"
 group = "incident"
 answers = "One row per request, oldest first, by a user or service account that the incident's requests had created, minted a token for, or named in a role binding, from then on."
-cannot_see = "Who was behind these requests: an account that is armed may have been in honest use as well. Groups that were bound, certificates, and the service accounts of pods (see incident-pods). Calls of which only the arrival was recorded, or that the audit policy left out."
+cannot_see = "What identities did that these armed in turn, and what an identity did elsewhere that armed itself: ask again about them. Whom a binding names that was recorded at Metadata. Who was behind these requests: an account that is armed may have been in honest use as well. Groups that were bound, certificates, and the service accounts of pods (see incident-pods). Calls of which only the arrival was recorded, or that the audit policy left out."
 level = "Metadata"
 tags = ["attack:T1078", "attack:T1098"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]

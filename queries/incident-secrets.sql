@@ -2,7 +2,7 @@
 title = "Which secrets an incident exposed"
 group = "incident"
 answers = "One row per secret that requests by an identity, in its name or from an address read, listed, watched, wrote, or mounted into pods, or that accounts which these requests had armed read, listed, watched or wrote since; those of a list whose answer was not recorded are the secrets of its scope that other events had named until then. With a name or namespace of a secret also what lists and watches of its namespace and of all namespaces may have shown."
-cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, and those by armed accounts."
+cannot_see = "Secrets that no recorded event had named when they were listed, and what a selector left out of a list; at most 1,000 are named for one list, those that were seen first. For a name or namespace that was asked for, more than the last 2,000 lists and watches of its namespace and of all namespaces each. What was read inside a pod or over a node's kubelet, and from etcd. Mounts below level Request, and those by armed accounts."
 level = "Metadata"
 tags = ["attack:T1552.007"]
 one_of = ["user", "source_ip", "resource", "namespace", "name", "audit_id"]
@@ -176,7 +176,8 @@ with asking as (
   group by cluster, user, namespace, pod_secrets
 ), named as materialized (
   select
-    row_number() over (order by namespace, name, cluster) as number, cluster, namespace, name,
+    -- By when they were seen first, so that those which somebody makes up to hide others come last.
+    row_number() over (order by min(first_time), namespace, name, cluster) as number, cluster, namespace, name,
     min(first_time) as first, max(last_time) as last,
     max(case when verb = 'delete' then last_time end) as deleted, max(verb = 'create') as created
   from event_counts

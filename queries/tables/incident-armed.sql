@@ -1,5 +1,5 @@
 /*
-rows = "An identity that the incident created, minted a token for or bound to a role; since when, and how."
+rows = "An identity that somebody else in the incident created, minted a token for or bound to a role; since when, and how."
 tables = ["incident-arming"]
 materialized = true
 */
@@ -26,5 +26,10 @@ select
   cluster, cast(identity as text) as identity, min(time) as time,
   json_group_array(distinct deed) as deeds
 from deeds
-where identity not in (select user from deeds where user is not null)
+where identity is not user
+  -- What these do is in the incident already.
+  and (:user is null or identity not in (
+    select user from event_counts
+    where user match :user and cluster match :cluster and time >= :since and time < :until
+    group by user))
 group by cluster, identity

@@ -36,7 +36,7 @@ figures as (
 select
   iif(reads > 0 and changes > 0 and without is null, 'met', 'not enough data') as verdict,
   case
-    when requests = 0 then 'no request with administrator rights is recorded'
+    when requests = 0 then 'no finished request with administrator rights is recorded'
     when reads = 0 or changes = 0 then format(
       '%,d requests with administrator rights by %d actors are recorded, but no %s among them',
       requests, actors, iif(reads = 0, 'reads', 'changes')

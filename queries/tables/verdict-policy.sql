@@ -6,6 +6,8 @@ known as materialized (
   select cluster, max(last_time) as newest
   from event_counts
   where cluster match :cluster and time < :until
+    -- An event from the future says nothing of today.
+    and time <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 second')
   group by cluster
 ),
 ends as materialized (

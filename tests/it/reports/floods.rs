@@ -177,26 +177,105 @@ fn a_timeline_says_that_it_goes_on() {
 }
 
 #[test]
+fn who_is_armed_is_followed_whatever_they_do_then() {
+    let binding = json!({"kind": "ClusterRoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1",
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "evil"}]});
+    let object = |resource: &str| json!({"resource": resource, "name": "x", "namespace": "n"});
+    let evil = json!({"username": "evil"});
+    let bound = json!({"apiGroup": "rbac.authorization.k8s.io", "resource": "clusterrolebindings", "name": "x"});
+    let token = json!({"resource": "serviceaccounts", "subresource": "token", "namespace": "n", "name": "q"});
+    let both = store(&[
+        by_mallory(
+            1,
+            "create",
+            json!({"objectRef": bound, "level": "Request", "requestObject": binding}),
+        ),
+        // As mallory, so that evil stands among those who act in the incident.
+        by_mallory(
+            2,
+            "create",
+            json!({"user": evil, "impersonatedUser": {"username": "mallory"}, "objectRef": token}),
+        ),
+        by_mallory(
+            3,
+            "get",
+            json!({"user": evil, "objectRef": object("secrets")}),
+        ),
+    ]);
+    let made = incident(&both, &[]);
+    let armed = control(&made, "followed")["verdict"]["why"]
+        .as_str()
+        .unwrap();
+    assert!(
+        armed.starts_with("armed: evil, system:serviceaccount:n:q, "),
+        "{armed}"
+    );
+    assert!(names(&made, "followed", "made-3"));
+    assert!(names(&made, "secrets", "evil"));
+}
+
+/// However many secrets somebody makes up: those that were there before are named first.
+#[test]
+fn decoys_do_not_hide_what_a_list_exposed() {
+    let secret = |n: u64, verb: &str, name: &str| {
+        let object = json!({"resource": "secrets", "namespace": "default", "name": name, "apiVersion": "v1"});
+        by_mallory(
+            n,
+            verb,
+            json!({"objectRef": object, "user": {"username": "somebody"}}),
+        )
+    };
+    let mut events = vec![secret(0, "get", "password")];
+    events.extend((1..1101).map(|n| secret(n, "create", &format!("a-{n:04}"))));
+    let object = json!({"resource": "secrets", "apiVersion": "v1"});
+    events.push(by_mallory(1200, "list", json!({"objectRef": object})));
+    let both = store(&events);
+    let asked = [
+        "incident-secrets",
+        "--user",
+        "mallory",
+        "--limit",
+        "0",
+        "-o",
+        "csv",
+    ];
+    let run = local(both.data(), "ask", &asked).expect(0);
+    assert_eq!(run.text().lines().count(), 1001);
+    assert!(run.text().contains(",password,"), "the oldest is gone");
+}
+
+#[test]
 fn what_one_cluster_records_another_need_not() {
     let both = Both::empty();
     let read = |n: u64, namespace: &str| {
         let object = json!({"resource": "pods", "namespace": namespace, "name": "p"});
         by_mallory(n, "get", json!({"objectRef": object})).to_string()
     };
-    both.server
-        .post("/webhook/a", read(1, "payments"))
-        .expect(200);
-    both.server.post("/webhook/b", read(2, "other")).expect(200);
-    let verdict = |more: &[&str]| {
-        let args = [&["pci-dss", "--since", "all", "-o", "json"], more].concat();
+    for (cluster, event) in [
+        ("a", read(1, "payments")),
+        ("b", read(2, "other")),
+        ("c", read(0, "payments")),
+    ] {
+        both.server
+            .post(&format!("/webhook/{cluster}"), event)
+            .expect(200);
+    }
+    let verdict = |since: &str, more: &[&str]| {
+        let args = [&["pci-dss", "--since", since, "-o", "json"], more].concat();
         let made = json(&local(both.data(), "report", &args).expect(0).stdout);
-        control(&made, "10.2.1.1")["verdict"].clone()
+        let verdict = &control(&made, "10.2.1.1")["verdict"];
+        let part = |part: &str| verdict[part].as_str().unwrap().to_owned();
+        (part("verdict"), part("why"))
     };
-    let of_both = verdict(&[]);
-    assert_eq!(of_both["verdict"], "not enough data");
-    let why = of_both["why"].as_str().unwrap();
+    let (word, why) = verdict("all", &[]);
+    assert_eq!(word, "not enough data");
     assert!(why.ends_with("; no read of the clusters: b"), "{why}");
-    assert_eq!(verdict(&["--cluster", "a"])["verdict"], "met");
+    // One that is silent in the time range is demanded to be heard, too.
+    let (word, why) = verdict("2026-11-20T00:00:01Z", &[]);
+    assert_eq!(word, "not enough data");
+    assert!(why.ends_with("; no read of the clusters: b, c"), "{why}");
+    assert_eq!(verdict("all", &["--cluster", "a"]).0, "met");
 }
 
 #[test]
@@ -220,6 +299,12 @@ fn members_and_strangers_are_counted_however_they_come() {
             "ResponseStarted",
             json!({"resource": "secrets"}),
         ),
+        by_mallory(
+            5,
+            "watch",
+            json!({"user": {"username": "root", "groups": ["system:masters"]},
+                "stage": "ResponseStarted"}),
+        ),
     ]);
     let args = ["access-review", "--since", "all", "-o", "json"];
     let made = json(&local(both.data(), "report", &args).expect(0).stdout);
@@ -234,7 +319,7 @@ fn members_and_strangers_are_counted_however_they_come() {
     assert_eq!(word, "not met");
     assert!(
         why.starts_with(
-            "1 requests as members of system:masters other than the apiserver itself, 1 of"
+            "2 requests as members of system:masters other than the apiserver itself, 1 of"
         ),
         "{why}"
     );

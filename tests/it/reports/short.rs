@@ -135,7 +135,7 @@ fn an_incident_says_who_what_when_and_what_followed() {
     for (id, at, none) in [
         ("rights", 5, "no role was bound"),
         ("pods", 6, "no pod or workload was submitted"),
-        ("followed", 7, "no identity was armed"),
+        ("followed", 7, "no identity is known to have been armed"),
     ] {
         if rows(at) > 0 {
             assert_ne!(why(id), none, "{id}");
