@@ -171,6 +171,14 @@ fn a_timeline_says_that_it_goes_on() {
         "{}",
         run.stderr
     );
+    let html = [
+        "incident", "--user", "mallory", "--since", "all", "-o", "html",
+    ];
+    let html = local(data, "report", &html).expect(0);
+    assert!(
+        html.text()
+            .contains("of 20,000 rows; this gives those that were counted: ")
+    );
     let until = ["--until", "2026-11-20T05:00:00Z"];
     let piece = timeline(&incident(&both, &until));
     assert_eq!(piece["truncated"], json!(false));

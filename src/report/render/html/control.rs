@@ -121,10 +121,15 @@ fn whereabouts(out: &mut String, made: &MadeEvidence, shown: u64) {
             Count(made.row_count)
         );
     }
+    let all = if made.truncated {
+        "those that were counted"
+    } else {
+        "all"
+    };
     if let Some(file) = &made.file {
         put!(
             out,
-            "<p class=\"note\">{} of {} rows{}; all in <a href=\"{}\">{}</a>",
+            "<p class=\"note\">{} of {} rows{}; {all} in <a href=\"{}\">{}</a>",
             Count(shown),
             Count(made.row_count),
             if shown < made.row_count {
@@ -142,7 +147,7 @@ fn whereabouts(out: &mut String, made: &MadeEvidence, shown: u64) {
     } else if shown < made.row_count || made.truncated {
         put!(
             out,
-            "<p class=\"note\">{} of {} rows; this gives all: <code>{}</code></p>\n",
+            "<p class=\"note\">{} of {} rows; this gives {all}: <code>{}</code></p>\n",
             Count(shown),
             Count(made.row_count),
             Data(&made.command)
