@@ -19,8 +19,8 @@ odd as materialized (
     and stored_time >= :since and stored_time < :until
   group by cluster, source
   union all
-  select cluster, source, 0, count(*), 0
-  from events
+  select cluster, source, 0, sum(events), 0
+  from event_counts
   where latency_us < 0 and cluster match :cluster and time >= :since and time < :until
   group by cluster, source
   union all

@@ -27,9 +27,4 @@ select
   json_group_array(distinct deed) as deeds
 from deeds
 where identity is not user
-  -- What these do is in the incident already.
-  and (:user is null or identity not in (
-    select user from event_counts
-    where user match :user and cluster match :cluster and time >= :since and time < :until
-    group by user))
 group by cluster, identity
